@@ -1,0 +1,41 @@
+// A control socket: one JSON object per line in, one or more JSON objects per line out; the last answer of a
+// request has no "progress" member. Unix domain, mode 0600, in a directory that only root may enter.
+//
+// Server: one thread per connection, at most json_connections_max at once; a handler may be called from several
+// threads. A request line is at most json_line_bytes_max. Errors travel as {"error": {"code", "message"}}.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/result.h"
+
+namespace holdfast {
+
+using Json = nlohmann::json;
+
+inline constexpr size_t json_line_bytes_max = 1 << 20;
+inline constexpr int json_connections_max = 32;
+
+class JsonServer {
+public:
+    // PROGRESS may be called any number of times before the handler returns its final answer.
+    using Progress = std::function<void(const Json&)>;
+    using Handler = std::function<Result<Json>(const Json& request, const Progress& progress)>;
+
+    // Replaces a stale socket at PATH, makes its directory (0700). Errors: busy when somebody answers there.
+    static Result<std::unique_ptr<JsonServer>> start(const std::string& path, Handler handler);
+    ~JsonServer();  // stops accepting, waits for handlers that run
+
+private:
+    class Impl;
+    explicit JsonServer(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// One request, its answer. Errors: unavailable when nobody listens, or the error that the server sent.
+Result<Json> json_call(const std::string& path, const Json& request, const JsonServer::Progress& progress = {});
+
+}  // namespace holdfast

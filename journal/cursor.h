@@ -1,0 +1,23 @@
+// A consumer's persisted position: the address below which it has durably taken everything. The journal keeps
+// what the slowest consumer still needs. One small file per consumer, journal/cursors/NAME, replaced by
+// rename; a damaged one counts as position zero, which only keeps more.
+// Thread rule: one writer per name; any reader.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/disk.h"
+#include "base/result.h"
+#include "journal/ids.h"
+
+namespace holdfast::journal {
+
+// DISK is the cursors/ directory. Durable on return.
+Status save_cursor(Disk& disk, const VolumeId& volume, std::string_view consumer, Lsn position);
+Result<std::vector<std::pair<std::string, Lsn>>> load_cursors(Disk& disk, const VolumeId& volume);
+// The lowest of all cursors; nothing when there is no consumer.
+Result<std::optional<Lsn>> lowest_cursor(Disk& disk, const VolumeId& volume);
+
+}  // namespace holdfast::journal

@@ -1,0 +1,93 @@
+// The in-flight table: what the capture process was doing when it died.
+//
+// An operation takes an LSN, changes the backing tree, and then its record is written. A process that is
+// killed in between leaves a reserved address without a record and a backing tree that may or may not have
+// changed. The table closes that hole without a second write to the journal: before an operation touches
+// anything its intent is stored in a slot of this table, which lives in a shared mapping of a file in the
+// journal directory and therefore survives the process (not the host: after a host crash the backing tree is
+// the truth, see docs/decisions/0002). At start, recovery looks at every occupied slot, asks the backing tree
+// whether the operation took effect, and writes the record or a VOID at the reserved address.
+//
+// The slot also keeps the FUSE request it belongs to and the answer, so that a request which the kernel sends
+// again after a crash is answered, not executed twice. It stays until the same worker starts its next operation.
+//
+// The first page holds the words that readers in other processes follow: published and durable LSN.
+//
+// Thread rule: a slot belongs to one worker thread. The shared words are atomics.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "journal/ids.h"
+
+namespace holdfast::journal {
+
+inline constexpr uint32_t inflight_slots_max = 64;
+inline constexpr size_t inflight_intent_bytes_max = 3584;
+
+struct SharedHead {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t slot_count;
+    VolumeId volume;
+    uint8_t boot_id[16];               // of the host run that wrote this; other run: contents mean nothing
+    std::atomic<uint64_t> published;   // readers may read records below this address
+    std::atomic<uint64_t> durable;     // records below this address survive a power cut
+    std::atomic<uint64_t> reserved;    // addresses below this are handed out
+    std::atomic<uint32_t> wake;        // futex word: changes when published grows and somebody waits
+    std::atomic<uint32_t> waiters;
+    std::atomic<uint32_t> clean;       // 1: the writer closed in order
+    std::atomic<uint32_t> in_gap;      // 1: operations are not being recorded now
+};
+
+enum class SlotState : uint32_t {
+    idle = 0,      // nothing to settle; the answer below is that of `request`
+    intent = 1,    // the backing tree may be changing
+    recorded = 2,  // the record stands in the journal, the answer may not have been sent
+};
+
+struct alignas(64) Slot {
+    std::atomic<uint32_t> state;  // SlotState, stored last
+    uint32_t length;              // of the reserved record
+    uint64_t lsn;
+    uint64_t request;             // the kernel's unique id of the request, without the resend bit
+    int32_t answer_error;         // 0 or errno of the answer given
+    uint32_t intent_length;
+    uint64_t answer_value;        // operation's own: bytes written, inode made
+    std::byte intent[inflight_intent_bytes_max];  // the head of the intended record, encoded, as of before the operation
+};
+
+class InflightTable {
+public:
+    // Maps FILE in DIRECTORY, making or remaking it when it is absent, of another volume or of another boot;
+    // previous() then says that nothing survived. Errors: io.
+    static Result<std::unique_ptr<InflightTable>> open(const std::string& path, const VolumeId& volume);
+    // For readers: maps what is there, fails with not_found when nothing is.
+    static Result<std::unique_ptr<InflightTable>> open_existing(const std::string& path);
+    ~InflightTable();
+
+    bool survived() const { return survived_; }
+    SharedHead& head() { return *head_; }
+    std::span<Slot> slots() { return {slots_, inflight_slots_max}; }
+
+    // Blocks until published exceeds KNOWN or TIMEOUT_MS passes; returns published.
+    Lsn wait_published(Lsn known, uint32_t timeout_ms);
+    void wake_readers();
+
+private:
+    InflightTable() = default;
+    SharedHead* head_ = nullptr;
+    Slot* slots_ = nullptr;
+    size_t bytes_ = 0;
+    bool survived_ = false;
+};
+
+std::array<uint8_t, 16> current_boot_id();
+
+}  // namespace holdfast::journal

@@ -1,0 +1,114 @@
+// Records as typed values, and their encoding into the bytes of journal/format.h.
+//
+// A Record borrows: its names, targets, values and data point into the buffer that it was decoded from, or
+// at the caller's own memory when it is about to be encoded. Nothing here touches a disk.
+//
+// decode() trusts nothing: every length is checked against the record before it is used.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/disk.h"
+#include "base/result.h"
+#include "journal/ids.h"
+
+namespace holdfast::journal {
+
+struct Xattr {
+    std::string_view name;
+    std::string_view value;
+};
+
+using Attributes = hf_attributes;
+
+struct Write { uint64_t offset; ByteSpan data; };
+struct Truncate { uint64_t size; };
+struct Fallocate { uint64_t offset; uint64_t length; uint32_t mode; };
+// CREATE, MKDIR, MKNOD and SYMLINK: the type bits of attributes.mode say which. An empty name means born
+// nameless (O_TMPFILE).
+struct Birth {
+    ObjectId parent;
+    std::string_view name;
+    Attributes attributes;
+    uint64_t rdev = 0;
+    std::string_view target;
+    std::vector<Xattr> xattrs;
+};
+struct Link { ObjectId parent; std::string_view name; };
+struct Unlink { ObjectId parent; std::string_view name; bool last_link; };  // UNLINK and RMDIR
+struct Rename {
+    ObjectId old_parent;
+    std::string_view old_name;
+    ObjectId new_parent;
+    std::string_view new_name;
+    ObjectId other;  // replaced or exchanged
+    bool exchange = false;
+    bool last_link = false;  // the replaced object lost its last name
+};
+struct SetAttr { Attributes attributes; };
+struct SetXattr { Xattr xattr; };
+struct RemoveXattr { std::string_view name; };
+struct OrphanEnd {};
+struct Bookmark { std::string_view name; };
+struct Gap { bool begin; hf_gap_reason reason; uint64_t since_ns; std::string_view sentence; };
+struct Session { bool open; std::array<uint8_t, 16> boot_id; uint64_t session; bool clean; };
+struct SegmentEnd { std::array<uint8_t, 16> chain_before, chain_after; uint64_t record_count; };
+// Everything without a payload of its own: VOID, HEARTBEAT, SYNC_POINT.
+struct Marker {};
+
+using Body = std::variant<Write, Truncate, Fallocate, Birth, Link, Unlink, Rename, SetAttr, SetXattr, RemoveXattr,
+                          OrphanEnd, Bookmark, Gap, Session, SegmentEnd, Marker>;
+
+struct Record {
+    hf_record_type type = HF_VOID;
+    uint16_t flags = 0;
+    Lsn lsn = 0;
+    uint64_t time_ns = 0;
+    uint32_t length = 0;  // bytes in the stream; set by decode, ignored by encode
+    ObjectId object;
+    Body body = Marker{};
+
+    Lsn end() const { return lsn + length; }
+    template <typename T>
+    const T& as() const { return std::get<T>(body); }
+};
+
+// The type that goes with a birth of this mode.
+hf_record_type birth_type(uint32_t mode);
+const char* to_string(hf_record_type type);
+
+// Bytes that a record with this body takes in the stream.
+uint32_t encoded_length(const Body& body);
+
+// A record ready to be written: its head (header and all payload but bulk data) and the borrowed bulk data
+// of a WRITE, which is never copied. Padding follows the data.
+class EncodedRecord {
+public:
+    // REQUIRES: names, targets, values and data within the maxima of format.h; TYPE fits BODY.
+    // LENGTH is at least encoded_length(body); what lies beyond becomes padding (a short write leaves some).
+    EncodedRecord(const Record& record, uint32_t length);
+
+    std::span<const ByteSpan> pieces() const { return {pieces_, piece_count_}; }
+    uint64_t checksum() const { return checksum_; }
+    uint32_t length() const { return length_; }
+
+private:
+    std::vector<std::byte> head_;
+    std::vector<std::byte> padding_;  // only when it exceeds the static zeros
+    ByteSpan pieces_[3];
+    size_t piece_count_ = 0;
+    uint64_t checksum_ = 0;
+    uint32_t length_ = 0;
+};
+
+// What stands at the start of BYTES, expected at LSN. Errors: torn (zeros, cut off, another address, wrong
+// checksum: nothing whole was written here), corrupt (whole by checksum, yet its insides make no sense),
+// unsupported (a type this program does not know). The record borrows from BYTES.
+Result<Record> decode_record(ByteSpan bytes, Lsn lsn);
+
+uint64_t xxh3_64(ByteSpan bytes);
+
+}  // namespace holdfast::journal

@@ -1,0 +1,48 @@
+// The image: the volume's plain-file copy, ready to serve, and the graveyard beside it for objects without a name.
+// Both lie on one file system, so that an object moves between them in one rename.
+//
+// Objects are found by ObjectId through the index's handle; names are only ever used one component at a time
+// beneath a held directory descriptor, and symbolic links are never followed. Every object carries its id in the xattr
+// trusted.holdfast.id, so the image describes itself.
+//
+// Thread rule: const methods from any thread; the others from the applier's thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_handle.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "journal/record.h"
+#include "rewind/index.h"
+
+namespace holdfast::rewind {
+
+inline constexpr const char* object_id_xattr = "trusted.holdfast.id";
+// xattrs of ours that no view, listing or comparison shows.
+bool is_private_xattr(std::string_view name);
+
+class Image {
+public:
+    // Opens STORE/image and STORE/graveyard, which must exist.
+    static Result<Image> open(const std::string& store);
+
+    int root_fd() const { return root_.get(); }
+    int graveyard_fd() const { return graveyard_.get(); }
+    Result<UniqueFd> open_object(const ImageLocation& location, int flags) const;
+
+    // The id that an object of the image carries. Root: journal::root_object.
+    Result<ObjectId> object_of(int fd) const;
+    Result<ObjectId> object_of(int directory_fd, const std::string& name) const;
+    Result<ObjectAttributes> attributes_of(int fd) const;
+    // Name of an object in the graveyard: its id in text.
+    static std::string grave_name(const ObjectId& object);
+
+private:
+    UniqueFd root_;
+    UniqueFd graveyard_;
+};
+
+}  // namespace holdfast::rewind

@@ -1,0 +1,97 @@
+// The index: "the earliest undo after T for this block / this name / this attribute", and where each object lies
+// in the image. RocksDB without its own log: what is not yet flushed at a crash is put in again from the undo log.
+//
+// Every question takes a moment T (an LSN: the state after all records that END at or below T) and answers with
+// the first undo whose record lies at or after T. "Nothing" means: unchanged since T, the image's answer is right,
+// provided the image was read before the index was asked.
+//
+// Thread rule: insert from the applier's thread, questions from any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "rewind/undo_log.h"
+
+namespace holdfast::rewind {
+
+// Where an object lies in the image, independent of its names: the handle of its file.
+struct ImageLocation {
+    std::string handle;   // file handle bytes with their type in front (base/file_handle.h)
+    uint32_t mode = 0;    // type bits
+    uint32_t links = 0;   // names in the image; 0: in the graveyard
+};
+
+struct DataUndo {
+    Lsn lsn;
+    uint64_t offset, length;
+    bool hole;
+    UndoAddress item;
+};
+
+struct DirentUndo {
+    std::string name;
+    Lsn lsn;
+    ObjectId previous;  // zero: was absent
+};
+
+// What happened to an object or to a directory entry, for `log`.
+struct Event {
+    Lsn lsn;
+    uint64_t time_ns;
+    hf_record_type type;
+    UndoAddress record;
+};
+
+class Index {
+public:
+    static Result<std::unique_ptr<Index>> open(const std::string& directory);
+    ~Index();
+
+    // Takes every record up to here in; after a crash the log is scanned from this address on.
+    UndoAddress indexed_to() const;
+    // All items of RECORDS, and the object locations that changed with them, atomically.
+    struct LocationChange { ObjectId object; std::optional<ImageLocation> location; };
+    Status insert(const std::vector<UndoRecord>& records, const std::vector<LocationChange>& changes);
+    Status flush();    // everything inserted survives a crash without the log
+    Status compact();  // for measuring, and after pruning
+
+    Result<std::optional<ImageLocation>> location(const ObjectId& object) const;
+    // Undo ranges that answer for [offset, offset + length) at T: disjoint, ascending, clipped to the range.
+    Result<std::vector<DataUndo>> data_at(const ObjectId& object, uint64_t offset, uint64_t length, Lsn at) const;
+    Result<std::optional<ObjectAttributes>> attributes_at(const ObjectId& object, Lsn at) const;
+    Result<std::optional<DirentUndo>> dirent_at(const ObjectId& directory, std::string_view name, Lsn at) const;
+    // The first undo of every name of DIRECTORY that changed since T.
+    Result<std::vector<DirentUndo>> dirents_at(const ObjectId& directory, Lsn at) const;
+    struct XattrUndo { std::string name; bool present; std::string value; };
+    Result<std::vector<XattrUndo>> xattrs_at(const ObjectId& object, Lsn at) const;
+    // False when the object was born after T.
+    Result<bool> existed_at(const ObjectId& object, Lsn at) const;
+
+    // All events of an object, oldest first; at most LIMIT, from FROM on.
+    Result<std::vector<Event>> events_of(const ObjectId& object, Lsn from, size_t limit) const;
+    // Every binding that (directory, name) ever had in the window: previous() objects in LSN order.
+    Result<std::vector<DirentUndo>> bindings_of(const ObjectId& directory, std::string_view name) const;
+    // Names an object had: for `log` across renames. (directory, name, from LSN on it lost or gained it)
+    struct NameEvent { Lsn lsn; ObjectId directory; std::string name; bool gained; };
+    Result<std::vector<NameEvent>> names_of(const ObjectId& object) const;
+
+    // The last record whose time is at or below TIME: its end_lsn is the moment. Nothing: before the window.
+    Result<std::optional<Lsn>> lsn_at_time(uint64_t time_ns) const;
+    Result<std::optional<uint64_t>> time_at_lsn(Lsn lsn) const;
+
+    // Forgets everything that only undo records below LSN needed.
+    Status prune_below(Lsn lsn);
+    uint64_t bytes_on_disk() const;
+
+private:
+    class Impl;
+    explicit Index(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::rewind

@@ -1,0 +1,57 @@
+// A store: image, graveyard, undo log and index of one volume, opened together by one process at a time.
+//
+// Opening recovers (docs/guarantees.md has the crash scenarios): the undo log's torn tail is cut, the index takes in
+// what it missed, and records between the image's last sync point and the undo log's end are applied again
+// without saving what they overwrite. What was found and done is in evidence().
+//
+// Thread rule: apply() and maintain() from one thread; everything const from any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/result.h"
+#include "journal/reader.h"
+#include "journal/volume.h"
+#include "rewind/index.h"
+#include "rewind/undo_log.h"
+
+namespace holdfast::rewind {
+
+class Image;
+
+class Store {
+public:
+    // JOURNAL reads the records that must be applied again. Errors: busy (another process has it open), foreign,
+    // corrupt, io.
+    static Result<std::unique_ptr<Store>> open(const journal::Volume& volume, journal::Reader& journal,
+                                               const Clock& clock);
+    ~Store();
+
+    // Applies records from READER (at applied()) until its published end or until BYTES of records are done.
+    // Returns the bytes taken. One call is one batch: undo durable, indexed, image changed, position advanced.
+    Result<uint64_t> apply(journal::Reader& reader, uint64_t bytes);
+    // Syncs the image and persists the position that the journal may forget below. Durable on return.
+    Result<Lsn> checkpoint();
+    // Drops history that the volume's limits no longer cover. Returns the undo bytes freed.
+    Result<uint64_t> prune();
+
+    Lsn applied() const;       // the image and the views know everything below this
+    Lsn window_begin() const;  // the oldest moment
+    const std::string& evidence() const;
+    // Whether views exist at AT: inside the window, not inside a gap. Errors: gap, not_found, with a sentence.
+    Status check_moment(Lsn at) const;
+
+    const Image& image() const;
+    const UndoLog& undo_log() const;
+    const Index& index() const;
+
+private:
+    class Impl;
+    explicit Store(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::rewind
