@@ -1,0 +1,69 @@
+// The filter: the protected directory offered through FUSE, every change recorded.
+//
+// One Filter serves one mount. Its threads read requests from the FUSE device, carry them out on the backing tree
+// with the caller's credentials, and record them (docs/decisions/0002 has the order and the crash scenarios). A null
+// filter does the same and records nothing, for measuring.
+//
+// Resume: a Filter may start on a device that another process served until it died. Node ids are inode numbers
+// of the backing tree and file handles (fh) say how to open again, so nothing of the old process is needed but the
+// in-flight table, and descriptors of open-but-unlinked files, which the keeper holds.
+//
+// Thread rule: create, run and stop from one thread; run returns when the mount is gone or stop() was called.
+// Ownership: borrows everything in Wiring, which must outlive it.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "journal/inflight.h"
+#include "journal/volume.h"
+#include "journal/writer.h"
+
+namespace holdfast::fusefs {
+
+// Holds descriptors of files that lost their last name while open, beyond the life of this process.
+class OrphanKeeper {
+public:
+    virtual ~OrphanKeeper() = default;
+    virtual Status keep(uint64_t inode, int fd) = 0;  // before the last name goes
+    virtual void release(uint64_t inode) = 0;
+    virtual Result<UniqueFd> fetch(uint64_t inode) = 0;
+};
+
+struct Wiring {
+    int device_fd = -1;        // /dev/fuse, mounted
+    int backing_root_fd = -1;  // O_PATH or O_RDONLY directory, opened before the mount covered it
+    journal::Writer* writer = nullptr;        // null: null filter
+    journal::InflightTable* table = nullptr;  // null: null filter
+    OrphanKeeper* keeper = nullptr;           // null: orphans end with the process
+    const Clock* clock = nullptr;
+    journal::FullPolicy full_policy = journal::FullPolicy::block;
+    uint32_t origin = 1;
+    unsigned threads = 8;      // at most journal::inflight_slots_max
+    bool resumed = false;      // the device is already initialized: ask the kernel to send pending requests again
+};
+
+class Filter {
+public:
+    static Result<std::unique_ptr<Filter>> create(const Wiring& wiring);
+    ~Filter();
+
+    Status run();  // ok: unmounted or stopped
+    void stop();   // from a signal-safe context: only sets a flag and wakes
+
+    // True while operations are not recorded (journal full under stop-protection, or the journal is fenced).
+    bool in_gap() const;
+
+private:
+    class Impl;
+    explicit Filter(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// For recovery: did the operation of this slot take effect on the backing tree? See journal::Settle.
+Result<std::optional<journal::Record>> settle_on_backing(int backing_root_fd, uint32_t origin, const journal::Slot& slot,
+                                                         const journal::Record& intent, std::vector<std::byte>& storage);
+
+}  // namespace holdfast::fusefs
