@@ -1,0 +1,195 @@
+// The model test of the store: random histories of every kind of record go through the real journal and the real
+// store, and then the view at every LSN must equal the model's state there. No mount, no other process.
+//
+//   history_test [--points N] [--seed S] [--ops N]
+//
+// The seed is printed; a failing history is shrunk to the operations that matter and printed record by record.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+
+#include "base/text.h"
+#include "journal/recovery.h"
+#include "journal/writer.h"
+#include "rewind/store.h"
+#include "test/model/compare.h"
+#include "test/model/generator.h"
+
+namespace holdfast::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What to do with the store while a history goes into it.
+struct Schedule {
+    uint64_t seed;
+    bool reopens;  // close and open the store now and then
+};
+
+class Scratch {
+public:
+    Scratch() {
+        std::string pattern = (fs::current_path() / "history-XXXXXX").string();
+        if (!mkdtemp(pattern.data())) std::exit(77);
+        path = pattern;
+    }
+    ~Scratch() { fs::remove_all(path); }
+    std::string path;
+};
+
+// A volume without a mount: journal and store in a scratch directory.
+class Bench {
+public:
+    Status open() {
+        volume_.id = journal::random_volume_id();
+        volume_.directory = scratch_.path + "/live";
+        volume_.store = scratch_.path + "/store";
+        volume_.journal_directory = volume_.store + "/journal";
+        volume_.segment_bytes = HF_SEGMENT_BYTES_MIN;
+        for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"}) fs::create_directories(volume_.store + part);
+        HF_TRY(journal::save_volume(volume_));
+        disk_ = HF_TRY(open_disk(volume_.journal_directory));
+        table_ = HF_TRY(journal::InflightTable::open(volume_.journal_directory + "/inflight", volume_.id));
+        journal::WriterOptions options;
+        options.segment_bytes = volume_.segment_bytes;
+        writer_ = HF_TRY(journal::Writer::open(*disk_, *table_, system_clock(), volume_.id, {}, options));
+        return open_store();
+    }
+    Status open_store() {
+        store_.reset();
+        reader_ = std::make_unique<journal::Reader>(*disk_, volume_.id, volume_.segment_bytes, table_.get());
+        store_ = HF_TRY(rewind::Store::open(volume_, *reader_, system_clock()));
+        reader_->seek(store_->applied());
+        return ok();
+    }
+    Status apply_all() {
+        while (HF_TRY(store_->apply(*reader_, 1 << 20)) > 0) {
+        }
+        return ok();
+    }
+    journal::Writer& writer() { return *writer_; }
+    rewind::Store& store() { return *store_; }
+
+private:
+    Scratch scratch_;
+    journal::Volume volume_;
+    std::unique_ptr<Disk> disk_;
+    std::unique_ptr<journal::InflightTable> table_;
+    std::unique_ptr<journal::Writer> writer_;
+    std::unique_ptr<journal::Reader> reader_;
+    std::unique_ptr<rewind::Store> store_;
+};
+
+struct Outcome {
+    size_t points = 0;
+    std::string failure;
+};
+
+struct Moment {
+    journal::Lsn at;
+    Model model;
+};
+
+Outcome check_moments(const rewind::Store& store, const std::vector<Moment>& moments, size_t stride) {
+    Outcome outcome;
+    for (size_t index = 0; index < moments.size(); index += stride) {
+        const auto& [at, model] = moments[index];
+        if (auto status = store.check_moment(at); !status) return {outcome.points, "moment " + std::to_string(at) + ": " + status.error().message};
+        if (auto found = difference(rewind::View(store, at), model)) {
+            return {outcome.points, "after " + std::to_string(index) + " records, at LSN " + std::to_string(at) + ": " + *found};
+        }
+        ++outcome.points;
+    }
+    return outcome;
+}
+
+Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::vector<std::string>* told = nullptr) {
+    Bench bench;
+    if (auto status = bench.open(); !status) return {0, "open: " + status.error().message};
+    std::mt19937_64 random(schedule.seed);
+    Generator generator;
+    std::vector<Moment> moments;
+    Model model;
+    for (const Op& op : ops) {
+        OwnedRecord made = generator.next(model, op);
+        if (!made) continue;
+        if (told) told->push_back(std::string(journal::to_string(made.record.type)) + " " + journal::to_string(made.record.object));
+        auto lsn = bench.writer().append(made.record);
+        if (!lsn) return {0, "append: " + lsn.error().message};
+        if (moments.empty()) moments.push_back({*lsn, Model()});
+        model.apply(made.record);
+        moments.push_back({bench.writer().published(), model});
+        if (random() % 16 == 0) {
+            if (auto status = bench.apply_all(); !status) return {0, "apply: " + status.error().message};
+            if (schedule.reopens && random() % 4 == 0) {
+                if (random() % 2 == 0) (void)bench.store().checkpoint();
+                if (auto status = bench.open_store(); !status) return {0, "reopen: " + status.error().message};
+            }
+            if (random() % 8 == 0) {
+                Outcome sample = check_moments(bench.store(), moments, 7);
+                if (!sample.failure.empty()) return sample;
+            }
+        }
+    }
+    if (auto status = bench.apply_all(); !status) return {0, "apply: " + status.error().message};
+    return check_moments(bench.store(), moments, 1);
+}
+
+// Leaves out ever smaller stretches of the history as long as it still fails (delta debugging).
+std::vector<Op> shrink(std::vector<Op> ops, const Schedule& schedule) {
+    for (size_t stretch = ops.size() / 2; stretch > 0; stretch /= 2) {
+        for (size_t start = 0; start + stretch <= ops.size();) {
+            std::vector<Op> fewer(ops.begin(), ops.begin() + start);
+            fewer.insert(fewer.end(), ops.begin() + start + stretch, ops.end());
+            if (run_history(fewer, schedule).failure.empty()) {
+                start += stretch;
+            } else {
+                ops = std::move(fewer);
+            }
+        }
+    }
+    return ops;
+}
+
+int run(size_t points_wanted, uint64_t seed, size_t ops_per_history) {
+    size_t points = 0, histories = 0;
+    for (; points < points_wanted; ++seed, ++histories) {
+        const Schedule schedule{seed, seed % 2 == 1};
+        auto ops = random_ops(seed, ops_per_history);
+        Outcome outcome = run_history(ops, schedule);
+        points += outcome.points;
+        if (outcome.failure.empty()) continue;
+        std::printf("seed %lu fails: %s\n", seed, outcome.failure.c_str());
+        ops = shrink(ops, schedule);
+        std::vector<std::string> told;
+        outcome = run_history(ops, schedule, &told);
+        std::printf("shrunk to %zu operations: %s\n", ops.size(), outcome.failure.c_str());
+        for (const auto& line : told) std::printf("  %s\n", line.c_str());
+        return 1;
+    }
+    std::printf("%zu points of %zu histories equal the model, last seed %lu\n", points, histories, seed - 1);
+    return 0;
+}
+
+}  // namespace
+}  // namespace holdfast::test
+
+int main(int argc, char** argv) {
+    size_t points = 20000, ops = 160;
+    uint64_t seed = static_cast<uint64_t>(time(nullptr)) * 1000;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string option = argv[i];
+        const uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
+        if (option == "--points") points = value;
+        else if (option == "--seed") seed = value;
+        else if (option == "--ops") ops = value;
+        else return std::fprintf(stderr, "usage: history_test [--points N] [--seed S] [--ops N]\n"), 2;
+    }
+    if (geteuid() != 0) return std::fprintf(stderr, "skipped: needs root for owners, devices and trusted xattrs\n"), 77;
+    std::printf("first seed %lu\n", seed);
+    return holdfast::test::run(points, seed, ops);
+}

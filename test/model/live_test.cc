@@ -1,0 +1,261 @@
+// The model test of the whole path: several threads make random system calls in a protected directory, shared
+// mappings, nameless files and open-but-unlinked files included. Afterwards
+//   1. the model that replays the journal equals the backing tree: the journal tells the truth, in a true order;
+//   2. the view at every LSN equals the model at that record.
+//
+//   live_test [--seed S] [--threads N] [--ops N] [--keep 1]
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "base/text.h"
+#include "journal/cursor.h"
+#include "rewind/store.h"
+#include "test/model/compare.h"
+#include "test/model/generator.h"
+
+namespace holdfast::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+int shell(const std::string& command) {
+    const int status = std::system(command.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// One thread's system calls. Errors are expected: the threads share their few names.
+class Mischief {
+public:
+    Mischief(const std::string& directory, uint64_t seed) : random_(seed) { root_ = open(directory.c_str(), O_PATH | O_DIRECTORY); }
+    ~Mischief() { close(root_); }
+
+    void one() {
+        static constexpr void (Mischief::*acts[])() = {
+            &Mischief::write, &Mischief::write, &Mischief::write, &Mischief::append, &Mischief::truncate, &Mischief::allocate,
+            &Mischief::allocate, &Mischief::make, &Mischief::make, &Mischief::make, &Mischief::nameless, &Mischief::link,
+            &Mischief::remove, &Mischief::remove, &Mischief::rename, &Mischief::rename, &Mischief::attributes, &Mischief::xattr,
+            &Mischief::mapping, &Mischief::unlinked_use, &Mischief::copy_range, &Mischief::direct};
+        (this->*acts[dice(std::size(acts))])();
+    }
+
+private:
+    uint64_t dice(uint64_t sides) { return random_() % sides; }
+    std::string path() {
+        static constexpr const char* places[] = {"", "d1/", "d2/", "d1/d3/"};
+        static constexpr const char* names[] = {"a", "b", "c", "d", "e", "d1", "d2", "d3"};
+        return places[dice(4)] + std::string(names[dice(8)]);
+    }
+    int file(int flags) { return openat(root_, path().c_str(), flags | O_NOFOLLOW | O_NONBLOCK, 0644); }
+    std::string noise() {
+        std::string bytes(1 + (dice(3) ? dice(300) : dice(30000)), static_cast<char>('a' + dice(26)));
+        return bytes;
+    }
+    template <typename Act>
+    void with_file(int flags, Act act) {
+        int fd = file(flags);
+        struct stat attributes {};
+        if (fd >= 0 && fstat(fd, &attributes) == 0 && S_ISREG(attributes.st_mode)) act(fd, attributes);
+        if (fd >= 0) close(fd);
+    }
+    static void ignore(ssize_t) {}
+
+    void write() {
+        with_file(O_RDWR | O_CREAT, [&](int fd, auto&) { std::string bytes = noise(); ignore(pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(dice(60000)))); });
+    }
+    void append() {
+        with_file(O_WRONLY | O_APPEND, [&](int fd, auto&) { for (int i = 0; i < 3; ++i) { std::string bytes = noise(); ignore(::write(fd, bytes.data(), bytes.size())); } });
+    }
+    void truncate() {
+        with_file(O_RDWR, [&](int fd, auto&) { ignore(ftruncate(fd, static_cast<off_t>(dice(3) ? dice(60000) : 0))); });
+    }
+    void allocate() {
+        static constexpr int modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
+                                        FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE};
+        with_file(O_RDWR, [&](int fd, auto&) { ignore(fallocate(fd, modes[dice(6)], static_cast<off_t>(dice(10) * 4096), static_cast<off_t>((1 + dice(3)) * 4096))); });
+    }
+    void make() {
+        const std::string name = path();
+        switch (dice(5)) {
+            case 0: ignore(mkdirat(root_, name.c_str(), 0755)); break;
+            case 1: ignore(symlinkat("somewhere", root_, name.c_str())); break;
+            case 2: ignore(mknodat(root_, name.c_str(), S_IFIFO | 0600, 0)); break;
+            default: with_file(O_RDWR | O_CREAT | O_EXCL, [&](int fd, auto&) { ignore(::write(fd, "new", 3)); });
+        }
+    }
+    void nameless() {
+        int fd = openat(root_, ".", O_TMPFILE | O_RDWR, 0600);
+        if (fd < 0) return;
+        std::string bytes = noise();
+        ignore(::write(fd, bytes.data(), bytes.size()));
+        if (dice(2)) ignore(linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), root_, path().c_str(), AT_SYMLINK_FOLLOW));
+        ignore(pwrite(fd, "late", 4, 2));
+        close(fd);
+    }
+    void link() { ignore(linkat(root_, path().c_str(), root_, path().c_str(), 0)); }
+    void remove() { ignore(unlinkat(root_, path().c_str(), dice(3) ? 0 : AT_REMOVEDIR)); }
+    void rename() {
+        static constexpr unsigned flags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
+        ignore(renameat2(root_, path().c_str(), root_, path().c_str(), flags[dice(4)]));
+    }
+    void attributes() {
+        const std::string name = path();
+        timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(1'500'000'000 + dice(1000)), static_cast<long>(dice(1'000'000'000))}};
+        switch (dice(3)) {
+            case 0: ignore(fchmodat(root_, name.c_str(), static_cast<mode_t>(dice(07777)), 0)); break;
+            case 1: ignore(fchownat(root_, name.c_str(), static_cast<uid_t>(dice(3000)), static_cast<gid_t>(dice(3000)), AT_SYMLINK_NOFOLLOW)); break;
+            default: ignore(utimensat(root_, name.c_str(), times, AT_SYMLINK_NOFOLLOW));
+        }
+    }
+    void xattr() {
+        with_file(O_RDONLY, [&](int fd, auto&) {
+            const std::string name = "user.x" + std::to_string(dice(3));
+            if (dice(3)) ignore(fsetxattr(fd, name.c_str(), "value", dice(6), 0));
+            else ignore(fremovexattr(fd, name.c_str()));
+        });
+    }
+    void mapping() {
+        with_file(O_RDWR, [&](int fd, const struct stat& attributes) {
+            if (attributes.st_size < 8192) return;
+            void* map = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+            if (map == MAP_FAILED) return;
+            // Another thread may cut the file while this one writes; SIGBUS is then the right answer, so go through the kernel.
+            int zero = open("/dev/zero", O_RDONLY);
+            ignore(read(zero, static_cast<char*>(map) + dice(8000), 100));
+            close(zero);
+            if (dice(2)) ignore(msync(map, 8192, MS_SYNC));
+            munmap(map, 8192);
+        });
+    }
+    void unlinked_use() {
+        const std::string name = path();
+        int fd = openat(root_, name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (fd < 0) return;
+        ignore(unlinkat(root_, name.c_str(), 0));
+        std::string bytes = noise();
+        ignore(::write(fd, bytes.data(), bytes.size()));
+        ignore(ftruncate(fd, 100));
+        close(fd);
+    }
+    void copy_range() {
+        int from = file(O_RDONLY);
+        with_file(O_RDWR | O_CREAT, [&](int to, auto&) { if (from >= 0) { loff_t in = 0, out = static_cast<loff_t>(dice(9000)); ignore(copy_file_range(from, &in, to, &out, 20000, 0)); } });
+        if (from >= 0) close(from);
+    }
+    void direct() {
+        with_file(O_RDWR | O_DIRECT, [&](int fd, auto&) {
+            void* buffer = nullptr;
+            if (posix_memalign(&buffer, 4096, 8192) != 0) return;
+            memset(buffer, 'D', 8192);
+            ignore(pwrite(fd, buffer, 8192, static_cast<off_t>(dice(8) * 4096)));
+            free(buffer);
+        });
+    }
+
+    std::mt19937_64 random_;
+    int root_;
+};
+
+struct Setup {
+    std::string base, live, store, holdfast;
+    int run(const std::string& arguments) const { return shell(holdfast + " " + arguments + " > " + base + "/out 2>&1"); }
+};
+
+// Replays the journal into the model and hands every state to VISIT.
+Status replay(const journal::Volume& volume, const std::function<bool(journal::Lsn, const Model&, const Record&)>& visit) {
+    auto disk = HF_TRY(open_disk(volume.journal_directory));
+    const auto extent = HF_TRY(journal::Reader::extent(*disk));
+    journal::Reader reader(*disk, volume.id, volume.segment_bytes, nullptr);
+    reader.seek(extent.first_segment * volume.segment_bytes);
+    Model model;
+    while (auto record = HF_TRY(reader.next())) {
+        model.apply(*record);
+        if (!visit(reader.position(), model, *record)) break;
+    }
+    return ok();
+}
+
+std::optional<std::string> check(const Setup& setup) {
+    auto volume = journal::load_volume(setup.store);
+    if (!volume) return volume.error().message;
+    auto disk = open_disk(volume->journal_directory);
+    if (!disk) return disk.error().message;
+    journal::Reader reader(**disk, volume->id, volume->segment_bytes, nullptr);
+    auto store = rewind::Store::open(*volume, reader, system_clock());
+    if (!store) return "store: " + store.error().message;
+    std::optional<std::string> failure;
+    Model last;
+    size_t points = 0;
+    auto status = replay(*volume, [&](journal::Lsn at, const Model& model, const Record& record) {
+        last = model;
+        if (auto moment = (*store)->check_moment(at); !moment) {
+            failure = "moment " + std::to_string(at) + ": " + moment.error().message;
+        } else if (auto found = difference(rewind::View(**store, at), model)) {
+            failure = "after " + std::string(journal::to_string(record.type)) + " of " + journal::to_string(record.object) + ", at LSN " + std::to_string(at) + ": " + *found;
+        }
+        ++points;
+        return !failure;
+    });
+    if (!status) return "journal: " + status.error().message;
+    if (failure) return failure;
+    if (auto found = difference(setup.live, last)) return "journal against backing tree: " + *found;
+    std::printf("%zu points equal the model, and the model equals the backing tree\n", points);
+    return std::nullopt;
+}
+
+int run(const Setup& setup, uint64_t seed, size_t threads, size_t ops) {
+    fs::create_directories(setup.live);
+    if (setup.run("protect " + setup.live + " --store " + setup.store) != 0) return shell("cat " + setup.base + "/out"), 1;
+    auto volume = journal::load_volume(setup.store);
+    if (!volume) return std::printf("%s\n", volume.error().message.c_str()), 1;
+    // A consumer that never moves keeps the whole journal for the check.
+    auto cursors = open_disk(volume->journal_directory + "/cursors");
+    if (!cursors || !journal::save_cursor(**cursors, volume->id, "model-test", 0)) return std::printf("cannot place the cursor\n"), 1;
+    std::vector<std::thread> workers;
+    for (size_t worker = 0; worker < threads; ++worker) {
+        workers.emplace_back([&, worker] {
+            Mischief mischief(setup.live, seed * 1000 + worker);
+            for (size_t op = 0; op < ops; ++op) mischief.one();
+        });
+    }
+    for (auto& worker : workers) worker.join();
+    if (setup.run("unprotect " + setup.live) != 0) return shell("cat " + setup.base + "/out"), 1;
+    if (auto failure = check(setup)) return std::printf("seed %lu fails: %s\n", seed, failure->c_str()), 1;
+    return 0;
+}
+
+}  // namespace
+}  // namespace holdfast::test
+
+int main(int argc, char** argv) {
+    uint64_t seed = static_cast<uint64_t>(time(nullptr)), threads = 4, ops = 1500, keep = 0;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string option = argv[i];
+        const uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
+        if (option == "--seed") seed = value;
+        else if (option == "--threads") threads = value;
+        else if (option == "--ops") ops = value;
+        else if (option == "--keep") keep = value;
+        else return std::fprintf(stderr, "usage: live_test [--seed S] [--threads N] [--ops N] [--keep 1]\n"), 2;
+    }
+    if (geteuid() != 0 || access("/dev/fuse", R_OK) != 0) return std::fprintf(stderr, "skipped: needs root and /dev/fuse\n"), 77;
+    std::string base = (std::filesystem::current_path() / "live-XXXXXX").string();
+    if (!mkdtemp(base.data())) return 77;
+    setenv("HOLDFAST_STATE_DIR", (base + "/state").c_str(), 1);
+    setenv("HOLDFAST_RUN_DIR", (base + "/run").c_str(), 1);
+    std::printf("seed %lu\n", seed);
+    const holdfast::test::Setup setup{base, base + "/live", base + "/store", HOLDFAST_COMMAND};
+    const int outcome = holdfast::test::run(setup, seed, threads, ops);
+    if (outcome != 0) (void)setup.run("unprotect " + setup.live);
+    if (!keep) std::filesystem::remove_all(base);
+    return outcome;
+}
