@@ -205,7 +205,7 @@ struct hf_session {
 #else
 #define HF_STATIC_ASSERT(c) _Static_assert(c, #c)
 #endif
-HF_STATIC_ASSERT(sizeof(struct hf_segment_header) == 88);
+HF_STATIC_ASSERT(sizeof(struct hf_segment_header) == 80);
 HF_STATIC_ASSERT(sizeof(struct hf_object_id) == 16);
 HF_STATIC_ASSERT(sizeof(struct hf_record_header) == 64);
 HF_STATIC_ASSERT(sizeof(struct hf_segment_end) == 40);

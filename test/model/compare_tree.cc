@@ -58,16 +58,16 @@ std::optional<std::string> compare_directory(const std::string& path, const Mode
         ++count;
         const std::string child = entry.path().string();
         auto found = expected.find(entry.path().filename().string());
-        if (found == expected.end()) return quoted(child) + " exists, the journal does not know it";
+        if (found == expected.end()) return holdfast::quoted(child) + " exists, the journal does not know it";
         struct stat seen {};
-        if (lstat(child.c_str(), &seen) != 0) return quoted(child) + " cannot be read";
-        if (seen.st_ino != found->second.inode) return quoted(child) + " is another object than in the journal";
-        if (auto different = compare_object(child, seen, model, found->second)) return quoted(child) + ": " + *different;
+        if (lstat(child.c_str(), &seen) != 0) return holdfast::quoted(child) + " cannot be read";
+        if (seen.st_ino != found->second.inode) return holdfast::quoted(child) + " is another object than in the journal";
+        if (auto different = compare_object(child, seen, model, found->second)) return holdfast::quoted(child) + ": " + *different;
         if (S_ISDIR(seen.st_mode)) {
             if (auto different = compare_directory(child, model, found->second)) return different;
         }
     }
-    if (count != expected.size()) return quoted(path) + " has " + std::to_string(count) + " entries, the journal " + std::to_string(expected.size());
+    if (count != expected.size()) return holdfast::quoted(path) + " has " + std::to_string(count) + " entries, the journal " + std::to_string(expected.size());
     return std::nullopt;
 }
 
