@@ -72,17 +72,21 @@ public:
     // False when the object was born after T.
     Result<bool> existed_at(const ObjectId& object, Lsn at) const;
 
-    // All events of an object, oldest first; at most LIMIT, from FROM on.
+    // All events of an object, oldest first; at most LIMIT, from FROM on. The zero object: BOOKMARK and GAP records.
     Result<std::vector<Event>> events_of(const ObjectId& object, Lsn from, size_t limit) const;
     // Every binding that (directory, name) ever had in the window: previous() objects in LSN order.
     Result<std::vector<DirentUndo>> bindings_of(const ObjectId& directory, std::string_view name) const;
-    // Names an object had: for `log` across renames. (directory, name, from LSN on it lost or gained it)
+    // Every name an object had in the window, in LSN order, names from the first copy included (gained at the
+    // copy's LSN); pruning keeps the names that an object still has. So a path is found from an object without
+    // walking the tree: rewinding costs what changed. (directory, name, from LSN on it lost or gained it)
     struct NameEvent { Lsn lsn; ObjectId directory; std::string name; bool gained; };
     Result<std::vector<NameEvent>> names_of(const ObjectId& object) const;
 
     // The last record whose time is at or below TIME: its end_lsn is the moment. Nothing: before the window.
     Result<std::optional<Lsn>> lsn_at_time(uint64_t time_ns) const;
     Result<std::optional<uint64_t>> time_at_lsn(Lsn lsn) const;
+    // At or shortly before the first undo record that lies at or after LSN: where a scan of "since T" starts.
+    Result<UndoAddress> undo_address_at(Lsn lsn) const;
 
     // Forgets everything that only undo records below LSN needed.
     Status prune_below(Lsn lsn);

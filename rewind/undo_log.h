@@ -51,6 +51,7 @@ enum class UndoKind : uint8_t {
     xattr = 5,   // object's xattr `name` had `data` (present = false: was absent)
     birth = 6,   // the object did not exist before
     death = 7,   // the object lost its last name: it lies in the graveyard from here on
+    event = 8,   // nothing was overwritten: `data` keeps a BOOKMARK's name or a GAP's payload, for the catalogs
 };
 
 struct UndoItem {
