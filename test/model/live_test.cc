@@ -3,7 +3,10 @@
 //   1. the model that replays the journal equals the backing tree: the journal tells the truth, in a true order;
 //   2. the view at every LSN equals the model at that record.
 //
-//   live_test [--seed S] [--threads N] [--ops N] [--keep 1]
+// With --kills, the capture worker and the store service are killed at random moments meanwhile, and no
+// application may notice.
+//
+//   live_test [--seed S] [--threads N] [--ops N] [--kills N] [--keep 1]
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -12,11 +15,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
 
+#include "base/json_socket.h"
 #include "base/text.h"
 #include "journal/cursor.h"
 #include "rewind/store.h"
@@ -67,60 +74,68 @@ private:
         if (fd >= 0 && fstat(fd, &attributes) == 0 && S_ISREG(attributes.st_mode)) act(fd, attributes);
         if (fd >= 0) close(fd);
     }
-    static void ignore(ssize_t) {}
+    // Most errors are fair: the threads share their few names. These are not: they would tell the application of our trouble.
+    void note(ssize_t result) {
+        static constexpr int foul[] = {EIO, ENOTCONN, ECONNABORTED, ENOSYS, ESTALE, EBADF, ENODEV};
+        if (result < 0 && std::find(std::begin(foul), std::end(foul), errno) != std::end(foul)) {
+            std::printf("a system call failed with %s\n", strerror(errno));
+            ++foul_errors;
+        }
+    }
 
     void write() {
-        with_file(O_RDWR | O_CREAT, [&](int fd, auto&) { std::string bytes = noise(); ignore(pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(dice(60000)))); });
+        with_file(O_RDWR | O_CREAT, [&](int fd, auto&) { std::string bytes = noise(); note(pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(dice(60000)))); });
     }
     void append() {
-        with_file(O_WRONLY | O_APPEND, [&](int fd, auto&) { for (int i = 0; i < 3; ++i) { std::string bytes = noise(); ignore(::write(fd, bytes.data(), bytes.size())); } });
+        with_file(O_WRONLY | O_APPEND, [&](int fd, auto&) { for (int i = 0; i < 3; ++i) { std::string bytes = noise(); note(::write(fd, bytes.data(), bytes.size())); } });
     }
     void truncate() {
-        with_file(O_RDWR, [&](int fd, auto&) { ignore(ftruncate(fd, static_cast<off_t>(dice(3) ? dice(60000) : 0))); });
+        with_file(O_RDWR, [&](int fd, auto&) { note(ftruncate(fd, static_cast<off_t>(dice(3) ? dice(60000) : 0))); });
     }
     void allocate() {
-        static constexpr int modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
-                                        FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE};
-        with_file(O_RDWR, [&](int fd, auto&) { ignore(fallocate(fd, modes[dice(6)], static_cast<off_t>(dice(10) * 4096), static_cast<off_t>((1 + dice(3)) * 4096))); });
+        static const std::vector<int> modes = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                               FALLOC_FL_ZERO_RANGE, FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE};
+        const int mode = modes[dice(modes.size())];
+        with_file(O_RDWR, [&](int fd, auto&) { note(fallocate(fd, mode, static_cast<off_t>(dice(10) * 4096), static_cast<off_t>((1 + dice(3)) * 4096))); });
     }
     void make() {
         const std::string name = path();
         switch (dice(5)) {
-            case 0: ignore(mkdirat(root_, name.c_str(), 0755)); break;
-            case 1: ignore(symlinkat("somewhere", root_, name.c_str())); break;
-            case 2: ignore(mknodat(root_, name.c_str(), S_IFIFO | 0600, 0)); break;
-            default: with_file(O_RDWR | O_CREAT | O_EXCL, [&](int fd, auto&) { ignore(::write(fd, "new", 3)); });
+            case 0: note(mkdirat(root_, name.c_str(), 0755)); break;
+            case 1: note(symlinkat("somewhere", root_, name.c_str())); break;
+            case 2: note(mknodat(root_, name.c_str(), S_IFIFO | 0600, 0)); break;
+            default: with_file(O_RDWR | O_CREAT | O_EXCL, [&](int fd, auto&) { note(::write(fd, "new", 3)); });
         }
     }
     void nameless() {
         int fd = openat(root_, ".", O_TMPFILE | O_RDWR, 0600);
         if (fd < 0) return;
         std::string bytes = noise();
-        ignore(::write(fd, bytes.data(), bytes.size()));
-        if (dice(2)) ignore(linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), root_, path().c_str(), AT_SYMLINK_FOLLOW));
-        ignore(pwrite(fd, "late", 4, 2));
+        note(::write(fd, bytes.data(), bytes.size()));
+        if (dice(2)) note(linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), root_, path().c_str(), AT_SYMLINK_FOLLOW));
+        note(pwrite(fd, "late", 4, 2));
         close(fd);
     }
-    void link() { ignore(linkat(root_, path().c_str(), root_, path().c_str(), 0)); }
-    void remove() { ignore(unlinkat(root_, path().c_str(), dice(3) ? 0 : AT_REMOVEDIR)); }
+    void link() { note(linkat(root_, path().c_str(), root_, path().c_str(), 0)); }
+    void remove() { note(unlinkat(root_, path().c_str(), dice(3) ? 0 : AT_REMOVEDIR)); }
     void rename() {
         static constexpr unsigned flags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
-        ignore(renameat2(root_, path().c_str(), root_, path().c_str(), flags[dice(4)]));
+        note(renameat2(root_, path().c_str(), root_, path().c_str(), flags[dice(4)]));
     }
     void attributes() {
         const std::string name = path();
         timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(1'500'000'000 + dice(1000)), static_cast<long>(dice(1'000'000'000))}};
         switch (dice(3)) {
-            case 0: ignore(fchmodat(root_, name.c_str(), static_cast<mode_t>(dice(07777)), 0)); break;
-            case 1: ignore(fchownat(root_, name.c_str(), static_cast<uid_t>(dice(3000)), static_cast<gid_t>(dice(3000)), AT_SYMLINK_NOFOLLOW)); break;
-            default: ignore(utimensat(root_, name.c_str(), times, AT_SYMLINK_NOFOLLOW));
+            case 0: note(fchmodat(root_, name.c_str(), static_cast<mode_t>(dice(07777)), 0)); break;
+            case 1: note(fchownat(root_, name.c_str(), static_cast<uid_t>(dice(3000)), static_cast<gid_t>(dice(3000)), AT_SYMLINK_NOFOLLOW)); break;
+            default: note(utimensat(root_, name.c_str(), times, AT_SYMLINK_NOFOLLOW));
         }
     }
     void xattr() {
         with_file(O_RDONLY, [&](int fd, auto&) {
             const std::string name = "user.x" + std::to_string(dice(3));
-            if (dice(3)) ignore(fsetxattr(fd, name.c_str(), "value", dice(6), 0));
-            else ignore(fremovexattr(fd, name.c_str()));
+            if (dice(3)) note(fsetxattr(fd, name.c_str(), "value", dice(6), 0));
+            else note(fremovexattr(fd, name.c_str()));
         });
     }
     void mapping() {
@@ -130,9 +145,9 @@ private:
             if (map == MAP_FAILED) return;
             // Another thread may cut the file while this one writes; SIGBUS is then the right answer, so go through the kernel.
             int zero = open("/dev/zero", O_RDONLY);
-            ignore(read(zero, static_cast<char*>(map) + dice(8000), 100));
+            note(read(zero, static_cast<char*>(map) + dice(8000), 100));
             close(zero);
-            if (dice(2)) ignore(msync(map, 8192, MS_SYNC));
+            if (dice(2)) note(msync(map, 8192, MS_SYNC));
             munmap(map, 8192);
         });
     }
@@ -140,15 +155,15 @@ private:
         const std::string name = path();
         int fd = openat(root_, name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
         if (fd < 0) return;
-        ignore(unlinkat(root_, name.c_str(), 0));
+        note(unlinkat(root_, name.c_str(), 0));
         std::string bytes = noise();
-        ignore(::write(fd, bytes.data(), bytes.size()));
-        ignore(ftruncate(fd, 100));
+        note(::write(fd, bytes.data(), bytes.size()));
+        note(ftruncate(fd, 100));
         close(fd);
     }
     void copy_range() {
         int from = file(O_RDONLY);
-        with_file(O_RDWR | O_CREAT, [&](int to, auto&) { if (from >= 0) { loff_t in = 0, out = static_cast<loff_t>(dice(9000)); ignore(copy_file_range(from, &in, to, &out, 20000, 0)); } });
+        with_file(O_RDWR | O_CREAT, [&](int to, auto&) { if (from >= 0) { loff_t in = 0, out = static_cast<loff_t>(dice(9000)); note(copy_file_range(from, &in, to, &out, 20000, 0)); } });
         if (from >= 0) close(from);
     }
     void direct() {
@@ -156,13 +171,39 @@ private:
             void* buffer = nullptr;
             if (posix_memalign(&buffer, 4096, 8192) != 0) return;
             memset(buffer, 'D', 8192);
-            ignore(pwrite(fd, buffer, 8192, static_cast<off_t>(dice(8) * 4096)));
+            note(pwrite(fd, buffer, 8192, static_cast<off_t>(dice(8) * 4096)));
             free(buffer);
         });
     }
 
     std::mt19937_64 random_;
     int root_;
+
+public:
+    size_t foul_errors = 0;
+};
+
+// Kills the capture worker or the store service with SIGKILL, again and again, at random moments.
+class Killer {
+public:
+    Killer(const journal::Volume& volume, uint64_t seed, size_t kills) : volume_(volume), random_(seed), kills_(kills) {}
+
+    void run(const std::atomic<bool>& over) {
+        while (!over && done < kills_) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20 + random_() % 180));
+            const std::string socket = random_() % 2 ? journal::capture_socket(volume_.id) : journal::store_socket(volume_.id);
+            auto status = json_call(socket, {{"verb", "status"}});
+            if (!status) continue;  // still on its way up from the last time
+            kill((*status)["pid"].get<pid_t>(), SIGKILL);
+            ++done;
+        }
+    }
+    size_t done = 0;
+
+private:
+    const journal::Volume& volume_;
+    std::mt19937_64 random_;
+    size_t kills_;
 };
 
 struct Setup {
@@ -212,7 +253,40 @@ std::optional<std::string> check(const Setup& setup) {
     return std::nullopt;
 }
 
-int run(const Setup& setup, uint64_t seed, size_t threads, size_t ops) {
+struct Load {
+    uint64_t seed, threads, ops, kills;
+};
+
+// Threads make mischief for at least LOAD.ops calls each, and until the kills are done. Returns the foul errors seen.
+size_t make_mischief(const Setup& setup, const journal::Volume& volume, const Load& load) {
+    std::atomic<bool> over = false;
+    std::atomic<size_t> foul_errors = 0, calls = 0;
+    Killer killer(volume, load.seed, load.kills);
+    std::atomic<bool> kills_done = load.kills == 0;
+    std::thread killing([&] {
+        killer.run(over);
+        kills_done = true;
+    });
+    std::vector<std::thread> workers;
+    for (size_t worker = 0; worker < load.threads; ++worker) {
+        workers.emplace_back([&, worker] {
+            Mischief mischief(setup.live, load.seed * 1000 + worker);
+            for (size_t op = 0; op < load.ops || !kills_done; ++op) {
+                mischief.one();
+                ++calls;
+                if (op >= load.ops) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            }
+            foul_errors += mischief.foul_errors;
+        });
+    }
+    for (auto& worker : workers) worker.join();
+    over = true;
+    killing.join();
+    std::printf("%zu calls by %lu threads, %zu kills, %zu foul errors\n", calls.load(), load.threads, killer.done, foul_errors.load());
+    return foul_errors;
+}
+
+int run(const Setup& setup, const Load& load) {
     fs::create_directories(setup.live);
     if (setup.run("protect " + setup.live + " --store " + setup.store) != 0) return shell("cat " + setup.base + "/out"), 1;
     auto volume = journal::load_volume(setup.store);
@@ -220,32 +294,26 @@ int run(const Setup& setup, uint64_t seed, size_t threads, size_t ops) {
     // A consumer that never moves keeps the whole journal for the check.
     auto cursors = open_disk(volume->journal_directory + "/cursors");
     if (!cursors || !journal::save_cursor(**cursors, volume->id, "model-test", 0)) return std::printf("cannot place the cursor\n"), 1;
-    std::vector<std::thread> workers;
-    for (size_t worker = 0; worker < threads; ++worker) {
-        workers.emplace_back([&, worker] {
-            Mischief mischief(setup.live, seed * 1000 + worker);
-            for (size_t op = 0; op < ops; ++op) mischief.one();
-        });
-    }
-    for (auto& worker : workers) worker.join();
+    const size_t foul_errors = make_mischief(setup, *volume, load);
     if (setup.run("unprotect " + setup.live) != 0) return shell("cat " + setup.base + "/out"), 1;
-    if (auto failure = check(setup)) return std::printf("seed %lu fails: %s\n", seed, failure->c_str()), 1;
-    return 0;
+    if (auto failure = check(setup)) return std::printf("seed %lu fails: %s\n", load.seed, failure->c_str()), 1;
+    return foul_errors == 0 ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace holdfast::test
 
 int main(int argc, char** argv) {
-    uint64_t seed = static_cast<uint64_t>(time(nullptr)), threads = 4, ops = 1500, keep = 0;
+    uint64_t seed = static_cast<uint64_t>(time(nullptr)), threads = 4, ops = 1500, kills = 0, keep = 0;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string option = argv[i];
         const uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
         if (option == "--seed") seed = value;
         else if (option == "--threads") threads = value;
         else if (option == "--ops") ops = value;
+        else if (option == "--kills") kills = value;
         else if (option == "--keep") keep = value;
-        else return std::fprintf(stderr, "usage: live_test [--seed S] [--threads N] [--ops N] [--keep 1]\n"), 2;
+        else return std::fprintf(stderr, "usage: live_test [--seed S] [--threads N] [--ops N] [--kills N] [--keep 1]\n"), 2;
     }
     if (geteuid() != 0 || access("/dev/fuse", R_OK) != 0) return std::fprintf(stderr, "skipped: needs root and /dev/fuse\n"), 77;
     std::string base = (std::filesystem::current_path() / "live-XXXXXX").string();
@@ -254,7 +322,7 @@ int main(int argc, char** argv) {
     setenv("HOLDFAST_RUN_DIR", (base + "/run").c_str(), 1);
     std::printf("seed %lu\n", seed);
     const holdfast::test::Setup setup{base, base + "/live", base + "/store", HOLDFAST_COMMAND};
-    const int outcome = holdfast::test::run(setup, seed, threads, ops);
+    const int outcome = holdfast::test::run(setup, {seed, threads, ops, kills});
     if (outcome != 0) (void)setup.run("unprotect " + setup.live);
     if (!keep) std::filesystem::remove_all(base);
     return outcome;
