@@ -30,7 +30,8 @@ struct DataUndo {
     Lsn lsn;
     uint64_t offset, length;
     bool hole;
-    UndoAddress item;
+    UndoAddress item;   // a data item, whose bytes from `skip` on answer
+    uint64_t skip = 0;
 };
 
 struct DirentUndo {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "rewind/index.h"
 
 namespace holdfast::rewind {
@@ -47,6 +48,10 @@ public:
     Result<std::vector<std::pair<std::string, std::string>>> xattrs(const ObjectId& object) const;
 
 private:
+    Result<UniqueFd> open_in_image(const ObjectId& object, int flags) const;
+    Result<uint32_t> type_of(const ObjectId& object) const;
+    Result<uint32_t> directory_links(const ObjectId& directory, uint32_t image_links) const;
+
     const Store& store_;
     Lsn at_;
 };

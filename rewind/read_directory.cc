@@ -1,0 +1,35 @@
+#include "rewind/read_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <memory>
+
+#include "base/unique_fd.h"
+
+namespace holdfast::rewind {
+
+Status read_directory(int directory_fd, const std::function<Status(const DirectoryEntry&)>& visit) {
+    // A description of its own: two walks over one descriptor would share a position.
+    UniqueFd own(openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME));
+    if (!own && errno == EPERM) own.reset(openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!own) return errno_error(errno, "open a directory to list it");
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(own.get()), closedir);
+    if (!directory) return errno_error(errno, "list a directory");
+    own.release();
+    while (true) {
+        errno = 0;
+        const dirent* entry = ::readdir(directory.get());
+        if (!entry) {
+            if (errno) return errno_error(errno, "list a directory");
+            return ok();
+        }
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == "..") continue;
+        const uint32_t type = entry->d_type == DT_UNKNOWN ? 0 : DTTOIF(entry->d_type);
+        HF_TRY(visit({std::string(name), type, entry->d_ino}));
+    }
+}
+
+}  // namespace holdfast::rewind

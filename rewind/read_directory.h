@@ -1,0 +1,22 @@
+// All entries of one directory, in the order of the file system, without . and .. ; in bounded memory, because each
+// is handed to the caller as it comes.
+// Thread rule: DIRECTORY_FD is borrowed and not moved: the walk opens its own description of the directory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/result.h"
+
+namespace holdfast::rewind {
+
+struct DirectoryEntry {
+    std::string name;
+    uint32_t type;   // type bits of a mode; 0 when the file system does not say
+    uint64_t inode;
+};
+
+Status read_directory(int directory_fd, const std::function<Status(const DirectoryEntry&)>& visit);
+
+}  // namespace holdfast::rewind
