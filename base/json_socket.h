@@ -2,7 +2,8 @@
 // request has no "progress" member. Unix domain, mode 0600, in a directory that only root may enter.
 //
 // Server: one thread per connection, at most json_connections_max at once; a handler may be called from several
-// threads. A request line is at most json_line_bytes_max. Errors travel as {"error": {"code", "message"}}.
+// threads. A request line is at most json_line_bytes_max, an answer json_answer_bytes_max. A connection that says
+// nothing for a minute is closed. Errors travel as {"error": {"code", "message"}}.
 #pragma once
 
 #include <functional>
@@ -17,11 +18,14 @@ namespace holdfast {
 using Json = nlohmann::json;
 
 inline constexpr size_t json_line_bytes_max = 1 << 20;
+inline constexpr size_t json_answer_bytes_max = 64 << 20;
 inline constexpr int json_connections_max = 32;
 
 class JsonServer {
 public:
-    // PROGRESS may be called any number of times before the handler returns its final answer.
+    // PROGRESS may be called any number of times, with a "progress" member, before the handler returns its final
+    // answer, which has none. An exception of the JSON library (a member is absent or of another type) is answered
+    // as invalid_argument.
     using Progress = std::function<void(const Json&)>;
     using Handler = std::function<Result<Json>(const Json& request, const Progress& progress)>;
 

@@ -11,6 +11,9 @@ namespace holdfast {
 
 // NAME between quotes with every byte that is not printable ASCII escaped: safe in logs and on terminals.
 std::string quoted(std::string_view name);
+// Exact matches, because for a std::string the standard library's std::quoted would be found and preferred.
+inline std::string quoted(const std::string& name) { return quoted(std::string_view(name)); }
+inline std::string quoted(std::string& name) { return quoted(std::string_view(name)); }
 
 // 1536 -> "1.5 KiB".
 std::string human_bytes(uint64_t bytes);
