@@ -1,0 +1,83 @@
+#include "fusefs/fuse_mount.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "fusefs/mount_table.h"
+
+namespace holdfast::fusefs {
+namespace {
+
+unsigned long inherited_flags(int backing_fd) {
+    struct statvfs info {};
+    if (::fstatvfs(backing_fd, &info) != 0) return 0;
+    unsigned long flags = 0;
+    if (info.f_flag & ST_RDONLY) flags |= MS_RDONLY;
+    if (info.f_flag & ST_NOSUID) flags |= MS_NOSUID;
+    if (info.f_flag & ST_NODEV) flags |= MS_NODEV;
+    if (info.f_flag & ST_NOEXEC) flags |= MS_NOEXEC;
+    return flags;
+}
+
+// The newest mount of ours at DIRECTORY: the table lists them in the order of mounting.
+std::string instance_at(const std::string& directory) {
+    std::string instance;
+    auto table = read_mount_table();
+    if (!table) return instance;
+    for (const MountEntry& entry : *table)
+        if (entry.point == directory && entry.type == filesystem_type) instance = entry.device;
+    return instance;
+}
+
+}  // namespace
+
+Result<FuseMount> FuseMount::make(const std::string& source, const std::string& directory, int backing_fd, unsigned long flags) {
+    UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    if (!device) return errno_error(errno, "/dev/fuse cannot be opened; load the module with `modprobe fuse`");
+    struct stat root {};
+    if (::fstat(backing_fd, &root) != 0) return errno_error(errno, "the directory " + quoted(directory) + " cannot be examined");
+
+    // default_permissions: the kernel checks modes and ACLs as on any file system. allow_other: not only for root.
+    char data[128];
+    std::snprintf(data, sizeof data, "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions", device.get(),
+                  root.st_mode & S_IFMT);
+    const std::string target = "/proc/self/fd/" + std::to_string(backing_fd);
+    if (::mount(source.c_str(), target.c_str(), filesystem_type, flags | inherited_flags(backing_fd), data) != 0)
+        return errno_error(errno, "mounting over " + quoted(directory));
+    return FuseMount(std::move(device), directory, instance_at(directory));
+}
+
+bool FuseMount::is_mounted() const {
+    auto table = read_mount_table();
+    if (!table) return true;  // cannot tell: the careful answer keeps serving
+    for (const MountEntry& entry : *table)
+        if (entry.device == instance_ && entry.type == filesystem_type) return true;
+    return false;
+}
+
+Status FuseMount::unmount() {
+    if (::umount2(directory_.c_str(), UMOUNT_NOFOLLOW) != 0) return errno_error(errno, "unmounting " + quoted(directory_));
+    return ok();
+}
+
+void FuseMount::detach() {
+    if (::umount2(directory_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0 && errno != EINVAL)
+        log_error("detaching " + quoted(directory_) + " failed: " + std::strerror(errno));
+}
+
+Status remount(const std::string& directory, unsigned long flags) {
+    if (instance_at(directory).empty())
+        return Error{ErrorCode::not_found, quoted(directory) + " is not mounted, so its options cannot be changed"};
+    if (::mount("none", directory.c_str(), filesystem_type, flags | MS_REMOUNT, nullptr) != 0)
+        return errno_error(errno, "changing the mount options of " + quoted(directory));
+    return ok();
+}
+
+}  // namespace holdfast::fusefs

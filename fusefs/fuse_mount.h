@@ -1,0 +1,45 @@
+// One FUSE mount: its device descriptor and its place in the mount table.
+//
+// Nothing here touches a path inside the mount: whoever keeps the device must never wait for a request that only the
+// filter can answer.
+// Thread rule: one thread. Ownership: the descriptor; the mount outlives the object unless detach() is called.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace holdfast::fusefs {
+
+class FuseMount {
+public:
+    // Covers DIRECTORY. BACKING_FD is a descriptor of that directory, opened before: what is mounted over is exactly
+    // what was opened. FLAGS as for mount(2); those that restrict the backing mount (read-only, nosuid, nodev,
+    // noexec) are added, so that covering a directory never grants what it denied.
+    static Result<FuseMount> make(const std::string& source, const std::string& directory, int backing_fd, unsigned long flags);
+
+    int device_fd() const { return device_.get(); }
+    const std::string& directory() const { return directory_; }
+
+    bool is_mounted() const;
+    // An ordinary unmount. Errors: busy.
+    Status unmount();
+    // Takes the mount out of sight even while it is in use; requests under way end with an error.
+    void detach();
+    // Gives up the device; when nobody else holds it, the connection ends.
+    void close_device() { device_.reset(); }
+
+private:
+    FuseMount(UniqueFd device, std::string directory, std::string instance)
+        : device_(std::move(device)), directory_(std::move(directory)), instance_(std::move(instance)) {}
+
+    UniqueFd device_;
+    std::string directory_;
+    std::string instance_;  // "major:minor" of this mount: tells it apart from a later one at the same place
+};
+
+// Changes the flags of the mount of ours at DIRECTORY.
+Status remount(const std::string& directory, unsigned long flags);
+
+}  // namespace holdfast::fusefs
