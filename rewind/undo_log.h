@@ -27,8 +27,6 @@ using journal::ObjectId;
 // Byte address in the undo stream.
 using UndoAddress = uint64_t;
 
-inline constexpr uint64_t undo_segment_bytes = 64ULL << 20;
-
 // An object's attributes as of before the record.
 struct ObjectAttributes {
     uint32_t mode = 0;
@@ -74,6 +72,8 @@ struct UndoRecord {
     hf_record_type type = HF_VOID;
     uint16_t flags = 0;
     ObjectId object;
+    bool continued = false;  // more parts of the same journal record follow
+    bool exchange = false;   // RENAME that exchanged two names
     std::vector<UndoItem> items;
     UndoAddress address = 0;
     UndoAddress end = 0;
