@@ -1,0 +1,149 @@
+#include "tools/cli/output.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+namespace holdfast::cli {
+
+namespace {
+
+constexpr uint64_t ns_per_ms = 1'000'000;
+
+size_t width_of(std::string_view cell) {
+    return std::count_if(cell.begin(), cell.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
+}
+
+void append_escape(std::string& text, unsigned char byte) {
+    char escape[5];
+    std::snprintf(escape, sizeof escape, "\\x%02x", byte);
+    text += escape;
+}
+
+}  // namespace
+
+std::string printable(std::string_view name) {
+    std::string text;
+    for (size_t index = 0; index < name.size(); ++index) {
+        auto byte = static_cast<unsigned char>(name[index]);
+        // 0xc2 followed by 0x80..0x9f is a control character of the second set: terminals obey those as well.
+        bool second_set = byte == 0xc2 && index + 1 < name.size() && (static_cast<unsigned char>(name[index + 1]) & 0xe0) == 0x80;
+        if (byte == '\\') {
+            text += "\\\\";
+        } else if (byte == '\n') {
+            text += "\\n";
+        } else if (byte == '\t') {
+            text += "\\t";
+        } else if (byte < 0x20 || byte == 0x7f) {
+            append_escape(text, byte);
+        } else if (second_set) {
+            append_escape(text, byte);
+            append_escape(text, static_cast<unsigned char>(name[++index]));
+        } else {
+            text += name[index];
+        }
+    }
+    return text;
+}
+
+std::string Table::text() const {
+    std::vector<size_t> widths(rows_.front().size());
+    std::vector<bool> right(rows_.front().size());
+    for (size_t column = 0; column < right.size(); ++column) right[column] = rows_.front()[column].starts_with('>');
+    auto cell_at = [&](size_t row, size_t column) {
+        std::string_view cell = column < rows_[row].size() ? std::string_view(rows_[row][column]) : std::string_view();
+        return row == 0 && right[column] ? cell.substr(1) : cell;
+    };
+    for (size_t row = 0; row < rows_.size(); ++row) {
+        for (size_t column = 0; column < widths.size(); ++column) {
+            widths[column] = std::max(widths[column], width_of(cell_at(row, column)));
+        }
+    }
+    std::string text;
+    for (size_t row = 0; row < rows_.size(); ++row) {
+        std::string line;
+        for (size_t column = 0; column < widths.size(); ++column) {
+            std::string_view cell = cell_at(row, column);
+            std::string padding(widths[column] - width_of(cell), ' ');
+            line += right[column] ? padding + std::string(cell) : std::string(cell) + padding;
+            line += "  ";
+        }
+        line.erase(line.find_last_not_of(' ') + 1);
+        text += line + "\n";
+    }
+    return text;
+}
+
+Progress::Progress(std::string task, bool quiet)
+    : task_(std::move(task)), on_terminal_(!quiet && isatty(STDERR_FILENO)), started_ns_(system_clock().monotonic_ns()) {}
+
+Progress::~Progress() {
+    if (shown_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::update(uint64_t done, uint64_t total, bool unit_is_bytes) {
+    if (on_terminal_) show(line(task_, done, total, unit_is_bytes));
+}
+
+void Progress::update(const Json& message) {
+    auto progress = message.find("progress");
+    if (!on_terminal_ || progress == message.end() || !progress->is_object()) return;
+    std::string task = progress->value("task", task_);
+    show(line(task, progress->value("done", uint64_t{0}), progress->value("total", uint64_t{0}),
+              progress->value("unit", "") == "bytes"));
+}
+
+std::string Progress::line(std::string_view task, uint64_t done, uint64_t total, bool unit_is_bytes) {
+    constexpr int bar_width = 24;
+    auto number = [&](uint64_t value) { return unit_is_bytes ? human_bytes(value) : std::to_string(value); };
+    std::string text = printable(task) + "  ";
+    if (total > 0) {
+        // A total that was estimated too low must not make the bar overflow.
+        double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
+        int filled = static_cast<int>(share * bar_width);
+        text += "[" + std::string(filled, '#') + std::string(bar_width - filled, '.') + "] ";
+        text += std::to_string(static_cast<int>(share * 100)) + " %  " + number(done) + " of " + number(total);
+    } else {
+        text += number(done);
+    }
+    return text;
+}
+
+void Progress::show(const std::string& line) {
+    uint64_t now = system_clock().monotonic_ns();
+    if (now - started_ns_ < progress_delay_ms * ns_per_ms) return;
+    if (shown_ && now - last_ns_ < progress_interval_ms * ns_per_ms) return;
+    shown_ = true;
+    last_ns_ = now;
+    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    std::fflush(stderr);
+}
+
+std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+std::string human_duration(uint64_t ns) {
+    struct Unit {
+        uint64_t ns;
+        const char* name;
+    };
+    constexpr Unit units[] = {{86'400'000'000'000, "d"}, {3'600'000'000'000, "h"}, {60'000'000'000, "min"},
+                              {1'000'000'000, "s"},      {1'000'000, "ms"}};
+    constexpr size_t unit_count = std::size(units);
+    for (size_t index = 0; index < unit_count; ++index) {
+        const Unit& unit = units[index];
+        if (ns < unit.ns) continue;
+        std::string text = std::to_string(ns / unit.ns) + " " + unit.name;
+        // The next smaller unit helps people down to minutes; below that it is noise.
+        if (index < 2 && ns % unit.ns >= units[index + 1].ns) {
+            text += " " + std::to_string(ns % unit.ns / units[index + 1].ns) + " " + units[index + 1].name;
+        }
+        return text;
+    }
+    return "0 s";
+}
+
+}  // namespace holdfast::cli

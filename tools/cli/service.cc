@@ -1,0 +1,94 @@
+#include "tools/cli/service.h"
+
+#include <thread>
+
+#include "base/text.h"
+#include "tools/cli/output.h"
+
+namespace holdfast::cli {
+
+namespace {
+
+constexpr int poll_interval_ms = 20;
+
+// The service answers as soon as its store is open; a child that ended before that says why on standard error.
+Status wait_until_it_answers(Child& child, const std::string& socket) {
+    for (int waited_ms = 0; waited_ms < service_start_timeout_ms; waited_ms += poll_interval_ms) {
+        if (json_call(socket, {{"verb", "status"}})) return ok();
+        if (!child.wait(poll_interval_ms)) continue;
+        std::string line = child.last_error_line();
+        return Error{ErrorCode::unavailable, "the store service did not start: " +
+                                             (line.empty() ? "it ended with status " + std::to_string(child.exit_status()) : printable(line))};
+    }
+    return Error{ErrorCode::unavailable, "the store service did not answer within " +
+                                         human_duration(service_start_timeout_ms * 1'000'000ULL)};
+}
+
+}  // namespace
+
+Result<StoreService> StoreService::connect(const journal::Volume& volume, Start start) {
+    StoreService service(journal::store_socket(volume.id));
+    auto status = json_call(service.socket_, {{"verb", "status"}});
+    if (status) return service;
+    if (status.error().code != ErrorCode::unavailable) return std::move(status).error();
+    if (start == Start::never) {
+        return Error{ErrorCode::unavailable, "the store service of " + printable(volume.directory) +
+                                             " does not run: `mount " + printable(volume.directory) + "` or `holdfast protect` starts it"};
+    }
+    std::string program = HF_TRY(find_program(store_program));
+    Child::Options options;
+    if (start == Start::detached) options = {Child::Lifetime::own, volume.store + "/log", false};
+    auto child = std::make_unique<Child>(HF_TRY(Child::start({program, "run", volume.store}, options)));
+    HF_TRY(wait_until_it_answers(*child, service.socket_));
+    service.started_here_ = true;
+    if (start == Start::detached) {
+        child->detach();
+    } else {
+        service.child_ = std::move(child);
+    }
+    return service;
+}
+
+Result<Json> StoreService::call(const Json& request, const JsonServer::Progress& progress) const {
+    return json_call(socket_, request, progress);
+}
+
+Result<Json> capture_call(const journal::Volume& volume, const Json& request) {
+    auto answer = json_call(journal::capture_socket(volume.id), request);
+    if (!answer && answer.error().code == ErrorCode::unavailable) {
+        return Error{ErrorCode::unavailable, printable(volume.directory) + " is not mounted, nothing is being recorded: run `holdfast protect " +
+                                             printable(volume.directory) + " --store " + printable(volume.store) + "`"};
+    }
+    return answer;
+}
+
+Result<std::optional<uint64_t>> published_end(const journal::Volume& volume) {
+    auto status = json_call(journal::capture_socket(volume.id), {{"verb", "status"}});
+    if (status) return std::optional<uint64_t>(status->value("published", uint64_t{0}));
+    if (status.error().code == ErrorCode::unavailable) return std::optional<uint64_t>();
+    return std::move(status).error();
+}
+
+Result<Moment> resolve_moment(const StoreService& service, const std::string& at) {
+    Json answer = HF_TRY(service.call({{"verb", "moment"}, {"at", at}}));
+    return Moment{answer.value("lsn", uint64_t{0}), answer.value("time_ns", uint64_t{0})};
+}
+
+Result<uint64_t> wait_applied(const journal::Volume& volume, const StoreService& service, uint64_t timeout_ms) {
+    auto published = HF_TRY(published_end(volume));
+    if (!published) {
+        Json status = HF_TRY(service.call({{"verb", "status"}}));
+        published = status.value("published", uint64_t{0});
+    }
+    Json answer = HF_TRY(service.call({{"verb", "wait"}, {"lsn", *published}, {"timeout_ms", timeout_ms}}));
+    uint64_t applied = answer.value("applied", uint64_t{0});
+    if (applied < *published) {
+        return Error{ErrorCode::unavailable, "the store is still " + human_bytes(*published - applied) + " behind after " +
+                                             human_duration(timeout_ms * 1'000'000) + ": try again, or wait longer with --timeout"};
+    }
+    return applied;
+}
+
+std::string lsn_text(uint64_t lsn) { return "lsn:" + std::to_string(lsn); }
+
+}  // namespace holdfast::cli

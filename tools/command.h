@@ -1,0 +1,74 @@
+// A subcommand as data: its words, its parameters, and the function that runs it. tools/main.cc builds the parser,
+// the help and the printing from the one table in tools/commands.cc; a subcommand's file knows nothing of either.
+//
+// A run returns its result as a value (a sentence or table for people, JSON for machines, an exit code) and changes
+// nothing when it fails before its first step.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "tools/cli/exit_code.h"
+#include "tools/cli/output.h"
+
+namespace holdfast::tools {
+
+using cli::Json;
+
+struct Parameter {
+    enum class Kind { required, optional, flag };
+    const char* name;  // "DIR": by position; "--store": an option with a value, or a flag
+    Kind kind;
+    const char* value;  // how the help names an option's value: "DIR", "SIZE"; "" for positions and flags
+    const char* help;
+};
+
+// What was given on the command line.
+class Arguments {
+public:
+    Arguments(std::map<std::string, std::string, std::less<>> values, bool json) : values_(std::move(values)), json_(json) {}
+    bool given(std::string_view name) const { return values_.contains(name); }
+    // "" when it was not given.
+    const std::string& text(std::string_view name) const;
+    std::string text_or(std::string_view name, std::string fallback) const;
+    // A size, duration or number; FALLBACK when it was not given. Errors name the parameter.
+    Result<uint64_t> bytes_or(std::string_view name, uint64_t fallback) const;
+    Result<uint64_t> duration_ns_or(std::string_view name, uint64_t fallback) const;
+    Result<uint64_t> number_or(std::string_view name, uint64_t fallback) const;
+    bool json() const { return json_; }
+
+private:
+    std::map<std::string, std::string, std::less<>> values_;
+    bool json_;
+};
+
+struct Report {
+    std::string text;  // printed as it is
+    Json json = Json::object();
+    cli::ExitCode exit = cli::ExitCode::success;
+};
+
+struct Command {
+    const char* name;  // "protect", or two words: "bookmark create"
+    const char* summary;
+    const char* example;
+    std::vector<Parameter> parameters;
+    Result<Report> (*run)(const Arguments& arguments);
+};
+
+// All of them, in the order of the help.
+const std::vector<Command>& commands();
+
+extern const Command protect_command, unprotect_command, status_command, wait_command;
+extern const Command bookmark_create_command, bookmark_list_command, bookmark_rename_command, bookmark_delete_command;
+extern const Command log_command, ls_command, cat_command, diff_command, restore_command, rewind_command;
+extern const Command mount_past_command, umount_past_command, verify_command, journal_dump_command;
+
+// What every command that speaks of a moment says about it.
+inline constexpr const char* moment_help =
+    "a bookmark, a time (2026-03-01T14:03:20, local unless it ends in Z), an age (10m), a position (lsn:4096) or now";
+
+}  // namespace holdfast::tools
