@@ -110,5 +110,7 @@ private:
 Result<Record> decode_record(ByteSpan bytes, Lsn lsn);
 
 uint64_t xxh3_64(ByteSpan bytes);
+// Of BYTES as if the 8 bytes at FIELD were zero: a checksum that lies inside of what it covers.
+uint64_t xxh3_64_without(ByteSpan bytes, size_t field);
 
 }  // namespace holdfast::journal
