@@ -20,6 +20,7 @@
 
 namespace holdfast::rewind {
 
+class BaselineSink;
 class Image;
 
 class Store {
@@ -37,6 +38,12 @@ public:
     Result<Lsn> checkpoint();
     // Drops history that the volume's limits no longer cover. Returns the undo bytes freed.
     Result<uint64_t> prune();
+
+    // The first copy. While STORE/first-copy exists it is pending: nothing is applied and no moment is offered.
+    bool first_copy_pending() const;
+    std::unique_ptr<BaselineSink> baseline();  // REQUIRES: first_copy_pending()
+    // The image is the state at AT: history begins there. Durable on return, STORE/first-copy is gone.
+    Status finish_first_copy(Lsn at);
 
     Lsn applied() const;       // the image and the views know everything below this
     Lsn window_begin() const;  // the oldest moment
