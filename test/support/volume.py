@@ -1,4 +1,4 @@
-"""The directories that a benchmark compares, and the command that drives the protected one."""
+"""A protected directory for tests and benchmarks in Python, those it is compared with, and the command that drives it."""
 import json
 import os
 import shutil
