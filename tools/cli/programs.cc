@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 
 #include "base/check.h"
 #include "tools/cli/output.h"
@@ -20,14 +19,6 @@
 namespace holdfast::cli {
 
 namespace {
-
-Result<std::string> own_directory() {
-    char buffer[PATH_MAX];
-    ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof buffer);
-    if (length <= 0) return errno_error(errno, "read /proc/self/exe");
-    std::string path(buffer, static_cast<size_t>(length));
-    return path.substr(0, path.rfind('/'));
-}
 
 // Only what may be called between fork and exec.
 [[noreturn]] void become(char* const* arguments, int input, int output, int errors, Child::Lifetime lifetime, pid_t parent) {
@@ -46,24 +37,6 @@ Result<std::string> own_directory() {
 }
 
 }  // namespace
-
-Result<std::string> find_program(const ProgramPlace& place) {
-    const char* named = ::getenv(place.variable);
-    if (named != nullptr && *named != '\0') {
-        if (::access(named, X_OK) == 0) return std::string(named);
-        return Error{ErrorCode::not_found, std::string(place.variable) + " names " + printable(named) + ", which cannot be run"};
-    }
-    std::string directory = HF_TRY(own_directory());
-    for (const char* candidate : {place.installed, place.name, place.build_tree}) {
-        std::string path = directory + "/" + candidate;
-        if (::access(path.c_str(), X_OK) == 0) return path;
-    }
-    // As a mount helper is installed where mount(8) looks, whatever the prefix.
-    std::string system_wide = std::string("/sbin/") + place.name;
-    if (::access(system_wide.c_str(), X_OK) == 0) return system_wide;
-    return Error{ErrorCode::not_found, std::string("the program ") + place.name + " is missing beside " + directory +
-                                       "/holdfast: install all of Holdfast, or name it in " + place.variable};
-}
 
 Result<Child> Child::start(const std::vector<std::string>& arguments, const Options& options) {
     HF_CHECK(!arguments.empty());

@@ -8,24 +8,18 @@
 #include <string_view>
 #include <vector>
 
+#include "base/program.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
 namespace holdfast::cli {
 
-// One of the product's own programs. Looked for in the environment variable VARIABLE, then relative to the running
-// binary: as installed, then beside it, then in the build tree. Errors: not_found with all places that were tried.
-struct ProgramPlace {
-    const char* variable;
-    const char* installed;   // relative to the running binary's directory
-    const char* name;
-    const char* build_tree;  // relative to the running binary's directory
-};
+using holdfast::ProgramPlace;
+using holdfast::find_program;
 inline constexpr ProgramPlace store_program{"HOLDFAST_STORE_BIN", "../libexec/holdfast/holdfast-store", "holdfast-store",
                                             "../rewind/holdfast-store"};
 inline constexpr ProgramPlace mount_program{"HOLDFAST_MOUNT_BIN", "../sbin/mount.fuse.holdfast", "mount.fuse.holdfast",
                                             "../fusefs/mount.fuse.holdfast"};
-Result<std::string> find_program(const ProgramPlace& place);
 
 // A child that this object owns: its standard error is kept for reading after it ended. The destructor asks it to end
 // (SIGTERM), waits stop_timeout_ms and then kills it; detach() lets it live on.

@@ -1,0 +1,45 @@
+#include "base/program.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+Result<std::string> own_directory() {
+    char buffer[PATH_MAX];
+    ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof buffer);
+    if (length <= 0) return errno_error(errno, "read /proc/self/exe");
+    std::string path(buffer, static_cast<size_t>(length));
+    return path.substr(0, path.rfind('/'));
+}
+
+}  // namespace
+
+Result<std::string> find_program(const ProgramPlace& place) {
+    const char* named = ::getenv(place.variable);
+    if (named != nullptr && *named != '\0') {
+        if (::access(named, X_OK) == 0) return std::string(named);
+        return Error{ErrorCode::not_found, std::string(place.variable) + " names " + quoted(std::string_view(named)) + ", which cannot be run"};
+    }
+    std::string directory = HF_TRY(own_directory());
+    for (const char* candidate : {place.installed, place.name, place.build_tree}) {
+        std::string path = directory + "/" + candidate;
+        if (::access(path.c_str(), X_OK) == 0) return path;
+    }
+    // As a mount helper is installed where mount(8) looks, whatever the prefix; its own companions lie in one of these.
+    for (const char* system_wide : {"/sbin/", "/usr/libexec/holdfast/", "/usr/local/libexec/holdfast/"}) {
+        std::string path = std::string(system_wide) + place.name;
+        if (::access(path.c_str(), X_OK) == 0) return path;
+    }
+    return Error{ErrorCode::not_found, std::string("the program ") + place.name + " is missing beside " + quoted(directory) +
+                                           ": install all of Holdfast, or name it in " + place.variable};
+}
+
+}  // namespace holdfast
