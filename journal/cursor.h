@@ -4,6 +4,7 @@
 // Thread rule: one writer per name; any reader.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>

@@ -21,6 +21,9 @@
 
 namespace holdfast::journal {
 
+// A journal limit below this many segments could not hold one being written, one in reserve and one being read.
+inline constexpr uint64_t journal_segments_min = 4;
+
 enum class FullPolicy { block, stop_protection };
 const char* to_string(FullPolicy policy);
 Result<FullPolicy> parse_full_policy(std::string_view text);
@@ -44,7 +47,16 @@ Result<Volume> load_volume(const std::string& store);
 Status save_volume(const Volume& volume);
 
 // The registry directory: $HOLDFAST_STATE_DIR/volumes, by default /var/lib/holdfast/volumes.
+// All that it names, by id, with the reason where a store cannot be read now (its disk is not mounted, ...).
+struct RegistryEntry {
+    VolumeId id;
+    std::string store;
+    Result<Volume> volume;
+};
+Result<std::vector<RegistryEntry>> registry_entries();
+// Those whose store can be read.
 Result<std::vector<Volume>> registered_volumes();
+// Replaces what was registered under the id: a store that was moved is simply registered again. Durable on return.
 Status register_volume(const Volume& volume);
 Status unregister_volume(const Volume& volume);
 // The volume whose directory is PATH or holds it, or whose store or id it is. Errors: not_found.

@@ -1,0 +1,82 @@
+#include "journal/cursor.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "test/support/scratch.h"
+
+using namespace holdfast;
+using namespace holdfast::journal;
+
+namespace {
+
+using Cursors = std::vector<std::pair<std::string, Lsn>>;
+
+struct CursorDirectory {
+    test::ScratchDirectory scratch;
+    std::unique_ptr<Disk> disk = std::move(open_disk(scratch.path()).value());
+    VolumeId volume = random_volume_id();
+
+    std::string contents(const std::string& name) const {
+        std::ifstream file(scratch / name);
+        std::ostringstream text;
+        text << file.rdbuf();
+        return text.str();
+    }
+    void overwrite(const std::string& name, const std::string& contents) const {
+        std::ofstream(scratch / name, std::ios::trunc) << contents;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("cursor: a position comes back as it was saved, the newest one per consumer") {
+    CursorDirectory cursors;
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "store", 4096));
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "replica-1", lsn_max - 1));
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "store", 8192));
+    CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"replica-1", lsn_max - 1}, {"store", 8192}});
+    CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::optional<Lsn>(8192));
+}
+
+TEST_CASE("cursor: without a consumer there is no lowest position") {
+    CursorDirectory cursors;
+    CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::nullopt);
+}
+
+TEST_CASE("cursor: every damaged byte and every cut makes it position zero, which only keeps more") {
+    CursorDirectory cursors;
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "store", 123456789));
+    const std::string whole = cursors.contents("store");
+    REQUIRE(!whole.empty());
+    for (size_t place = 0; place < whole.size(); ++place) {
+        std::string damaged = whole;
+        damaged[place] = static_cast<char>(damaged[place] ^ 1);
+        cursors.overwrite("store", damaged);
+        INFO("byte " << place);
+        CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::optional<Lsn>(0));
+        cursors.overwrite("store", whole.substr(0, place));
+        CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::optional<Lsn>(0));
+    }
+    for (const std::string& more : {whole + "x", whole + whole, std::string(100'000, '7'), std::string(600, '\0')}) {
+        cursors.overwrite("store", more);
+        CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::optional<Lsn>(0));
+    }
+}
+
+TEST_CASE("cursor: one of another volume counts as zero") {
+    CursorDirectory cursors;
+    REQUIRE(save_cursor(*cursors.disk, random_volume_id(), "store", 4096));
+    CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"store", 0}});
+}
+
+TEST_CASE("cursor: a crash in the middle of saving leaves the old position") {
+    CursorDirectory cursors;
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "store", 4096));
+    cursors.overwrite("store.new", "holdfast-cur");
+    CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"store", 4096}});
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "store", 8192));
+    CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"store", 8192}});
+}
