@@ -29,6 +29,9 @@
 #define HF_NAME_BYTES_MAX 255u
 #define HF_SYMLINK_BYTES_MAX 4095u
 #define HF_XATTR_VALUE_BYTES_MAX 65536u
+#define HF_BOOKMARK_NAME_BYTES_MAX 254u
+#define HF_GAP_SENTENCE_BYTES_MAX 65536u
+#define HF_SEGMENT_END_BYTES 104u /* header and payload of SEGMENT_END; kept free at the end of every segment */
 
 /* First 4 KiB of every segment file. The checksum (xxh3, 64 bits) covers the header with the field zero. */
 struct hf_segment_header {
@@ -53,15 +56,16 @@ struct hf_object_id {
 };
 
 struct hf_record_header {
-	uint32_t length;      /* of header, payload and padding; a multiple of 8 */
+	uint32_t length;      /* bytes in the stream: header, payload, padding; a multiple of 8 */
 	uint16_t type;        /* enum hf_record_type */
 	uint16_t flags;       /* HF_RECORD_* */
 	uint64_t lsn;         /* the record's own address in the stream */
 	uint64_t time_ns;     /* realtime clock of the writer */
-	uint64_t checksum;    /* xxh3, 64 bits, over `length` bytes with this field zero */
+	uint64_t checksum;    /* xxh3, 64 bits, over header (this field zero) and payload */
 	struct hf_object_id object;
 	uint64_t offset;      /* WRITE, FALLOCATE: byte offset; TRUNCATE: new size; otherwise zero */
-	uint32_t data_length; /* payload bytes that mean something; the rest up to `length` is padding */
+	uint32_t data_length; /* payload bytes; padding up to the next multiple of 8 is zero, the rest of `length` is
+	                       * neither written nor read, so that a long VOID or SEGMENT_END costs 64 or 104 bytes */
 	uint32_t reserved;
 };
 
@@ -71,7 +75,7 @@ struct hf_record_header {
 
 enum hf_record_type {
 	HF_VOID = 1,         /* an operation that failed, or filler: nothing happened here */
-	HF_SEGMENT_END = 2,  /* fills the segment; payload hf_segment_end */
+	HF_SEGMENT_END = 2,  /* its length reaches to the segment's end, its file ends with its payload */
 
 	HF_WRITE = 16,       /* payload: the data */
 	HF_TRUNCATE = 17,    /* offset: the new size */
@@ -105,7 +109,7 @@ enum hf_record_type {
 };
 
 /* Chain: chain_after = xxh3-128(chain_before, then checksum of every record of the segment but this one,
- * each as 8 bytes, in LSN order). The first segment of a volume starts from zero. */
+ * each as 8 bytes, in LSN order), stored low half first. The first segment of a volume starts from zero. */
 struct hf_segment_end {
 	uint8_t chain_before[16];
 	uint8_t chain_after[16];
@@ -209,6 +213,7 @@ HF_STATIC_ASSERT(sizeof(struct hf_segment_header) == 80);
 HF_STATIC_ASSERT(sizeof(struct hf_object_id) == 16);
 HF_STATIC_ASSERT(sizeof(struct hf_record_header) == 64);
 HF_STATIC_ASSERT(sizeof(struct hf_segment_end) == 40);
+HF_STATIC_ASSERT(sizeof(struct hf_record_header) + sizeof(struct hf_segment_end) == HF_SEGMENT_END_BYTES);
 HF_STATIC_ASSERT(sizeof(struct hf_attributes) == 40);
 HF_STATIC_ASSERT(sizeof(struct hf_birth) == 72);
 HF_STATIC_ASSERT(sizeof(struct hf_name_change) == 24);

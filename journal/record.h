@@ -6,6 +6,7 @@
 // decode() trusts nothing: every length is checked against the record before it is used.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -83,13 +84,16 @@ const char* to_string(hf_record_type type);
 // Bytes that a record with this body takes in the stream.
 uint32_t encoded_length(const Body& body);
 
-// A record ready to be written: its head (header and all payload but bulk data) and the borrowed bulk data
-// of a WRITE, which is never copied. Padding follows the data.
+// A record ready to be written: its head (header and all payload but bulk data), the borrowed bulk data of a
+// WRITE, which is never copied, and zeros up to the next multiple of eight.
 class EncodedRecord {
 public:
     // REQUIRES: names, targets, values and data within the maxima of format.h; TYPE fits BODY.
-    // LENGTH is at least encoded_length(body); what lies beyond becomes padding (a short write leaves some).
+    // LENGTH is at least encoded_length(body) and goes into the header. What lies between the two is padding that
+    // nobody reads (a short write leaves some, and a VOID is all of it), so the pieces do not contain it.
     EncodedRecord(const Record& record, uint32_t length);
+    EncodedRecord(EncodedRecord&&) = default;
+    EncodedRecord(const EncodedRecord&) = delete;  // the pieces point into the head
 
     std::span<const ByteSpan> pieces() const { return {pieces_, piece_count_}; }
     uint64_t checksum() const { return checksum_; }
@@ -97,7 +101,6 @@ public:
 
 private:
     std::vector<std::byte> head_;
-    std::vector<std::byte> padding_;  // only when it exceeds the static zeros
     ByteSpan pieces_[3];
     size_t piece_count_ = 0;
     uint64_t checksum_ = 0;
@@ -106,8 +109,13 @@ private:
 
 // What stands at the start of BYTES, expected at LSN. Errors: torn (zeros, cut off, another address, wrong
 // checksum: nothing whole was written here), corrupt (whole by checksum, yet its insides make no sense),
-// unsupported (a type this program does not know). The record borrows from BYTES.
+// unsupported (a type, flag or reason this program does not know). The record borrows from BYTES, which may end
+// after the payload and the zeros behind it: padding is not looked at.
 Result<Record> decode_record(ByteSpan bytes, Lsn lsn);
+
+// How many bytes decode_record() needs to see of the record whose first bytes these are: a hint for readers, to
+// be trusted only as far as it is at most HF_RECORD_BYTES_MAX. Nothing when HEAD is no header of a record at LSN.
+std::optional<uint32_t> bytes_to_decode(ByteSpan head, Lsn lsn);
 
 uint64_t xxh3_64(ByteSpan bytes);
 // Of BYTES as if the 8 bytes at FIELD were zero: a checksum that lies inside of what it covers.
