@@ -36,12 +36,13 @@ struct SharedHead {
     uint32_t version;
     uint32_t slot_count;
     VolumeId volume;
-    uint8_t boot_id[16];               // of the host run that wrote this; other run: contents mean nothing
+    uint8_t boot_id[16];               // of the host run that wrote this; other run: contents mean nothing;
+                                       // zero: remade, and no record was committed since
     std::atomic<uint64_t> published;   // readers may read records below this address
     std::atomic<uint64_t> durable;     // records below this address survive a power cut
     std::atomic<uint64_t> reserved;    // addresses below this are handed out
     std::atomic<uint32_t> wake;        // futex word: changes when published grows and somebody waits
-    std::atomic<uint32_t> waiters;
+    std::atomic<uint32_t> waiters;     // not zero: a reader waits for `wake`
     std::atomic<uint32_t> clean;       // 1: the writer closed in order
     std::atomic<uint32_t> in_gap;      // 1: operations are not being recorded now
 };
@@ -65,10 +66,12 @@ struct alignas(64) Slot {
 
 class InflightTable {
 public:
-    // Maps FILE in DIRECTORY, making or remaking it when it is absent, of another volume or of another boot;
-    // previous() then says that nothing survived. Errors: io.
+    // Maps the file at PATH, making or remaking it when it is absent, of another volume or of another boot;
+    // survived() then says that nothing did. A remade table carries no boot id until the writer commits its first
+    // record: were it stamped at once, a process killed between the making and the GAP_BEGIN that tells of the host
+    // crash would leave a table that claims there was none. Errors: io, no_space.
     static Result<std::unique_ptr<InflightTable>> open(const std::string& path, const VolumeId& volume);
-    // For readers: maps what is there, fails with not_found when nothing is.
+    // For readers: maps what is there, fails with not_found when nothing is, or only that of an earlier boot.
     static Result<std::unique_ptr<InflightTable>> open_existing(const std::string& path);
     ~InflightTable();
 
@@ -79,9 +82,13 @@ public:
     // Blocks until published exceeds KNOWN or TIMEOUT_MS passes; returns published.
     Lsn wait_published(Lsn known, uint32_t timeout_ms);
     void wake_readers();
+    // From here on the table survives the process. For the writer, with its first record.
+    void stamp_boot();
 
 private:
     InflightTable() = default;
+    void adopt(void* address);
+
     SharedHead* head_ = nullptr;
     Slot* slots_ = nullptr;
     size_t bytes_ = 0;

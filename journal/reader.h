@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "journal/inflight.h"
 #include "journal/record.h"
+#include "journal/segment.h"
 
 namespace holdfast::journal {
 
@@ -48,9 +49,5 @@ private:
     Lsn buffer_start_ = 0;
     size_t buffer_used_ = 0;
 };
-
-// "0000000000000007.seg"
-std::string segment_name(uint64_t index);
-std::optional<uint64_t> parse_segment_name(std::string_view name);
 
 }  // namespace holdfast::journal
