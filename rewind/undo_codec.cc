@@ -72,6 +72,8 @@ void encode_item(const UndoItem& item, const ObjectId& owner, std::vector<std::b
     const ByteSpan name = bytes_of(item.name);
     out.insert(out.end(), name.begin(), name.end());
     out.insert(out.end(), item.data.begin(), item.data.end());
+    const uint64_t checksum = journal::xxh3_64(ByteSpan(out).subspan(start));
+    memcpy(out.data() + start + offsetof(hf_undo_item, checksum), &checksum, sizeof checksum);
     out.resize(start + padded(out.size() - start));
 }
 
@@ -87,6 +89,12 @@ Error nonsense(UndoAddress address, const char* what) {
 }
 
 }  // namespace
+
+bool undo_item_is_whole(ByteSpan item) {
+    if (item.size() < sizeof(hf_undo_item)) return false;
+    const size_t field = offsetof(hf_undo_item, checksum);
+    return journal::xxh3_64_without(item, field) == get<uint64_t>(item, field);
+}
 
 size_t undo_item_head_length(const hf_undo_item& head) {
     if (head.kind == 0 || head.kind >= std::size(own_bytes)) return 0;
@@ -113,8 +121,10 @@ uint64_t encode_undo(UndoRecord& record, UndoAddress address, std::vector<std::b
     head.end_lsn = record.end_lsn;
     head.time_ns = record.time_ns;
     head.object = journal::to_disk(record.object);
-    head.item_count = static_cast<uint32_t>(record.items.size());
+    HF_CHECK(record.items.size() <= HF_UNDO_PART_ITEMS_MAX);
+    head.item_count = static_cast<uint16_t>(record.items.size());
     head.undo_flags = (record.continued ? HF_UNDO_CONTINUED : 0) | (record.exchange ? HF_UNDO_EXCHANGE : 0);
+    head.unsynced_bytes = record.unsynced_bytes;
     HF_CHECK(head.length <= HF_UNDO_RECORD_BYTES_MAX);
     put(out, head);
     for (UndoItem& item : record.items) {
@@ -152,6 +162,7 @@ Result<UndoItem> decode_undo_item(ByteSpan bytes, UndoAddress address, const Obj
     const auto head = get<hf_undo_item>(bytes, 0);
     const size_t fixed = undo_item_head_length(head);
     if (fixed == 0) return nonsense(address, "an item of an unknown kind");
+    if (head.flags & ~HF_UNDO_ITEM_FLAGS_ALL) return nonsense(address, "an item with unknown flags");
     const size_t whole = fixed + head.name_length + head.data_length;
     if (whole > bytes.size()) return nonsense(address, "an item reaches beyond its record");
     UndoItem item{};
@@ -196,6 +207,7 @@ Result<DecodedUndo> decode_undo(ByteSpan bytes, UndoAddress address) {
     record.object = journal::from_disk(head.object);
     record.continued = (head.undo_flags & HF_UNDO_CONTINUED) != 0;
     record.exchange = (head.undo_flags & HF_UNDO_EXCHANGE) != 0;
+    record.unsynced_bytes = head.unsynced_bytes;
     record.address = address;
     record.end = address + length;
     if (decoded.is_seal) {
@@ -203,6 +215,7 @@ Result<DecodedUndo> decode_undo(ByteSpan bytes, UndoAddress address) {
         decoded.seal = get<hf_segment_end>(bytes, sizeof head);
         return decoded;
     }
+    if (head.undo_flags & ~HF_UNDO_FLAGS_ALL) return nonsense(address, "unknown flags");
     if (head.item_count > HF_UNDO_PART_ITEMS_MAX) return nonsense(address, "too many items");
     record.items.reserve(head.item_count);
     size_t at = sizeof head;

@@ -32,6 +32,8 @@ size_t claimed_undo_length(ByteSpan bytes);
 
 // One item at the start of BYTES, at ADDRESS; OWNER is its record's object. Sets TAKEN to its bytes with padding.
 Result<UndoItem> decode_undo_item(ByteSpan bytes, UndoAddress address, const ObjectId& owner, size_t* taken);
+// Whether the checksum of an item fits it. ITEM is the whole of it without padding.
+bool undo_item_is_whole(ByteSpan item);
 // Bytes in front of an item's name and data: head, object id, own fields. 0 when HEAD is no item's.
 size_t undo_item_head_length(const hf_undo_item& head);
 

@@ -41,6 +41,7 @@ struct hf_undo_segment_header {
 
 #define HF_UNDO_CONTINUED 0x1u /* more parts of the same journal record follow; only the last part counts as whole */
 #define HF_UNDO_EXCHANGE 0x2u  /* RENAME that exchanged two names */
+#define HF_UNDO_FLAGS_ALL 0x3u
 
 /* One per applied journal record, or one per part of it. Then item_count items. */
 struct hf_undo_record {
@@ -52,21 +53,25 @@ struct hf_undo_record {
 	uint64_t time_ns;
 	uint64_t checksum; /* xxh3, 64 bits, over `length` bytes with this field zero */
 	struct hf_object_id object;
-	uint32_t item_count;
-	uint32_t undo_flags; /* HF_UNDO_* */
+	uint16_t item_count;
+	uint16_t undo_flags;     /* HF_UNDO_* */
+	uint32_t unsynced_bytes; /* everything that lies further back than this in the segment was durable already */
 };
 
 #define HF_UNDO_ITEM_OTHER_OBJECT 0x1u /* an object id follows; else the item is about the record's object */
 #define HF_UNDO_ITEM_PRESENT 0x2u      /* xattr: it had a value */
+#define HF_UNDO_ITEM_FLAGS_ALL 0x3u
 
 /* Head of an item. After it, in this order: the object id (if flagged), the kind's own fields, the name, the data,
  * padding to 8. Own fields: data: offset (8); hole: offset, length (16); dirent: the previous object (16);
- * attributes: hf_undo_attributes (56); xattr, birth, death, event: none. */
+ * attributes: hf_undo_attributes (56); xattr, birth, death, event: none. The checksum makes an item that is read alone
+ * trustworthy: without it, every read of a few bytes would have to read the whole record. */
 struct hf_undo_item {
 	uint8_t kind; /* UndoKind */
 	uint8_t flags;
 	uint16_t name_length;
 	uint32_t data_length;
+	uint64_t checksum; /* xxh3, 64 bits, over the item without its padding, this field zero */
 };
 
 struct hf_undo_attributes {
@@ -83,7 +88,7 @@ struct hf_undo_attributes {
 
 HF_STATIC_ASSERT(sizeof(struct hf_undo_segment_header) == HF_UNDO_SEGMENT_HEADER_BYTES);
 HF_STATIC_ASSERT(sizeof(struct hf_undo_record) == 64);
-HF_STATIC_ASSERT(sizeof(struct hf_undo_item) == 8);
+HF_STATIC_ASSERT(sizeof(struct hf_undo_item) == 16);
 HF_STATIC_ASSERT(sizeof(struct hf_undo_attributes) == 56);
 
 #endif

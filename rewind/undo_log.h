@@ -4,9 +4,13 @@
 // One undo record per applied journal record, in LSN order; it carries the journal record's LSN, time, type and
 // object, and any number of items. A record without items still marks the moment (a BOOKMARK, an empty append).
 //
+// A journal record whose undo is large goes over several parts with the same LSN, `continued` set in all but the last.
+// Only the last part makes it whole: until then end() does not move, and open() takes an unfinished one away.
+//
 // Durability: append() reaches the page cache; sync() makes all of it durable. The applier syncs before it
-// changes the image. A failed sync fences the log.
-// Thread rule: append and sync from the applier's thread; read() from any thread.
+// changes the image. A failed sync fences the log: append and sync fail with io from then on.
+// Limits: a segment is HF_UNDO_SEGMENT_BYTES; at most undo_open_files_max descriptors are open.
+// Thread rule: append, sync and drop_below from the applier's thread; everything else from any thread.
 #pragma once
 
 #include <functional>
@@ -18,6 +22,7 @@
 #include "base/disk.h"
 #include "base/result.h"
 #include "journal/record.h"
+#include "rewind/undo_format.h"
 
 namespace holdfast::rewind {
 
@@ -26,6 +31,8 @@ using journal::ObjectId;
 
 // Byte address in the undo stream.
 using UndoAddress = uint64_t;
+
+inline constexpr size_t undo_open_files_max = 64;
 
 // An object's attributes as of before the record.
 struct ObjectAttributes {
@@ -74,6 +81,7 @@ struct UndoRecord {
     ObjectId object;
     bool continued = false;  // more parts of the same journal record follow
     bool exchange = false;   // RENAME that exchanged two names
+    uint32_t unsynced_bytes = 0;  // what lies further back in its segment was durable before; set by append
     std::vector<UndoItem> items;
     UndoAddress address = 0;
     UndoAddress end = 0;
@@ -81,29 +89,38 @@ struct UndoRecord {
 
 class UndoLog {
 public:
-    // Finds the end (a torn tail is cut off and reported in `evidence`). Errors: io, corrupt, foreign.
-    static Result<std::unique_ptr<UndoLog>> open(Disk& disk, const journal::VolumeId& volume, std::string* evidence);
+    // Finds the end (a torn tail is cut off and reported in `evidence`). Errors: io; foreign; unsupported; corrupt when
+    // the newest segments lost what had been durable (an older damaged one is told in `evidence`; its reads fail).
+    // SEGMENT_BYTES counts for a new log only.
+    static Result<std::unique_ptr<UndoLog>> open(Disk& disk, const journal::VolumeId& volume, std::string* evidence,
+                                                 uint64_t segment_bytes = HF_UNDO_SEGMENT_BYTES);
     ~UndoLog();
 
-    // Appends and fills in the addresses of RECORD and of its items.
+    // Appends and fills in the addresses of RECORD and of its items. After an error (no_space, io) the log is as it
+    // was before the first part of this journal record.
+    // REQUIRES: lsn at or after end_lsn(), or the next part of the record before.
     Status append(UndoRecord& record);
     Status sync();
 
     UndoAddress begin() const;  // oldest kept
-    UndoAddress end() const;
+    UndoAddress end() const;    // past the newest whole record
     Lsn last_lsn() const;       // of the newest undo record; 0 when empty
     Lsn end_lsn() const;        // its end_lsn
     uint64_t used_bytes() const;
 
     // Calls VISIT for every record from ADDRESS on, in order, until it returns false. Items borrow a buffer that
-    // lives for the call. Errors: corrupt names the address.
+    // lives for the call. Seals are not shown. An address below begin() starts there if it is 0, otherwise it is
+    // not_found: somebody would miss something. Errors: corrupt names the address.
+    // REQUIRES: FROM is 0, begin(), end() or the address of a record.
     Status scan(UndoAddress from, const std::function<bool(const UndoRecord&)>& visit) const;
-    // The bytes of a data or xattr item: LENGTH bytes at SKIP within it.
+    // The bytes of a data or xattr item from SKIP on. Errors: not_found when it was dropped; corrupt when its checksum
+    // says so: damaged bytes are never handed out.
     Status read_data(UndoAddress item, uint64_t skip, MutableByteSpan into) const;
     // One item, with its name, attributes and data copied into STORAGE.
     Result<UndoItem> read_item(UndoAddress item, std::vector<std::byte>& storage) const;
 
-    // Drops whole segments that end at or below ADDRESS. Returns the new begin().
+    // Drops whole segments that end at or below ADDRESS, oldest first, never the newest. Returns the new begin().
+    // A journal record may have parts in a dropped segment and in the oldest kept one.
     Result<UndoAddress> drop_below(UndoAddress address);
 
 private:
