@@ -9,6 +9,7 @@
 
 #include "base/name_text.h"
 #include "base/text.h"
+#include "journal/segment.h"
 
 namespace holdfast::journal {
 namespace {
@@ -111,8 +112,7 @@ Result<Volume> volume_of(const toml::table& table, const Fields& fields, const s
     if (table.contains("journal_directory")) volume.journal_directory = HF_TRY(fields.path("journal_directory"));
     volume.origin = static_cast<uint32_t>(HF_TRY(fields.amount("origin", parse_bytes, 1, UINT32_MAX)));
     volume.segment_bytes = HF_TRY(fields.amount("segment_bytes", parse_bytes, HF_SEGMENT_BYTES_MIN, HF_SEGMENT_BYTES_MAX));
-    // A page is the unit in which segments are mapped and written around the cache.
-    if (volume.segment_bytes % HF_SEGMENT_HEADER_BYTES != 0) return fields.wrong("the key \"segment_bytes\" is not a multiple of 4096");
+    if (!is_segment_size(volume.segment_bytes)) return fields.wrong("the key \"segment_bytes\" is not a power of two");
     volume.journal_bytes_max =
         HF_TRY(fields.amount("journal_bytes_max", parse_bytes, volume.segment_bytes * journal_segments_min, amount_max));
     auto policy = parse_full_policy(HF_TRY(fields.text("full_policy")));
