@@ -1,0 +1,98 @@
+#include "fusefs/filter/caller.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/unique_fd.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+namespace holdfast::fusefs {
+namespace {
+
+// The C library would change all threads of the process at once; these change the calling one.
+void set_fsuid(uint32_t uid) {
+    ::syscall(SYS_setfsuid, uid);
+}
+void set_fsgid(uint32_t gid) {
+    ::syscall(SYS_setfsgid, gid);
+}
+
+struct Capabilities {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    bool get() { return ::syscall(SYS_capget, &header, data) == 0; }
+    bool set() { return ::syscall(SYS_capset, &header, data) == 0; }
+};
+
+}  // namespace
+
+Status Caller::prepare_thread() {
+    // The umask belongs to what threads share with each other; a thread that sets one per request needs its own.
+    if (::unshare(CLONE_FS) != 0) return errno_error(errno, "giving a thread its own umask");
+    // Without this a change of fsuid would take away the capabilities that override permissions.
+    if (::prctl(PR_SET_SECUREBITS, ::prctl(PR_GET_SECUREBITS) | SECBIT_NO_SETUID_FIXUP) != 0)
+        return errno_error(errno, "keeping capabilities across a change of user");
+    if (::syscall(SYS_setgroups, 0, nullptr) != 0) return errno_error(errno, "dropping supplementary groups");
+    // Writes of this thread are somebody's writeback: waiting for dirty pages of the mount itself would never end.
+    // Refused where CAP_SYS_RESOURCE is missing; then only the usual throttling remains.
+    (void)::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+    use_umask(022);
+    return ok();
+}
+
+void Caller::become(uint32_t uid, uint32_t gid) {
+    if (gid != gid_) set_fsgid(gid_ = gid);
+    if (uid == uid_) return;
+    set_fsuid(uid_ = uid);
+    set_resource_capability(uid == 0);
+}
+
+void Caller::set_resource_capability(bool wanted) {
+    if (wanted == has_resource_) return;
+    Capabilities capabilities;
+    const uint32_t bit = 1u << CAP_SYS_RESOURCE;
+    if (!capabilities.get()) return;
+    if (wanted)
+        capabilities.data[0].effective |= capabilities.data[0].permitted & bit;
+    else
+        capabilities.data[0].effective &= ~bit;
+    HF_CHECK(capabilities.set());
+    has_resource_ = wanted;
+}
+
+void Caller::use_umask(uint32_t mask) {
+    mask &= 0777;
+    if (mask == umask_) return;
+    ::umask(mask);
+    umask_ = mask;
+}
+
+bool is_administrator(uint32_t pid, uint32_t uid) {
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%u/status", pid);
+    const UniqueFd fd(pid == 0 ? -1 : ::open(path, O_RDONLY | O_CLOEXEC));
+    char text[4096];
+    const ssize_t size = fd ? ::read(fd.get(), text, sizeof text - 1) : -1;
+    if (size <= 0) return uid == 0;
+    text[size] = 0;
+    const char* line = std::strstr(text, "\nCapEff:");
+    if (!line) return uid == 0;
+    return std::strtoull(line + 8, nullptr, 16) >> CAP_SYS_ADMIN & 1;
+}
+
+}  // namespace holdfast::fusefs
