@@ -70,8 +70,7 @@ Json to_json(const ReconcileEvidence& evidence);
 Result<ReconcileEvidence> reconcile_volume(const journal::Volume& volume, int backing_fd,
                                            const ReconcileOptions& options, const Clock& clock);
 
-// "compare_suspects" -> Action. Errors: invalid_argument.
+// The inverse of journal::action_name(). Errors: invalid_argument.
 Result<journal::Action> parse_action(std::string_view text);
-const char* to_string(journal::Action action);
 
 }  // namespace holdfast::rewind

@@ -1,0 +1,235 @@
+#include "rewind/reconcile/first_copy.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <unordered_set>
+
+#include "base/text.h"
+#include "rewind/extents.h"
+#include "rewind/image.h"
+#include "rewind/read_directory.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+constexpr uint64_t commit_every_ns = 5'000'000'000;
+constexpr size_t compare_bytes = 1 << 20;
+constexpr uint64_t report_every_ns = 400'000'000;
+
+bool is_directory(const TreeObject& object) {
+    return (object.attributes.mode & S_IFMT) == S_IFDIR;
+}
+
+class FirstCopy {
+public:
+    FirstCopy(const BackingTree& tree, BaselineSink& sink, const Image& image, const Clock& clock,
+              const ProgressSink& progress)
+        : tree_(tree), sink_(sink), image_(image), clock_(clock), progress_(progress) {}
+
+    Result<FirstCopyReport> run() {
+        const TreeObject root = HF_TRY(tree_.root());
+        HF_TRY(prune(root));
+        HF_TRY(fill(root));
+        HF_TRY(sink_.commit());
+        return report_;
+    }
+
+private:
+    struct Step {
+        TreeObject directory;
+        bool is_finish;
+    };
+
+    // After this every name of the image leads to the object to which it leads in the tree.
+    Status prune(const TreeObject& root) {
+        std::vector<TreeObject> pending{root};
+        while (!pending.empty()) {
+            const TreeObject directory = std::move(pending.back());
+            pending.pop_back();
+            HF_TRY(prune_directory(directory, pending));
+            HF_TRY(tell());
+        }
+        return ok();
+    }
+
+    Status prune_directory(const TreeObject& directory, std::vector<TreeObject>& pending) {
+        const std::vector<std::string> names = HF_TRY(names_in_image(directory.id));
+        if (names.empty()) return ok();
+        const UniqueFd fd = HF_TRY(tree_.open_directory(directory));
+        std::map<std::string, TreeObject> wanted;
+        for (TreeObject& object : HF_TRY(tree_.list(fd.get()))) wanted.emplace(object.name, std::move(object));
+        for (const std::string& name : names) {
+            const auto object = wanted.find(name);
+            const auto present = HF_TRY(sink_.lookup(directory.id, name));
+            if (object == wanted.end() || !present || *present != object->second.id)
+                HF_TRY(sink_.remove(directory.id, name));
+            else if (is_directory(object->second))
+                pending.push_back(std::move(object->second));
+        }
+        return ok();
+    }
+
+    Result<std::vector<std::string>> names_in_image(const ObjectId& directory) {
+        std::vector<std::string> names;
+        UniqueFd fd;
+        if (directory == journal::root_object) {
+            fd.reset(dup(image_.root_fd()));
+            if (!fd) return errno_error(errno, "open the image");
+        } else {
+            const auto location = HF_TRY(sink_.find(directory));
+            if (!location) return names;
+            fd = HF_TRY(image_.open_object(*location, O_RDONLY | O_DIRECTORY));
+        }
+        HF_TRY(read_directory(fd.get(), [&](const DirectoryEntry& entry) -> Status {
+            names.push_back(entry.name);
+            return ok();
+        }));
+        return names;
+    }
+
+    Status fill(const TreeObject& root) {
+        std::vector<Step> steps{{root, false}};
+        while (!steps.empty()) {
+            const Step step = std::move(steps.back());
+            steps.pop_back();
+            const UniqueFd fd = HF_TRY(tree_.open_directory(step.directory));
+            if (step.is_finish) {
+                HF_TRY(sink_.finish(step.directory.id, step.directory.attributes, HF_TRY(xattrs_at(fd.get(), ""))));
+                ++report_.objects;
+                continue;
+            }
+            steps.push_back({step.directory, true});
+            for (TreeObject& object : HF_TRY(tree_.list(fd.get()))) {
+                auto copied = copy(step.directory.id, fd.get(), object);
+                if (!copied) return std::move(copied).error().within("copy " + quoted(object.name));
+                if (is_directory(object)) steps.push_back({std::move(object), false});
+                HF_TRY(tell());
+            }
+        }
+        return ok();
+    }
+
+    Status copy(const ObjectId& directory, int directory_fd, const TreeObject& object) {
+        if (!is_directory(object) && object.attributes.nlink > 1 && !linked_.insert(object.id).second)
+            return sink_.link(object.id, directory, object.name);
+        const bool is_there = HF_TRY(is_complete(directory, directory_fd, object));
+        if (is_there) {
+            ++report_.already_there;
+            if (is_directory(object)) return ok();
+            // The rest is cheap, and so it is done again: xattrs and owner may have changed without the mtime.
+        }
+        const uint32_t type = object.attributes.mode & S_IFMT;
+        const XattrList xattrs = HF_TRY(xattrs_at(directory_fd, object.name));
+        if (!is_there) {
+            BaselineObject made{object.id, directory, object.name, object.attributes, {}, xattrs};
+            if (type == S_IFLNK) made.target = HF_TRY(readlink_at(directory_fd, object.name));
+            HF_TRY(sink_.make(made));
+            if (type == S_IFREG && object.attributes.size > 0) HF_TRY(copy_data(directory_fd, object));
+        }
+        // Directories are finished after their entries.
+        if (is_directory(object)) return ok();
+        ++report_.objects;
+        return sink_.finish(object.id, object.attributes, xattrs);
+    }
+
+    // Whether an earlier run has finished with this object. Of an image name the prune has made sure.
+    Result<bool> is_complete(const ObjectId& directory, int directory_fd, const TreeObject& object) {
+        const auto location = HF_TRY(sink_.find(object.id));
+        if (!location || location->links == 0) return false;
+        const auto present = HF_TRY(sink_.lookup(directory, object.name));
+        if (!present) {
+            if (is_directory(object)) return false;
+            HF_TRY(sink_.link(object.id, directory, object.name));
+        }
+        if ((object.attributes.mode & S_IFMT) != S_IFREG) return true;
+        return has_same_bytes(directory_fd, object, *location);
+    }
+
+    // Size and mtime prove nothing here: they may have reached the disk before a power cut took the data. So what an
+    // earlier run copied is read, which is still cheaper than writing it again.
+    Result<bool> has_same_bytes(int directory_fd, const TreeObject& object, const ImageLocation& location) {
+        const UniqueFd image = HF_TRY(image_.open_object(location, O_RDONLY));
+        const ObjectAttributes seen = HF_TRY(image_.attributes_of(image.get()));
+        if (seen.size != object.attributes.size || seen.mtime_ns != object.attributes.mtime_ns) return false;
+        const UniqueFd file = HF_TRY(open_file_at(directory_fd, object.name));
+        ExtentSet missing(HF_TRY(data_extents_of(file.get())));
+        ExtentSet both = missing;
+        for (const DataExtent& extent : HF_TRY(data_extents_of(image.get()))) {
+            missing.remove(extent.offset, extent.length);
+            both.add(extent.offset, extent.length);
+        }
+        if (!missing.empty()) return false;
+        ours_.resize(compare_bytes);
+        theirs_.resize(compare_bytes);
+        for (const DataExtent& extent : both.take()) {
+            for (uint64_t at = 0; at < extent.length; at += compare_bytes) {
+                const size_t size = std::min<uint64_t>(compare_bytes, extent.length - at);
+                const size_t got = HF_TRY(read_fully(file.get(), extent.offset + at, MutableByteSpan(ours_).first(size)));
+                const size_t has = HF_TRY(read_fully(image.get(), extent.offset + at, MutableByteSpan(theirs_).first(size)));
+                if (got != has || std::memcmp(ours_.data(), theirs_.data(), got) != 0) return false;
+                if (!report()) return stopped();
+            }
+        }
+        return true;
+    }
+
+    Status copy_data(int directory_fd, const TreeObject& object) {
+        const UniqueFd file = HF_TRY(open_file_at(directory_fd, object.name));
+        bool is_stopped = false;
+        HF_TRY(sink_.copy_data(object.id, file.get(), object.attributes.size, [&](uint64_t bytes) {
+            report_.bytes += bytes;
+            is_stopped |= !report();
+        }));
+        if (is_stopped) return stopped();
+        return ok();
+    }
+
+    static Error stopped() {
+        return {ErrorCode::unavailable, "the first copy was asked to stop; it will be continued"};
+    }
+
+    Status tell() {
+        const uint64_t now = clock_.monotonic_ns();
+        if (now - committed_ns_ >= commit_every_ns) {
+            HF_TRY(sink_.commit());
+            committed_ns_ = clock_.monotonic_ns();
+        }
+        if (!report()) return stopped();
+        return ok();
+    }
+
+    // False: asked to stop.
+    bool report() {
+        const uint64_t now = clock_.monotonic_ns();
+        if (!progress_ || now - told_ns_ < report_every_ns) return true;
+        told_ns_ = now;
+        return progress_({report_.objects, report_.bytes, 0, 0});
+    }
+
+    const BackingTree& tree_;
+    BaselineSink& sink_;
+    const Image& image_;
+    const Clock& clock_;
+    const ProgressSink& progress_;
+    FirstCopyReport report_;
+    std::unordered_set<ObjectId> linked_;
+    std::vector<std::byte> ours_;
+    std::vector<std::byte> theirs_;
+    uint64_t committed_ns_ = clock_.monotonic_ns();
+    uint64_t told_ns_ = 0;
+};
+
+}  // namespace
+
+Result<FirstCopyReport> first_copy(const BackingTree& tree, BaselineSink& sink, const Image& image, const Clock& clock,
+                                   const ProgressSink& progress) {
+    return FirstCopy(tree, sink, image, clock, progress).run();
+}
+
+}  // namespace holdfast::rewind
