@@ -4,15 +4,18 @@
 // with the caller's credentials, and record them (docs/decisions/0002 has the order and the crash scenarios). A null
 // filter does the same and records nothing, for measuring.
 //
-// Resume: a Filter may start on a device that another process served until it died. Node ids are inode numbers
-// of the backing tree and file handles (fh) say how to open again, so nothing of the old process is needed but the
-// in-flight table, and descriptors of open-but-unlinked files, which the keeper holds.
+// Resume: a Filter may start on a device that another process served until it died. Node ids stand for inode and
+// generation in the backing tree and file handles (fh) say how to open again, so nothing of the old process is needed
+// but the in-flight table, and descriptors of open-but-unlinked files, which the keeper holds.
 //
-// Thread rule: create, run and stop from one thread; run returns when the mount is gone or stop() was called.
+// Thread rule: create and run from one thread; run returns when the mount is gone or stop() was called. The other
+// methods from any thread while run() runs. No other thread of the process may change users, groups or umask.
 // Ownership: borrows everything in Wiring, which must outlive it.
 #pragma once
 
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -30,7 +33,12 @@ public:
     virtual Status keep(uint64_t inode, int fd) = 0;  // before the last name goes
     virtual void release(uint64_t inode) = 0;
     virtual Result<UniqueFd> fetch(uint64_t inode) = 0;
+    // Which inodes are kept: what a successor has to take over.
+    virtual std::vector<uint64_t> kept() { return {}; }
 };
+
+// One slot of the in-flight table belongs to the thread that looks after what waits.
+inline constexpr unsigned filter_serving_threads_max = journal::inflight_slots_max - 1;
 
 struct Wiring {
     int device_fd = -1;        // /dev/fuse, mounted
@@ -41,7 +49,7 @@ struct Wiring {
     const Clock* clock = nullptr;
     journal::FullPolicy full_policy = journal::FullPolicy::block;
     uint32_t origin = 1;
-    unsigned threads = 8;      // at most journal::inflight_slots_max
+    unsigned threads = 8;      // at most filter_serving_threads_max
     bool resumed = false;      // the device is already initialized: ask the kernel to send pending requests again
 };
 
@@ -50,8 +58,21 @@ public:
     static Result<std::unique_ptr<Filter>> create(const Wiring& wiring);
     ~Filter();
 
-    Status run();  // ok: unmounted or stopped
+    // ok: unmounted or stopped. Before it returns, times that are not in the journal yet are recorded, and when the
+    // mount is gone, the ends of nameless objects; the journal is not synced.
+    Status run();
     void stop();   // from a signal-safe context: only sets a flag and wakes
+
+    // A bookmark as an exact cut: every operation whose answer was given before is below it, none that began after it.
+    // Durable on return. Errors: gap (nothing is being recorded), no_space, io.
+    // END is the moment: the end of the BOOKMARK's record.
+    struct Cut { journal::Lsn end = 0; uint64_t time_ns = 0; };
+    Result<Cut> cut(std::string_view bookmark_name);
+    // Records the modification times of everything that changed and is not closed or idle yet.
+    Status flush_times();
+
+    // After run(): the mount is gone (and not only stop() was called).
+    bool unmounted() const;
 
     // True while operations are not recorded (journal full under stop-protection, or the journal is fenced).
     bool in_gap() const;
@@ -63,7 +84,7 @@ private:
 };
 
 // For recovery: did the operation of this slot take effect on the backing tree? See journal::Settle.
-Result<std::optional<journal::Record>> settle_on_backing(int backing_root_fd, uint32_t origin, const journal::Slot& slot,
+Result<std::optional<journal::Record>> settle_on_backing(int backing_root_fd, uint32_t origin, journal::Slot& slot,
                                                          const journal::Record& intent, std::vector<std::byte>& storage);
 
 }  // namespace holdfast::fusefs

@@ -12,7 +12,7 @@
 namespace holdfast::fusefs {
 namespace {
 
-enum Verb : uint32_t { verb_keep = 1, verb_release = 2, verb_fetch = 3, verb_ready = 4 };
+enum Verb : uint32_t { verb_keep = 1, verb_release = 2, verb_fetch = 3, verb_ready = 4, verb_next = 5 };
 enum Outcome : uint32_t { outcome_ok = 0, outcome_not_found = 1, outcome_full = 2, outcome_bad = 3 };
 
 // Between two builds of one program on one host, and never stored.
@@ -88,6 +88,7 @@ Result<std::pair<UniqueFd, UniqueFd>> keeper_socketpair() {
 
 struct KeeperClient::Answer {
     uint32_t outcome;
+    uint64_t inode;
     UniqueFd fd;
 };
 
@@ -102,8 +103,9 @@ Result<KeeperClient::Answer> KeeperClient::call(uint32_t verb, uint64_t inode, i
     if (lost_) return unavailable();
     if (send_message(socket_.get(), {verb, 0, inode}, fd, 0)) {
         Received answer = receive_message(socket_.get(), 0);
-        if (answer.state == Received::whole && answer.message.inode == inode)
-            return Answer{answer.message.verb_or_outcome, std::move(answer.fd)};
+        const bool is_its_own = verb == verb_next || answer.message.inode == inode;
+        if (answer.state == Received::whole && is_its_own)
+            return Answer{answer.message.verb_or_outcome, answer.message.inode, std::move(answer.fd)};
     }
     // An answer that came late would be taken for the next one's: from here on there is no keeper.
     lost_ = true;
@@ -128,6 +130,16 @@ Result<UniqueFd> KeeperClient::fetch(uint64_t inode) {
     return Error{ErrorCode::not_found, "no descriptor is kept for inode " + std::to_string(inode)};
 }
 
+std::vector<uint64_t> KeeperClient::kept() {
+    std::vector<uint64_t> inodes;
+    // Each question names the number after which the next is wanted, so that no answer has to hold them all.
+    for (uint64_t after = 0;;) {
+        auto answer = call(verb_next, after, -1);
+        if (!answer || answer->outcome != outcome_ok) return inodes;
+        inodes.push_back(after = answer->inode);
+    }
+}
+
 Status KeeperClient::announce_ready() {
     HF_TRY(call(verb_ready, 0, -1));
     return ok();
@@ -139,14 +151,15 @@ KeeperStore::Event KeeperStore::handle(int socket) {
     if (request.state == Received::closed) return Event::closed;
     const bool is_damaged = request.state == Received::damaged;
     int answer_fd = -1;
+    uint64_t inode = request.message.inode;
     const uint32_t outcome = is_damaged ? static_cast<uint32_t>(outcome_bad)
-                                        : carry_out(request.message.verb_or_outcome, request.message.inode, std::move(request.fd), answer_fd);
+                                        : carry_out(request.message.verb_or_outcome, inode, std::move(request.fd), answer_fd);
     // The client sends its next request only after this answer, so the socket has room for it.
-    if (!send_message(socket, {outcome, 0, request.message.inode}, answer_fd, MSG_DONTWAIT)) return Event::closed;
+    if (!send_message(socket, {outcome, 0, inode}, answer_fd, MSG_DONTWAIT)) return Event::closed;
     return !is_damaged && request.message.verb_or_outcome == verb_ready ? Event::ready : Event::served;
 }
 
-uint32_t KeeperStore::carry_out(uint32_t verb, uint64_t inode, UniqueFd fd, int& answer_fd) {
+uint32_t KeeperStore::carry_out(uint32_t verb, uint64_t& inode, UniqueFd fd, int& answer_fd) {
     const auto found = kept_.find(inode);
     switch (verb) {
         case verb_keep:
@@ -162,6 +175,12 @@ uint32_t KeeperStore::carry_out(uint32_t verb, uint64_t inode, UniqueFd fd, int&
             if (found == kept_.end()) return outcome_not_found;
             answer_fd = found->second.get();
             return outcome_ok;
+        case verb_next: {
+            const auto next = kept_.upper_bound(inode);
+            if (next == kept_.end()) return outcome_not_found;
+            inode = next->first;
+            return outcome_ok;
+        }
         case verb_ready:
             return outcome_ok;
         default:

@@ -10,8 +10,9 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
+#include <map>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/result.h"
@@ -35,6 +36,8 @@ public:
     void release(uint64_t inode) override;
     // Errors: not_found, unavailable.
     Result<UniqueFd> fetch(uint64_t inode) override;
+    // What a predecessor left. Empty when the supervisor is gone.
+    std::vector<uint64_t> kept() override;
     Status announce_ready();
 
     // Becomes readable for end of file when the supervisor dies.
@@ -64,10 +67,10 @@ public:
     void clear() { kept_.clear(); }
 
 private:
-    uint32_t carry_out(uint32_t verb, uint64_t inode, UniqueFd fd, int& answer_fd);
+    uint32_t carry_out(uint32_t verb, uint64_t& inode, UniqueFd fd, int& answer_fd);
 
-    // The descriptor pins its inode, so a number here cannot come to mean another file.
-    std::unordered_map<uint64_t, UniqueFd> kept_;
+    // The descriptor pins its inode, so a number here cannot come to mean another file. Ordered, for kept().
+    std::map<uint64_t, UniqueFd> kept_;
 };
 
 }  // namespace holdfast::fusefs

@@ -70,6 +70,7 @@ struct SwitchOption {
 constexpr SwitchOption switch_options[] = {
     {"null_filter", &MountOptions::null_filter},
     {"allow_bypass", &MountOptions::allow_bypass},
+    {"accept_deletions", &MountOptions::accept_deletions},
     {"remount", &MountOptions::remount},
 };
 

@@ -26,6 +26,7 @@ struct MountOptions {
     unsigned threads = filter_threads_default;
     bool null_filter = false;   // the same file system, recording nothing
     bool allow_bypass = false;  // mount although processes still write beneath the mount
+    bool accept_deletions = false;  // the directory lost most of what it held while it was not mounted, and that is right
     bool remount = false;       // only change flags of the mount that is there
     bool fake = false;          // -f: check everything, mount nothing
     bool sloppy = false;        // -s: ignore options that are not known

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <thread>
@@ -115,6 +116,27 @@ TEST_CASE("keeper: keeping twice is harmless, releasing what is not kept too") {
     }
     keeping.finish();
     CHECK(keeping.store.count() == 1);
+}
+
+TEST_CASE("keeper: a successor learns which files are kept") {
+    Keeping keeping;
+    keeping.start();
+    std::vector<uint64_t> expected;
+    {
+        KeeperClient client(std::move(keeping.client_socket));
+        CHECK(client.kept().empty());
+        for (int i = 0; i < 5; ++i) {
+            NamelessFile file;
+            REQUIRE(client.keep(file.inode, file.fd.get()).has_value());
+            expected.push_back(file.inode);
+        }
+        std::sort(expected.begin(), expected.end());
+        CHECK(client.kept() == expected);
+        client.release(expected[2]);
+        expected.erase(expected.begin() + 2);
+        CHECK(client.kept() == expected);
+    }
+    keeping.finish();
 }
 
 TEST_CASE("keeper: readiness arrives as an event of its own") {

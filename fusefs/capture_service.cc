@@ -1,0 +1,71 @@
+#include "fusefs/capture_service.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/name_text.h"
+#include "base/text.h"
+#include "journal/bookmark_name.h"
+
+namespace holdfast::fusefs {
+namespace {
+
+Result<Json> status(const Capture& capture, const Json&) {
+    return Json{{"pid", ::getpid()},
+                {"published", capture.writer->published()},
+                {"durable", capture.writer->durable()},
+                {"reserved", capture.table->head().reserved.load()},
+                {"journal_bytes", capture.writer->used_bytes()},
+                {"journal_bytes_max", capture.volume->journal_bytes_max},
+                {"in_gap", capture.filter->in_gap() || !capture.bypass.empty()},
+                {"fenced", capture.writer->is_fenced()},
+                {"threads", capture.threads},
+                {"session", capture.session}};
+}
+
+Result<Json> bookmark(const Capture& capture, const Json& request) {
+    const std::string name = text_to_name(request.at("name").get<std::string>());
+    HF_TRY(journal::check_bookmark_name(name));
+    if (!capture.bypass.empty())
+        return Error{ErrorCode::gap, "the directory is mounted with allow_bypass and can be changed " + capture.bypass +
+                                         ", so no moment of this session can be gone back to"};
+    const Filter::Cut cut = HF_TRY(capture.filter->cut(name));
+    HF_TRY(capture.writer->sync(cut.lsn));
+    return Json{{"lsn", cut.lsn}, {"time_ns", cut.time_ns}};
+}
+
+// The backing tree first: what is published now has changed it already, and a journal that is durable beyond its tree
+// is what every host crash leaves anyway.
+Result<Json> sync(const Capture& capture, const Json&) {
+    capture.filter->flush_times();
+    const journal::Lsn published = capture.writer->published();
+    if (::syncfs(capture.backing_fd) != 0) return errno_error(errno, "syncing the file system of " + quoted(capture.volume->directory));
+    HF_TRY(capture.writer->sync(published));
+    return Json{{"durable", capture.writer->durable()}};
+}
+
+Result<Json> stop(const Capture& capture, const Json&) {
+    capture.stop();
+    return Json::object();
+}
+
+struct Verb {
+    const char* name;
+    Result<Json> (*handle)(const Capture&, const Json&);
+};
+constexpr Verb verbs[] = {{"status", status}, {"bookmark", bookmark}, {"sync", sync}, {"stop", stop}};
+
+}  // namespace
+
+Result<std::unique_ptr<JsonServer>> serve_capture(const Capture& capture) {
+    return JsonServer::start(journal::capture_socket(capture.volume->id),
+                             [capture](const Json& request, const JsonServer::Progress&) -> Result<Json> {
+                                 const std::string verb = request.at("verb").get<std::string>();
+                                 for (const Verb& row : verbs)
+                                     if (verb == row.name) return row.handle(capture, request);
+                                 return Error{ErrorCode::invalid_argument, "the capture worker does not know the verb " + quoted(verb)};
+                             });
+}
+
+}  // namespace holdfast::fusefs

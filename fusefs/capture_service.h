@@ -1,0 +1,30 @@
+// What the capture worker answers on capture.sock (docs/control_protocol.md).
+//
+// Thread rule: handlers run on the threads of the control socket. Ownership: borrows everything in Capture, which must
+// outlive the server; the server is destroyed first.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/json_socket.h"
+#include "fusefs/filter.h"
+
+namespace holdfast::fusefs {
+
+struct Capture {
+    Filter* filter = nullptr;
+    journal::Writer* writer = nullptr;
+    journal::InflightTable* table = nullptr;
+    const journal::Volume* volume = nullptr;
+    int backing_fd = -1;
+    uint64_t session = 0;
+    unsigned threads = 0;
+    std::string bypass;          // not empty: the whole session lies in a gap
+    std::function<void()> stop;  // ends the session; returns at once
+};
+
+Result<std::unique_ptr<JsonServer>> serve_capture(const Capture& capture);
+
+}  // namespace holdfast::fusefs

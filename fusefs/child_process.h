@@ -1,0 +1,58 @@
+// A program that the supervisor runs: started with exactly the descriptors it is given, watched through a descriptor
+// of its own (pidfd), ended by its id.
+//
+// Thread rule: one thread. Ownership: the process. The destructor kills and reaps one that still runs, so that nothing
+// of ours outlives whoever started it by accident.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace holdfast::fusefs {
+
+struct ChildStart {
+    std::vector<std::string> arguments;  // the first is the program's path
+    int log_fd = -1;                     // becomes standard error, and standard output unless output_fd is set
+    int output_fd = -1;
+    std::vector<int> inherited;          // keep their numbers; every other descriptor must close on exec
+    bool ends_with_parent = false;       // SIGKILL when the starting process is gone
+};
+
+class ChildProcess {
+public:
+    static Result<ChildProcess> start(const ChildStart& how);
+    ChildProcess(ChildProcess&& other) noexcept;
+    ChildProcess& operator=(ChildProcess&& other) noexcept;
+    ~ChildProcess();
+
+    pid_t pid() const { return pid_; }
+    // Readable once the process has ended.
+    int pidfd() const { return pidfd_.get(); }
+
+    // True once it has ended; waits at most TIMEOUT_MS (-1: for ever).
+    bool wait(int timeout_ms);
+    // REQUIRES: wait() was true.
+    bool exited_with(int status) const { return !signal_ && status_ == status; }
+    // "ended with status 3", "was killed by signal 9"
+    std::string describe_end() const;
+
+    void terminate();
+    void kill();
+
+private:
+    ChildProcess(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+    void end_and_reap();
+
+    pid_t pid_ = -1;
+    UniqueFd pidfd_;
+    bool ended_ = false;
+    bool signal_ = false;  // status_ is a signal's number
+    int status_ = 0;
+};
+
+}  // namespace holdfast::fusefs
