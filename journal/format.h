@@ -19,7 +19,7 @@
 #define HF_JOURNAL_VERSION 1
 
 #define HF_SEGMENT_HEADER_BYTES 4096u
-#define HF_SEGMENT_BYTES_MIN (1u << 20)
+#define HF_SEGMENT_BYTES_MIN (2u << 20) /* every record fits, with header and seal */
 #define HF_SEGMENT_BYTES_DEFAULT (64u << 20)
 #define HF_SEGMENT_BYTES_MAX (1u << 30)
 
@@ -214,6 +214,7 @@ HF_STATIC_ASSERT(sizeof(struct hf_object_id) == 16);
 HF_STATIC_ASSERT(sizeof(struct hf_record_header) == 64);
 HF_STATIC_ASSERT(sizeof(struct hf_segment_end) == 40);
 HF_STATIC_ASSERT(sizeof(struct hf_record_header) + sizeof(struct hf_segment_end) == HF_SEGMENT_END_BYTES);
+HF_STATIC_ASSERT(HF_SEGMENT_HEADER_BYTES + HF_RECORD_BYTES_MAX + HF_SEGMENT_END_BYTES <= HF_SEGMENT_BYTES_MIN);
 HF_STATIC_ASSERT(sizeof(struct hf_attributes) == 40);
 HF_STATIC_ASSERT(sizeof(struct hf_birth) == 72);
 HF_STATIC_ASSERT(sizeof(struct hf_name_change) == 24);

@@ -1,11 +1,14 @@
 // The reader: follows one stream in order, from any address, in this or another process.
 //
 // next() yields the record at position() and moves past it; filler, VOID records and segment ends are skipped.
-// It stops at the published prefix that the in-flight table announces (or, without a table, at the first
-// address where no whole record stands). Records borrow the reader's buffer until the following call of next().
+// It stops at the published prefix that the in-flight table announces, or, without a table (REQUIRES: no writer), at
+// the first address where no whole record stands. Records borrow the reader's buffer until the following call of
+// next().
 //
-// Errors of next(): torn or corrupt below the published prefix is damage and names the segment and address;
-// not_found: the segment was deleted (the position fell out of retention); foreign: another volume's segment.
+// Errors of next(): torn or corrupt is damage below the published end, or, without a table, in a segment that is not
+// the last; the sentence names segment and address. not_found: the segment was deleted (the position fell out of
+// retention); foreign: another volume's segment; unsupported: a newer format. After an error position() is where it
+// happened, and the next call tries the same again.
 //
 // Thread rule: one thread. It reads through its own descriptors and never writes.
 #pragma once
@@ -28,23 +31,42 @@ public:
     Reader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table);
     ~Reader();
 
-    void seek(Lsn lsn);  // REQUIRES: an address where a record or a segment starts
+    void seek(Lsn lsn);  // an address where a record or a segment starts; at another one next() finds damage
+    // What next() looks at next. At the end of the stream it is the published address.
     Lsn position() const { return position_; }
     // The next record, or nothing when the published end is reached.
     Result<std::optional<Record>> next();
+
+    // Makes everything that was read so far durable, for a consumer that must not run ahead of what a power cut would
+    // leave of the journal. Costs nothing when the writer's own sync came first, nor without a table: then no writer
+    // has run since the host started, and what was read came from the disk. Errors: io; it stays an error.
+    Status sync();
 
     // Addresses of the oldest and of the newest segment on disk. Errors: not_found when there is none.
     struct Extent { uint64_t first_segment, last_segment; };
     static Result<Extent> extent(Disk& disk);
 
 private:
+    Result<std::optional<Record>> next_of_any_type();
+    Result<Record> decode_here();
+    Result<bool> open_segment();
+    Result<std::optional<Record>> end_of_stream(const Error& torn);
+    Status fill(size_t wanted);
+    ByteSpan buffered() const;
+    Lsn limit() const;
+    std::string place() const;
+
     Disk& disk_;
     VolumeId volume_;
     uint64_t segment_bytes_;
     InflightTable* table_;
     Lsn position_ = 0;
-    std::unique_ptr<File> segment_;
+    std::shared_ptr<File> segment_;
     uint64_t segment_index_ = ~0ULL;
+    // Read and perhaps not durable. Kept open since before a possible failure: a descriptor that is opened after one
+    // would be told that all is well.
+    std::vector<std::pair<uint64_t, std::shared_ptr<File>>> unsynced_;
+    std::optional<Error> sync_failure_;
     std::vector<std::byte> buffer_;
     Lsn buffer_start_ = 0;
     size_t buffer_used_ = 0;
