@@ -12,8 +12,8 @@ namespace {
 constexpr uint64_t block_bytes = 512;
 constexpr uint64_t page_bytes = 4096;
 // Up to this size the blocks that a file occupies are counted exactly, which asks for everything that was
-// overwritten in it. For a larger file one page less than its size is told: so tools that copy sparsely (cp, tar) see that there
-// may be holes and ask where they are, which is then answered exactly.
+// overwritten in it. For a larger file one page less than its size is told: so tools that copy sparsely (cp, tar) see
+// that there may be holes and ask where they are, which is then answered exactly.
 constexpr uint64_t exact_blocks_bytes_max = 64ULL << 20;
 
 timespec timespec_of(int64_t ns) {
@@ -27,7 +27,7 @@ timespec timespec_of(int64_t ns) {
 }
 
 struct stat stat_of(const ObjectAttributes& attributes, uint64_t number, uint64_t blocks) {
-    struct stat status{};
+    struct stat status {};
     status.st_ino = number;
     status.st_mode = attributes.mode;
     status.st_nlink = attributes.nlink;
@@ -158,7 +158,7 @@ Result<PastFilesystem::Entry> PastFilesystem::lookup_moment(const std::string& n
 }
 
 struct stat PastFilesystem::top_attributes() const {
-    struct stat status{};
+    struct stat status {};
     status.st_ino = PastNodes::root;
     // Who may look into the past is decided by the modes of that past; the top directory holds nothing but names.
     status.st_mode = S_IFDIR | 0555;
@@ -180,7 +180,8 @@ Result<std::vector<PastFilesystem::Name>> PastFilesystem::list(uint64_t director
     std::vector<Name> names;
     if (directory == PastNodes::root) {
         for (const BookmarkEntry& bookmark : source_.offered_bookmarks())
-            names.push_back({"@" + bookmark.name, PastNodes::number_of_moment(bookmark.name, bookmark.lsn), S_IFDIR, {}});
+            names.push_back(
+                {"@" + bookmark.name, PastNodes::number_of_moment(bookmark.name, bookmark.lsn), S_IFDIR, {}});
         return names;
     }
     const Question question = HF_TRY(ask(directory));

@@ -3,8 +3,8 @@
 // The top directory lists the bookmarks as @NAME. Looking up @MOMENT there works for every moment that can be
 // written (a bookmark, a time, an age, lsn:N, now), listed or not. Below @MOMENT lies the volume as it was.
 //
-// Everything below a moment's directory is immutable, so the kernel may keep it for as long as it likes. Names at the top
-// are asked again: a bookmark can be renamed, a moment falls out of the window, a relative one moves on
+// Everything below a moment's directory is immutable, so the kernel may keep it for as long as it likes. Names at the
+// top are asked again: a bookmark can be renamed, a moment falls out of the window, a relative one moves on
 // (moment_pins.h says when).
 //
 // Every answer is checked AFTER it was computed: while it was read, the window may have moved past its moment, and
@@ -42,9 +42,9 @@ public:
         : source_(source), clock_(clock), mounted_ns_(clock.realtime_ns()), log_limit_(clock) {}
 
     struct Entry {
-        uint64_t number = 0;       // 0: there is no such name, for good
-        struct stat attributes{};
-        double valid_s = 0;        // of the name
+        uint64_t number = 0;  // 0: there is no such name, for good
+        struct stat attributes {};
+        double valid_s = 0;  // of the name
         double attributes_valid_s = 0;
     };
     struct Name {

@@ -42,7 +42,8 @@ Result<UniqueFd> watch(int fuse_fd, int stop_fd) {
     // Exclusive: one request wakes one thread, not all of them.
     epoll_event request{EPOLLIN | EPOLLEXCLUSIVE, {.fd = fuse_fd}};
     epoll_event stop{EPOLLIN, {.fd = stop_fd}};
-    if (::epoll_ctl(events.get(), EPOLL_CTL_ADD, fuse_fd, &request) != 0 || ::epoll_ctl(events.get(), EPOLL_CTL_ADD, stop_fd, &stop) != 0)
+    if (::epoll_ctl(events.get(), EPOLL_CTL_ADD, fuse_fd, &request) != 0 ||
+        ::epoll_ctl(events.get(), EPOLL_CTL_ADD, stop_fd, &stop) != 0)
         return errno_error(errno, "watch the FUSE device");
     return events;
 }
@@ -59,8 +60,10 @@ Result<std::unique_ptr<PastMount>> PastMount::mount(const PastSource& source, co
 
 Status PastMount::start(const journal::VolumeId& volume) {
     if (::access("/dev/fuse", R_OK | W_OK) != 0)
-        return Error{ErrorCode::unsupported, "there is no usable /dev/fuse: load the kernel's fuse module (modprobe fuse)", errno};
-    const std::string options = "ro,nosuid,nodev,allow_other,default_permissions,subtype=holdfast-past,fsname=" + to_string(volume);
+        return Error{ErrorCode::unsupported,
+                     "there is no usable /dev/fuse: load the kernel's fuse module (modprobe fuse)", errno};
+    const std::string options =
+        "ro,nosuid,nodev,allow_other,default_permissions,subtype=holdfast-past,fsname=" + to_string(volume);
     const char* words[] = {"holdfast-store", "-o", options.c_str()};
     fuse_args arguments = FUSE_ARGS_INIT(3, const_cast<char**>(words));
     session_ = ::fuse_session_new(&arguments, &past_operations(), sizeof(fuse_lowlevel_ops), &filesystem_);
@@ -118,7 +121,8 @@ Status PastMount::unmount() {
     // The threads go on serving meanwhile: the kernel gives back what it holds.
     if (::umount2(directory_.c_str(), UMOUNT_NOFOLLOW) == 0) return ok();
     if (errno == EBUSY)
-        return Error{ErrorCode::busy, "somebody uses " + quoted(directory_) + "; leave it (cd, open files) and try again", EBUSY};
+        return Error{ErrorCode::busy,
+                     "somebody uses " + quoted(directory_) + "; leave it (cd, open files) and try again", EBUSY};
     // Not mounted any more: somebody was faster.
     if (errno == EINVAL && has_ended()) return ok();
     return errno_error(errno, "unmount " + quoted(directory_));
@@ -135,7 +139,8 @@ std::vector<std::string> detach_dead_mounts(const journal::VolumeId& volume) {
     for (auto mount = table->rbegin(); mount != table->rend(); ++mount) {
         if (mount->type != past_mount_type || mount->source != to_string(volume)) continue;
         if (::umount2(mount->point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
-            log_warning("The dead mount of the past at " + quoted(mount->point) + " cannot be detached: " + strerror(errno) + ".");
+            log_warning("The dead mount of the past at " + quoted(mount->point) +
+                        " cannot be detached: " + strerror(errno) + ".");
             continue;
         }
         log_info("The dead mount of the past at " + quoted(mount->point) + " was detached.");

@@ -4,7 +4,8 @@
 // killed, the mount stays behind dead (ENOTCONN) until detach_dead_mounts() of the next start takes it away.
 //
 // Mounted read-only, nosuid, nodev, with permission checks by the kernel, for all users. The type is
-// fuse.holdfast-past and the source the volume's id, by which mounts are recognized in the mount table without touching them.
+// fuse.holdfast-past and the source the volume's id, by which mounts are recognized in the mount table without touching
+// them.
 //
 // Thread rule: methods from any thread. SOURCE outlives the mount.
 #pragma once

@@ -28,7 +28,8 @@ uint64_t hashed_number(const PastMoment& moment, const journal::ObjectId& object
 
 // The root's inode is 1 in every life of the volume, which no other object of one has.
 bool fits(const journal::ObjectId& object) {
-    return object.inode < 1ULL << inode_bits && (object == journal::root_object || (object.origin == 1 && object.inode != 1));
+    return object.inode < 1ULL << inode_bits &&
+           (object == journal::root_object || (object.origin == 1 && object.inode != 1));
 }
 
 }  // namespace
@@ -89,8 +90,10 @@ void PastNodes::forget(uint64_t number, uint64_t references) {
     const auto place = nodes_.find(number);
     // The kernel's counts are input like any other; a wrong one must not stop the service.
     if (place == nodes_.end()) return;
-    if (place->second.references > references) place->second.references -= references;
-    else nodes_.erase(place);
+    if (place->second.references > references)
+        place->second.references -= references;
+    else
+        nodes_.erase(place);
 }
 
 std::optional<PastNode> PastNodes::find(uint64_t number) const {

@@ -7,9 +7,10 @@
 //     bits 62-40  the moment's slot, 1 to 2^23 - 1
 //     bits 39-0   the object's inode on the host where it was born
 //
-// Within one moment no two objects of one host have the same inode (they were all on one file system then), so hard links
-// share a number and nothing else does. Objects that were not born on the volume's first host (origin 1), and inodes
-// beyond 40 bits, take 63 bits of a hash; among the nodes that the kernel holds a clash is resolved by hashing again.
+// Within one moment no two objects of one host have the same inode (they were all on one file system then), so hard
+// links share a number and nothing else does. Objects that were not born on the volume's first host (origin 1), and
+// inodes beyond 40 bits, take 63 bits of a hash; among the nodes that the kernel holds a clash is resolved by hashing
+// again.
 //
 // A moment's slot is a hash of its name and its address, probed further while another living moment has it: the same
 // directory @NAME keeps its numbers through forgetting, remounting and restarts, except after such a clash.

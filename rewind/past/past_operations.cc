@@ -43,8 +43,8 @@ void initialize(void*, fuse_conn_info* connection) {
     connection->max_write = read_bytes_max;  // decides how many pages one READ may carry, too
     // The bytes of a node never change: nothing has to be thrown away because a time or a size looks new.
     connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
-    for (unsigned wish : {FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS, FUSE_CAP_READDIRPLUS_AUTO,
-                          FUSE_CAP_POSIX_ACL, FUSE_CAP_CACHE_SYMLINKS})
+    for (unsigned wish : {FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS,
+                          FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_POSIX_ACL, FUSE_CAP_CACHE_SYMLINKS})
         connection->want |= connection->capable & wish;
 }
 
@@ -140,8 +140,10 @@ void seek_file(fuse_req_t request, fuse_ino_t number, off_t offset, int whence, 
         file.extents = std::move(*extents);
     }
     const off_t found = seek_in(file, offset, whence);
-    if (found < 0) fuse_reply_err(request, static_cast<int>(-found));
-    else fuse_reply_lseek(request, found);
+    if (found < 0)
+        fuse_reply_err(request, static_cast<int>(-found));
+    else
+        fuse_reply_lseek(request, found);
 }
 
 // A directory's names as of opendir; offset N is the position after the Nth of ".", "..", and the names.
@@ -169,11 +171,11 @@ void read_directory(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, f
     std::string buffer(size, '\0');
     size_t used = 0;
     for (size_t i = static_cast<size_t>(std::max<off_t>(offset, 0)); i < names.size(); ++i) {
-        struct stat status{};
+        struct stat status {};
         status.st_ino = names[i].number;
         status.st_mode = names[i].type;
-        const size_t needed = fuse_add_direntry(request, buffer.data() + used, size - used, names[i].name.c_str(), &status,
-                                                static_cast<off_t>(i + 1));
+        const size_t needed = fuse_add_direntry(request, buffer.data() + used, size - used, names[i].name.c_str(),
+                                                &status, static_cast<off_t>(i + 1));
         if (needed > size - used) break;
         used += needed;
     }
@@ -181,8 +183,8 @@ void read_directory(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, f
 }
 
 // What READDIRPLUS says of one name. Without a node number the kernel takes the name and the type and asks for
-// the rest when somebody wants it: so for "." and "..", for moments (a bookmark that nobody enters costs nothing), and for an
-// object whose attributes cannot be read now, which must not hide its neighbours.
+// the rest when somebody wants it: so for "." and "..", for moments (a bookmark that nobody enters costs nothing), and
+// for an object whose attributes cannot be read now, which must not hide its neighbours.
 fuse_entry_param parameters_of(PastFilesystem& filesystem, fuse_ino_t directory, const PastFilesystem::Name& name) {
     if (name.object) {
         if (auto entry = filesystem.entry_of(directory, name)) return parameters_of(*entry);
@@ -203,7 +205,8 @@ void read_directory_plus(fuse_req_t request, fuse_ino_t number, size_t size, off
         const char* name = names[i].name.c_str();
         if (fuse_add_direntry_plus(request, nullptr, 0, name, nullptr, 0) > size - used) break;
         const fuse_entry_param parameters = parameters_of(filesystem, number, names[i]);
-        used += fuse_add_direntry_plus(request, buffer.data() + used, size - used, name, &parameters, static_cast<off_t>(i + 1));
+        used += fuse_add_direntry_plus(request, buffer.data() + used, size - used, name, &parameters,
+                                       static_cast<off_t>(i + 1));
         if (parameters.ino != 0) taken.push_back(parameters.ino);
     }
     if (fuse_reply_buf(request, buffer.data(), used) == 0) return;
@@ -211,9 +214,12 @@ void read_directory_plus(fuse_req_t request, fuse_ino_t number, size_t size, off
 }
 
 void reply_xattr(fuse_req_t request, std::string_view value, size_t size) {
-    if (size == 0) fuse_reply_xattr(request, value.size());
-    else if (value.size() > size) fuse_reply_err(request, ERANGE);
-    else fuse_reply_buf(request, value.data(), value.size());
+    if (size == 0)
+        fuse_reply_xattr(request, value.size());
+    else if (value.size() > size)
+        fuse_reply_err(request, ERANGE);
+    else
+        fuse_reply_buf(request, value.data(), value.size());
 }
 
 void get_xattr(fuse_req_t request, fuse_ino_t number, const char* name, size_t size) {

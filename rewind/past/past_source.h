@@ -19,7 +19,8 @@ namespace holdfast::rewind {
 
 class StoreLoan {
 public:
-    StoreLoan(std::shared_lock<std::shared_timed_mutex> open, const Store& store) : open_(std::move(open)), store_(&store) {}
+    StoreLoan(std::shared_lock<std::shared_timed_mutex> open, const Store& store)
+        : open_(std::move(open)), store_(&store) {}
     const Store& operator*() const { return *store_; }
     const Store* operator->() const { return store_; }
 

@@ -1,0 +1,272 @@
+#include "rewind/service/applier.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+// A reader of the past may hold the store for as long as one answer takes; a restore for longer. Then the store is
+// opened again a little later.
+constexpr auto gate_patience = std::chrono::seconds(5);
+// Behind by less than this for no longer than that is "following".
+constexpr uint64_t following_bytes = 4 << 20;
+constexpr uint64_t following_ns = 2'000'000'000;
+
+}  // namespace
+
+Applier::Applier(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock)
+    : volume_(volume), bookmarks_(bookmarks), clock_(clock) {}
+
+Applier::~Applier() {
+    (void)finish().has_value();
+    std::unique_lock closing(gate_);
+    close_store();
+}
+
+Status Applier::start() {
+    if (Status opened = open_store(); !opened) {
+        if (opened.error().code == ErrorCode::busy) return opened;
+        fail(opened.error());
+    }
+    thread_ = std::thread([this] { run(); });
+    return ok();
+}
+
+Status Applier::finish() {
+    if (!thread_.joinable()) return ok();
+    stopping_ = true;
+    wake();
+    thread_.join();
+    MutexLock lock(mutex_);
+    if (!error_.empty()) return Error{ErrorCode::io, error_};
+    return ok();
+}
+
+void Applier::wake() {
+    std::shared_lock open(gate_);
+    if (tail_) tail_->wake();
+}
+
+// REQUIRES: called from start() before the thread runs, or under gate_.
+Status Applier::open_store() {
+    tail_ = HF_TRY(JournalTail::open(volume_));
+    store_ = HF_TRY(Store::open(volume_, tail_->reader(), clock_));
+    tail_->reader().seek(store_->applied());
+    if (!store_->evidence().empty()) log_info("The store was opened: " + store_->evidence());
+    prune_due_ns_ = clock_.monotonic_ns() + prune_interval_ns;
+    unsaved_bytes_ = 0;
+    broken_ = false;
+    announce();
+    return ok();
+}
+
+// REQUIRES: gate_ is held exclusively. The store reads through the tail's reader, so it goes first.
+void Applier::close_store() {
+    store_.reset();
+    tail_.reset();
+}
+
+void Applier::run() {
+    while (!stopping_) {
+        if (broken_ || !store_) {
+            run_jobs(nullptr);
+            retry();
+            continue;
+        }
+        run_jobs(store_.get());
+        if (Status done = round(); !done) fail(done.error());
+    }
+    apply_rest();
+    MutexLock lock(mutex_);
+    ended_ = true;
+    while (!jobs_.empty()) {
+        jobs_.front()(nullptr);
+        jobs_.pop();
+    }
+    progressed_.notify_all();
+}
+
+// One batch, and a wait when there is nothing more to do.
+Status Applier::round() {
+    const Lsn known = tail_->published();
+    const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), batch_bytes_max));
+    if (taken > 0) HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
+    if (taken < batch_bytes_max) {
+        tail_->reached_end();
+        caught_up_ns_ = clock_.monotonic_ns();
+    }
+    announce();
+    HF_TRY(upkeep(taken));
+    // An error is told until a round has gone through again.
+    {
+        MutexLock lock(mutex_);
+        if (!error_.empty()) log_info("The store goes on after the failure.");
+        error_.clear();
+    }
+    retry_pause_ns_ = retry_first_ns;
+    if (taken == 0)
+        tail_->wait(known, idle_wait_ms);
+    else if (taken < small_batch_bytes)
+        std::this_thread::sleep_for(std::chrono::milliseconds(rest_after_small_batch_ms));
+    return ok();
+}
+
+Status Applier::upkeep(uint64_t taken) {
+    const uint64_t now_ns = clock_.monotonic_ns();
+    if (taken > 0 && unsaved_bytes_ == 0) checkpoint_due_ns_ = now_ns + checkpoint_interval_ns;
+    unsaved_bytes_ += taken;
+    if (unsaved_bytes_ >= checkpoint_bytes || (unsaved_bytes_ > 0 && now_ns >= checkpoint_due_ns_)) {
+        checkpoint_ = HF_TRY(store_->checkpoint());
+        unsaved_bytes_ = 0;
+    }
+    if (now_ns >= prune_due_ns_ && !store_->first_copy_pending()) {
+        const uint64_t freed = HF_TRY(store_->prune());
+        if (freed > 0)
+            log_info("History that the volume's limits no longer cover was dropped: " + human_bytes(freed) + ".");
+        prune_due_ns_ = clock_.monotonic_ns() + prune_interval_ns;
+    }
+    return ok();
+}
+
+void Applier::retry() {
+    const uint64_t now_ns = clock_.monotonic_ns();
+    if (now_ns < retry_due_ns_) {
+        // Short, so that stop() and jobs do not wait for the whole pause.
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(std::min<uint64_t>(100, (retry_due_ns_ - now_ns) / 1'000'000 + 1)));
+        return;
+    }
+    std::unique_lock closing(gate_, gate_patience);
+    if (!closing) return;
+    close_store();
+    Status opened = open_store();
+    closing.unlock();
+    if (!opened) fail(opened.error());
+}
+
+void Applier::apply_rest() {
+    // What was published when the end was asked for: with capture still running there would always be more.
+    const Lsn goal = published();
+    while (!at_once_ && !broken_ && store_ && store_->applied() < goal) {
+        run_jobs(store_.get());
+        auto taken = store_->apply(tail_->reader(), batch_bytes_max);
+        if (!taken) return fail(taken.error());
+        announce();
+        if (*taken == 0) break;
+    }
+    if (broken_ || !store_) return;
+    Status followed = bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied());
+    if (!followed) fail(followed.error());
+    auto saved = store_->checkpoint();
+    if (!saved)
+        fail(saved.error());
+    else
+        checkpoint_ = *saved;
+}
+
+void Applier::run_jobs(Store* store) {
+    for (;;) {
+        Job job;
+        {
+            MutexLock lock(mutex_);
+            if (jobs_.empty()) return;
+            job = std::move(jobs_.front());
+            jobs_.pop();
+        }
+        job(store);
+    }
+}
+
+void Applier::fail(const Error& error) {
+    log_error("The store cannot go on: " + error.message + ". It is tried again in " +
+              std::to_string(retry_pause_ns_ / 1'000'000'000) + " s.");
+    broken_ = true;
+    retry_due_ns_ = clock_.monotonic_ns() + retry_pause_ns_;
+    retry_pause_ns_ = std::min(2 * retry_pause_ns_, retry_longest_ns);
+    MutexLock lock(mutex_);
+    error_ = error.message;
+    progressed_.notify_all();
+}
+
+void Applier::announce() {
+    MutexLock lock(mutex_);
+    applied_ = store_->applied();
+    progressed_.notify_all();
+}
+
+Result<StoreLoan> Applier::borrow_any() const {
+    std::shared_lock open(gate_);
+    if (!store_) {
+        const std::string why = error();
+        return Error{ErrorCode::unavailable, "the store is not open: " + (why.empty() ? "it is being opened" : why)};
+    }
+    const Store& store = *store_;
+    return StoreLoan(std::move(open), store);
+}
+
+Result<StoreLoan> Applier::borrow() const {
+    StoreLoan loan = HF_TRY(borrow_any());
+    if (loan->first_copy_pending())
+        return Error{ErrorCode::unavailable,
+                     "the first copy of the directory is not complete, so there is no past to look at yet; "
+                     "mounting the volume continues it"};
+    return loan;
+}
+
+Lsn Applier::published() const {
+    std::shared_lock open(gate_);
+    return std::max(tail_ ? tail_->published() : 0, applied());
+}
+
+Lsn Applier::wait_applied(Lsn lsn, uint64_t timeout_ms) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+    MutexLock lock(mutex_);
+    while (applied_ < lsn && !ended_) {
+        const auto left = deadline - std::chrono::steady_clock::now();
+        if (left <= left.zero()) break;
+        (void)progressed_.wait_for(mutex_, left);
+    }
+    return applied_;
+}
+
+Status Applier::on_store(std::function<Status(Store&)> work) {
+    Job job([work = std::move(work)](Store* store) -> Status {
+        if (!store) return Error{ErrorCode::unavailable, "the store is not open now; `holdfast status` says why"};
+        return work(*store);
+    });
+    std::future<Status> done = job.get_future();
+    {
+        MutexLock lock(mutex_);
+        if (ended_) return Error{ErrorCode::unavailable, "the store service is ending"};
+        if (jobs_.size() >= jobs_max) return Error{ErrorCode::busy, "the store service has too much to do; try again"};
+        jobs_.push(std::move(job));
+    }
+    wake();
+    return done.get();
+}
+
+std::string Applier::error() const {
+    MutexLock lock(mutex_);
+    return error_;
+}
+
+Applier::Condition Applier::condition() const {
+    Condition condition{"following", error(), checkpoint_};
+    if (!condition.error.empty()) {
+        condition.state = "failed";
+        return condition;
+    }
+    const Lsn ahead = published();
+    const uint64_t since_ns = clock_.monotonic_ns() - caught_up_ns_;
+    if (ahead > applied() + following_bytes || (ahead > applied() && since_ns > following_ns))
+        condition.state = "catching up";
+    if (auto loan = borrow_any(); loan && (*loan)->first_copy_pending()) condition.state = "first copy";
+    return condition;
+}
+
+}  // namespace holdfast::rewind

@@ -1,0 +1,125 @@
+// The thread that follows the journal: applies it to the store in batches, makes checkpoints, prunes, keeps the catalog
+// of bookmarks up to date. It is the only one that changes the store, and the only one that opens and closes it.
+//
+// Latency against cost: each batch costs the store one sync of the undo log. A batch begins as soon as something is
+// published, but a small one is followed by a short rest, so that a trickle of operations is taken in a few
+// hundred batches a second and not in thousands. When nothing is published the thread sleeps on the table's futex.
+//
+// Failure: an error of the store is final for that opening of it (the store fences itself). The error is
+// kept for status, views of what is there go on, and after a pause (1 s, doubling up to a minute) the store is
+// closed and opened again, which recovers it. So a full disk that was emptied, or a journal that was repaired, heals
+// without anybody's help, and damage stays visible instead of becoming a loop of crashing processes.
+//
+// Thread rule: methods from any thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <queue>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/result.h"
+#include "journal/volume.h"
+#include "rewind/bookmarks.h"
+#include "rewind/past/past_source.h"
+#include "rewind/service/journal_tail.h"
+#include "rewind/store.h"
+
+namespace holdfast::rewind {
+
+inline constexpr uint64_t batch_bytes_max = 8 << 20;
+inline constexpr uint64_t small_batch_bytes = 64 << 10;
+inline constexpr uint32_t rest_after_small_batch_ms = 3;
+inline constexpr uint32_t idle_wait_ms = 100;
+inline constexpr uint64_t checkpoint_interval_ns = 5'000'000'000;
+inline constexpr uint64_t checkpoint_bytes = 256 << 20;
+inline constexpr uint64_t prune_interval_ns = 60'000'000'000;
+inline constexpr uint64_t retry_first_ns = 1'000'000'000;
+inline constexpr uint64_t retry_longest_ns = 60'000'000'000;
+inline constexpr size_t jobs_max = 32;
+
+class Applier {
+public:
+    Applier(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock);
+    ~Applier();  // finish(), then closes the store when nobody borrows it any more
+
+    // Opens the store and starts the thread. Errors: busy (another process has the store). Every other failure to
+    // open is kept for status and tried again.
+    Status start();
+    // Applies what is published now, makes a checkpoint and ends the thread; the store stays open for readers. Errors:
+    // the failure that kept it from applying everything.
+    Status finish();
+    void hurry() { at_once_ = true; }  // finish() ends after the batch in hand
+
+    // Errors: unavailable (the store cannot be opened, the first copy is not complete) with a sentence.
+    Result<StoreLoan> borrow() const;
+    // Like borrow(), while the first copy is pending, too.
+    Result<StoreLoan> borrow_any() const;
+    Lsn published() const;
+    Lsn applied() const { return applied_.load(); }
+    // Waits until everything below LSN is applied or time is up; returns what is applied.
+    Lsn wait_applied(Lsn lsn, uint64_t timeout_ms) const;
+    // Runs JOB on the applier's thread between two batches and waits for it. Errors: JOB's; busy; unavailable.
+    Status on_store(std::function<Status(Store&)> job);
+
+    struct Condition {
+        std::string state;  // "following", "catching up", "first copy", "failed"
+        std::string error;  // a sentence when failed
+        Lsn checkpoint = 0;
+    };
+    Condition condition() const;
+
+private:
+    using Job = std::packaged_task<Status(Store*)>;
+
+    void run();
+    Status open_store();
+    void close_store();
+    void retry();
+    Status round();
+    Status upkeep(uint64_t taken);
+    void apply_rest();
+    void run_jobs(Store* store);
+    void fail(const Error& error);
+    void announce();
+    void wake();
+    std::string error() const;
+
+    const journal::Volume& volume_;
+    Bookmarks& bookmarks_;
+    const Clock& clock_;
+
+    // Held shared by whoever uses the store, exclusively while it is opened or closed. Taken before mutex_.
+    mutable std::shared_timed_mutex gate_;
+    std::unique_ptr<JournalTail> tail_;  // replaced under gate_
+    std::unique_ptr<Store> store_;       // replaced under gate_
+
+    // The applier's thread alone.
+    uint64_t checkpoint_due_ns_ = 0;
+    uint64_t prune_due_ns_ = 0;
+    uint64_t unsaved_bytes_ = 0;
+    uint64_t retry_due_ns_ = 0;
+    uint64_t retry_pause_ns_ = retry_first_ns;
+
+    mutable Mutex mutex_;
+    mutable ConditionVariable progressed_;
+    std::queue<Job> jobs_ HF_GUARDED_BY(mutex_);
+    std::string error_ HF_GUARDED_BY(mutex_);
+    bool ended_ HF_GUARDED_BY(mutex_) = false;
+
+    std::atomic<Lsn> applied_{0};
+    std::atomic<Lsn> checkpoint_{0};
+    std::atomic<uint64_t> caught_up_ns_{0};
+    std::atomic<bool> broken_{false};  // the store must be opened again before it can go on
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> at_once_{false};
+    std::thread thread_;
+};
+
+}  // namespace holdfast::rewind

@@ -1,0 +1,51 @@
+#include "rewind/service/journal_tail.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace holdfast::rewind {
+
+namespace {
+
+// A table of an earlier run of the host speaks of a page cache that is gone: what it calls published may not be on
+// disk.
+bool is_of_this_boot(journal::InflightTable& table) {
+    const auto boot = journal::current_boot_id();
+    return memcmp(table.head().boot_id, boot.data(), boot.size()) == 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<JournalTail>> JournalTail::open(const journal::Volume& volume) {
+    std::unique_ptr<JournalTail> tail(new JournalTail(HF_TRY(open_disk(volume.journal_directory))));
+    auto table = journal::InflightTable::open_existing(volume.journal_directory + "/inflight");
+    if (table && (*table)->head().volume == volume.id && is_of_this_boot(**table))
+        tail->table_ = std::move(*table);
+    else if (!table && table.error().code != ErrorCode::not_found)
+        return std::move(table).error();
+    tail->reader_ =
+        std::make_unique<journal::Reader>(*tail->disk_, volume.id, volume.segment_bytes, tail->table_.get());
+    return tail;
+}
+
+journal::Lsn JournalTail::published() const {
+    return table_ ? table_->head().published.load(std::memory_order_acquire) : end_.load();
+}
+
+void JournalTail::wait(journal::Lsn known, uint32_t timeout_ms) {
+    if (table_) {
+        table_->wait_published(known, timeout_ms);
+        return;
+    }
+    MutexLock lock(mutex_);
+    (void)woken_.wait_for(mutex_, std::chrono::milliseconds(timeout_ms));
+}
+
+void JournalTail::wake() {
+    if (table_) table_->wake_readers();
+    MutexLock lock(mutex_);
+    woken_.notify_all();
+}
+
+}  // namespace holdfast::rewind

@@ -1,0 +1,144 @@
+// holdfast-store: the program that has a volume's store open. docs/processes.md says who starts it, and when.
+//
+//   holdfast-store run STORE [--until-eof FD]
+//   holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/text.h"
+#include "rewind/reconcile/reconcile.h"
+#include "rewind/service/service.h"
+#include "rewind/service/verbs.h"
+
+namespace holdfast::rewind {
+namespace {
+
+constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
+constexpr auto takeover_pause = std::chrono::milliseconds(50);
+
+constexpr const char* usage =
+    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD]\n"
+    "                       holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]\n";
+
+struct Arguments {
+    std::string command;
+    std::string store;
+    int until_eof_fd = -1;
+    int backing_fd = -1;
+    std::string after = "compare_suspects";
+    bool accept_deletions = false;
+};
+
+std::optional<int> open_descriptor(std::string_view text) {
+    int fd = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
+    if (error != std::errc() || end != text.data() + text.size() || fd < 0) return std::nullopt;
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return std::nullopt;
+    return fd;
+}
+
+// Nothing: the command line makes no sense.
+std::optional<Arguments> parse(const std::vector<std::string>& words) {
+    if (words.size() < 2) return std::nullopt;
+    Arguments arguments{words[0], words[1]};
+    for (size_t i = 2; i < words.size(); ++i) {
+        if (words[i] == "--accept-deletions") {
+            arguments.accept_deletions = true;
+            continue;
+        }
+        if (i + 1 == words.size()) return std::nullopt;
+        const std::string& value = words[++i];
+        const std::string& option = words[i - 1];
+        if (option == "--after")
+            arguments.after = value;
+        else if (auto fd = open_descriptor(value); !fd)
+            return std::nullopt;
+        else if (option == "--until-eof")
+            arguments.until_eof_fd = *fd;
+        else if (option == "--backing-fd")
+            arguments.backing_fd = *fd;
+        else
+            return std::nullopt;
+    }
+    const bool is_run = arguments.command == "run" && arguments.backing_fd < 0;
+    const bool is_reconcile = arguments.command == "reconcile" && arguments.backing_fd >= 0;
+    if (!is_run && !is_reconcile) return std::nullopt;
+    return arguments;
+}
+
+// Many descriptors: RocksDB's files, one per question to the image, the mounts' readers.
+void raise_descriptor_limit() {
+    rlimit limit;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Status run(const Arguments& arguments) {
+    const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
+    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd}));
+    return service->run();
+}
+
+void print_line(const Json& json) {
+    const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fflush(stdout);
+}
+
+Status reconcile(const Arguments& arguments) {
+    const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
+    ReconcileOptions options;
+    options.after = HF_TRY(parse_action(arguments.after));
+    options.accept_deletions = arguments.accept_deletions;
+    options.progress = [](const WorkProgress& work) {
+        print_line({{"progress",
+                     {{"files", work.files},
+                      {"bytes", work.bytes},
+                      {"files_total", work.files_total},
+                      {"bytes_total", work.bytes_total}}}});
+        return true;
+    };
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(takeover_wait_ms);
+    for (;;) {
+        auto evidence = reconcile_volume(volume, arguments.backing_fd, options, system_clock());
+        if (evidence) {
+            print_line(to_json(*evidence));
+            return ok();
+        }
+        // A command may be looking into the past of the volume that is being mounted.
+        if (evidence.error().code != ErrorCode::busy || std::chrono::steady_clock::now() > give_up)
+            return std::move(evidence).error();
+        HF_TRY(make_room_for_supervised(volume.id));
+        std::this_thread::sleep_for(takeover_pause);
+    }
+}
+
+}  // namespace
+}  // namespace holdfast::rewind
+
+int main(int argc, char** argv) {
+    using namespace holdfast;
+    auto arguments = rewind::parse({argv + 1, argv + argc});
+    if (!arguments) {
+        std::fputs(rewind::usage, stderr);
+        return rewind::exit_usage;
+    }
+    rewind::raise_descriptor_limit();
+    ::umask(077);
+    Status done = arguments->command == "run" ? rewind::run(*arguments) : rewind::reconcile(*arguments);
+    if (done) return 0;
+    std::fprintf(stderr, "holdfast-store: %s\n", done.error().message.c_str());
+    return rewind::exit_failed;
+}

@@ -1,0 +1,58 @@
+#include "rewind/service/moments.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace holdfast::rewind {
+
+Status Moments::wait_applied(Lsn lsn) const {
+    const Lsn applied = applier_.wait_applied(lsn, resolve_wait_ms);
+    if (applied >= lsn) return ok();
+    return Error{ErrorCode::unavailable,
+                 "the store is still " + human_bytes(lsn - applied) +
+                     " behind what was recorded; try again when it has caught up (`holdfast wait`)"};
+}
+
+// Returns when everything that decides about TEXT is applied.
+Status Moments::wait_for(const MomentText& text) const {
+    const Lsn published = applier_.published();
+    if (std::holds_alternative<NowMoment>(text)) return wait_applied(published);
+    if (const auto* lsn = std::get_if<LsnMoment>(&text)) return wait_applied(std::min(lsn->lsn, published));
+    if (const auto* named = std::get_if<NamedMoment>(&text)) {
+        if (bookmarks_.find(named->name)) return ok();
+        return wait_applied(published);
+    }
+    uint64_t wanted_ns = clock_.realtime_ns();
+    if (const auto* time = std::get_if<TimeMoment>(&text)) wanted_ns = time->time_ns;
+    if (const auto* age = std::get_if<AgeMoment>(&text)) wanted_ns -= std::min(wanted_ns, age->age_ns);
+    {
+        const StoreLoan store = HF_TRY(applier_.borrow());
+        const auto newest_ns = HF_TRY(store->index().time_at_lsn(store->applied()));
+        if (newest_ns && *newest_ns > wanted_ns) return ok();
+    }
+    return wait_applied(published);
+}
+
+Result<Moment> Moments::resolve(std::string_view text) const {
+    MomentText parsed = parse_moment(text);
+    HF_TRY(wait_for(parsed));
+    const StoreLoan store = HF_TRY(applier_.borrow());
+    Timeline timeline;
+    timeline.now_ns = clock_.realtime_ns();
+    timeline.applied = store->applied();
+    timeline.window_begin = store->window_begin();
+    timeline.lsn_at_time = [&](uint64_t time_ns) { return store->index().lsn_at_time(time_ns); };
+    timeline.time_at_lsn = [&](Lsn lsn) { return store->index().time_at_lsn(lsn); };
+    timeline.check_moment = [&](Lsn lsn) { return store->check_moment(lsn); };
+    // All names only when the one that was asked for is not there and others have to be suggested.
+    if (const auto* named = std::get_if<NamedMoment>(&parsed)) {
+        if (auto bookmark = bookmarks_.find(named->name))
+            timeline.bookmarks.push_back(std::move(*bookmark));
+        else
+            timeline.bookmarks = bookmarks_.list();
+    }
+    return resolve_moment(text, timeline);
+}
+
+}  // namespace holdfast::rewind

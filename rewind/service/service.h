@@ -1,0 +1,88 @@
+// The store service of one volume: `holdfast-store run STORE`. Wires the applier, the catalog of bookmarks, the mounts
+// of the past and the control socket, and ends them in order.
+//
+// A supervised service (--until-eof) belongs to the mounted volume. Any other was started by a command that wants to
+// look into the past of a volume that is not mounted; it makes way for a supervised one (verb `stop`), and ends
+// by itself when nobody has asked it anything for a while and no past is mounted.
+//
+// Thread rule: run() from the main thread, with SIGTERM, SIGINT and SIGHUP blocked in all threads; the accessors from
+// any thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "base/clock.h"
+#include "base/json_socket.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "journal/volume.h"
+#include "rewind/bookmarks.h"
+#include "rewind/past/past_source.h"
+#include "rewind/service/applier.h"
+#include "rewind/service/moments.h"
+#include "rewind/service/past_mounts.h"
+
+namespace holdfast::rewind {
+
+inline constexpr uint64_t unasked_ns_max = 600'000'000'000;
+inline constexpr uint64_t takeover_wait_ms = 30'000;
+
+class Service final : public PastSource {
+public:
+    struct Options {
+        int until_eof_fd = -1;  // ends at its end of file; the service takes it over
+        bool is_supervised() const { return until_eof_fd >= 0; }
+    };
+    // Errors: busy (another process has the store and does not make way), io.
+    static Result<std::unique_ptr<Service>> start(const journal::Volume& volume, const Clock& clock,
+                                                  const Options& options);
+    ~Service() override;
+
+    // Until told to end; then applies what is left, and returns the error that kept it from that.
+    Status run();
+
+    Result<StoreLoan> borrow() const override { return applier_.borrow(); }
+    Result<Moment> resolve(std::string_view text) const override { return moments_.resolve(text); }
+    std::vector<BookmarkEntry> offered_bookmarks() const override;
+
+    const journal::Volume& volume() const { return volume_; }
+    Applier& applier() { return applier_; }
+    Bookmarks& bookmarks() { return *bookmarks_; }
+    PastMounts& past_mounts() { return past_mounts_; }
+    bool is_supervised() const { return options_.is_supervised(); }
+    // True when long work should end soon.
+    bool is_ending() const { return ending_; }
+    void ask_to_end();
+    // Held by the one rewind that may run.
+    std::unique_lock<std::mutex> claim_rewind() { return std::unique_lock(rewinding_, std::try_to_lock); }
+
+private:
+    Service(const journal::Volume& volume, const Clock& clock, const Options& options, std::unique_ptr<Disk> store_disk,
+            std::unique_ptr<Bookmarks> bookmarks);
+    Status open();
+    Result<Json> answer(const Json& request, const JsonServer::Progress& progress);
+    void wait_for_end();
+    Status finish();
+    bool nobody_asks() const;
+
+    const journal::Volume volume_;
+    const Clock& clock_;
+    const Options options_;
+    std::unique_ptr<Disk> store_disk_;
+    std::unique_ptr<Bookmarks> bookmarks_;
+    Applier applier_;
+    Moments moments_;
+    PastMounts past_mounts_;
+    UniqueFd until_eof_;
+    UniqueFd signals_;
+    UniqueFd end_;  // eventfd: ask_to_end()
+    std::mutex rewinding_;
+    std::atomic<bool> ending_{false};
+    std::atomic<int> requests_{0};
+    std::atomic<uint64_t> last_request_ns_{0};
+    std::unique_ptr<JsonServer> server_;
+};
+
+}  // namespace holdfast::rewind

@@ -1,0 +1,202 @@
+#include "rewind/service/verify_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <optional>
+
+#include "base/file_handle.h"
+#include "base/text.h"
+#include "rewind/image.h"
+#include "rewind/read_directory.h"
+#include "rewind/service/journal_tail.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+constexpr auto report_interval = std::chrono::milliseconds(500);
+
+// What does not fit together about the entry NAME of a directory of the image, if anything.
+Result<std::optional<std::string>> problem_of_name(const Store& store, int directory_fd, const std::string& name,
+                                                   bool in_graveyard) {
+    struct stat status;
+    if (::fstatat(directory_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT) return std::optional<std::string>();
+        return errno_error(errno, "look at " + quoted(name));
+    }
+    auto object = store.image().object_of(directory_fd, name);
+    if (!object) return std::optional(quoted(name) + " does not carry its identity: " + object.error().message);
+    const std::string what = quoted(name) + " (object " + journal::to_string(*object) + ")";
+    auto location = store.index().location(*object);
+    if (!location) return std::optional(what + ": the index cannot be read: " + location.error().message);
+    if (!*location) return std::optional(what + " is not in the index");
+    if (((*location)->mode & S_IFMT) != (status.st_mode & S_IFMT))
+        return std::optional(what + " is of another type than the index says");
+    auto handle = file_handle_at(directory_fd, name);
+    if (!handle) return std::optional(what + " has no file handle: " + handle.error().message);
+    if (handle->bytes != (*location)->handle) return std::optional(what + " is another file than the index says");
+    if (in_graveyard && (*location)->links != 0)
+        return std::optional(what + " lies in the graveyard, but the index knows names of it");
+    if (in_graveyard && name != Image::grave_name(*object))
+        return std::optional(what + " lies in the graveyard under a wrong name");
+    if (!in_graveyard && !S_ISDIR(status.st_mode) && (*location)->links != status.st_nlink)
+        return std::optional(what + " has " + std::to_string(status.st_nlink) + " names, " +
+                             std::to_string((*location)->links) + " in the index");
+    return std::optional<std::string>();
+}
+
+class Verifier {
+public:
+    Verifier(Applier& applier, const journal::Volume& volume, const ProgressSink& progress)
+        : applier_(applier), volume_(volume), progress_(progress) {}
+
+    Result<VerifyReport> run() {
+        HF_TRY(journal());
+        const StoreLoan store = HF_TRY(applier_.borrow_any());
+        HF_TRY(undo_log(*store));
+        HF_TRY(image(*store));
+        HF_TRY(directory(*store, store->image().graveyard_fd(), "the graveyard", true, nullptr));
+        return std::move(report_);
+    }
+
+private:
+    void tell(std::string sentence) {
+        if (report_.problems.size() < problems_max)
+            report_.problems.push_back(std::move(sentence));
+        else
+            ++report_.problems_left_out;
+    }
+
+    Status step() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < report_due_) return ok();
+        report_due_ = now + report_interval;
+        if (progress_ && !progress_({report_.objects, report_.bytes, 0, 0}))
+            return Error{ErrorCode::unavailable, "the check was stopped, because the store service is ending"};
+        return ok();
+    }
+
+    // Every record from the oldest segment to what was published when the check began.
+    Status journal() {
+        auto disk = HF_TRY(open_disk(volume_.journal_directory));
+        auto extent = journal::Reader::extent(*disk);
+        if (!extent && extent.error().code == ErrorCode::not_found) return ok();
+        if (!extent) return std::move(extent).error();
+        report_.segments = extent->last_segment - extent->first_segment + 1;
+        auto tail = HF_TRY(JournalTail::open(volume_));
+        const journal::Lsn end = applier_.published();
+        journal::Lsn from = extent->first_segment * volume_.segment_bytes;
+        tail->reader().seek(from);
+        while (tail->reader().position() < end) {
+            HF_TRY(step());
+            auto record = tail->reader().next();
+            if (!record && record.error().code == ErrorCode::not_found) {
+                // Retention has removed the segment meanwhile: go on with the oldest that is there.
+                extent = journal::Reader::extent(*disk);
+                const journal::Lsn oldest = extent ? extent->first_segment * volume_.segment_bytes : end;
+                if (oldest > tail->reader().position() && oldest < end) {
+                    tail->reader().seek(oldest);
+                    continue;
+                }
+            }
+            if (!record) {
+                tell("The journal is damaged: " + record.error().message);
+                break;
+            }
+            if (!*record) break;
+            ++report_.journal_records;
+            report_.bytes += (*record)->length;
+        }
+        return ok();
+    }
+
+    Status undo_log(const Store& store) {
+        const UndoLog& undo = store.undo_log();
+        UndoAddress at = undo.begin();
+        const UndoAddress end = undo.end();
+        Status stepped = ok();
+        while (at < end) {
+            Status scanned = undo.scan(at, [&](const UndoRecord& record) {
+                at = record.end;
+                report_.undo_records += !record.continued;
+                report_.bytes += record.end - record.address;
+                stepped = step();
+                return stepped.has_value() && at < end;
+            });
+            HF_TRY(std::move(stepped));
+            stepped = ok();
+            if (scanned) break;
+            // Pruning has passed this place: go on with the oldest that is there.
+            if (undo.begin() > at) {
+                at = undo.begin();
+                continue;
+            }
+            tell("The undo log is damaged: " + scanned.error().message);
+            break;
+        }
+        return ok();
+    }
+
+    // By identity and not by path: no depth is too deep, and at most two descriptors are open.
+    Status image(const Store& store) {
+        std::vector<ObjectId> pending{journal::root_object};
+        while (!pending.empty()) {
+            const ObjectId object = pending.back();
+            pending.pop_back();
+            auto location = HF_TRY(store.index().location(object));
+            if (!location) continue;  // removed since it was seen, or told already
+            auto fd = store.image().open_object(*location, O_PATH | O_DIRECTORY);
+            if (!fd) {
+                tell("Directory " + journal::to_string(object) +
+                     " of the image cannot be opened: " + fd.error().message);
+                continue;
+            }
+            HF_TRY(directory(store, fd->get(), "the image", false, &pending));
+        }
+        return ok();
+    }
+
+    Status directory(const Store& store, int fd, const char* place, bool in_graveyard,
+                     std::vector<ObjectId>* subdirectories) {
+        return read_directory(fd, [&](const DirectoryEntry& entry) -> Status {
+            HF_TRY(step());
+            ++report_.objects;
+            auto problem = problem_of_name(store, fd, entry.name, in_graveyard);
+            if (!problem || *problem) problem = look_again(fd, entry.name, in_graveyard);
+            if (!problem)
+                tell(std::string("In ") + place + ": " + problem.error().message);
+            else if (*problem)
+                tell(std::string("In ") + place + ": " + **problem);
+            else if (subdirectories && entry.type == S_IFDIR) {
+                if (auto object = store.image().object_of(fd, entry.name)) subdirectories->push_back(*object);
+            }
+            return ok();
+        });
+    }
+
+    // On the applier's thread, where nothing moves.
+    Result<std::optional<std::string>> look_again(int fd, const std::string& name, bool in_graveyard) {
+        std::optional<std::string> problem;
+        HF_TRY(applier_.on_store([&](Store& store) -> Status {
+            problem = HF_TRY(problem_of_name(store, fd, name, in_graveyard));
+            return ok();
+        }));
+        return problem;
+    }
+
+    Applier& applier_;
+    const journal::Volume& volume_;
+    const ProgressSink& progress_;
+    VerifyReport report_;
+    std::chrono::steady_clock::time_point report_due_{};
+};
+
+}  // namespace
+
+Result<VerifyReport> verify_store(Applier& applier, const journal::Volume& volume, const ProgressSink& progress) {
+    return Verifier(applier, volume, progress).run();
+}
+
+}  // namespace holdfast::rewind
