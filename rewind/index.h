@@ -5,7 +5,13 @@
 // the first undo whose record lies at or after T. "Nothing" means: unchanged since T, the image's answer is right,
 // provided the image was read before the index was asked.
 //
-// Thread rule: insert from the applier's thread, questions from any thread.
+// It keeps addresses into the undo log, not what stands there: attributes, xattr values and exact times are read from
+// the log. docs/store_format.md has its keys, and what an answer costs.
+//
+// Questions about a moment below prune_below() fail with not_found: it has left the window. Corrupt: the index or the
+// undo that it leads to is damaged.
+//
+// Thread rule: insert, flush, compact and prune_below from the applier's thread, questions from any thread.
 #pragma once
 
 #include <functional>
@@ -50,14 +56,22 @@ struct Event {
 
 class Index {
 public:
-    static Result<std::unique_ptr<Index>> open(const std::string& directory);
+    // UNDO outlives the index. Errors: corrupt (rebuild it from the undo log), unsupported, io.
+    static Result<std::unique_ptr<Index>> open(const std::string& directory, const UndoLog& undo);
     ~Index();
 
     // Takes every record up to here in; after a crash the log is scanned from this address on.
     UndoAddress indexed_to() const;
-    // All items of RECORDS, and the object locations that changed with them, atomically.
+    // All items of RECORDS, and the object locations that changed with them, atomically. Putting the same records in
+    // again, in order and up to where the log ends, changes nothing. Locations are not in the log: after a crash the
+    // applier sets those of the records from indexed_to() on again, as it applies them again.
+    // REQUIRES: data and hole items of one record about one object are disjoint. Data items may come without their
+    // bytes (length set): those are in the log.
     struct LocationChange { ObjectId object; std::optional<ImageLocation> location; };
-    Status insert(const std::vector<UndoRecord>& records, const std::vector<LocationChange>& changes);
+    // A name that the first copy gave an object, or took away again: there is no record of it.
+    struct HeldName { ObjectId object; ObjectId directory; std::string name; bool held; };
+    Status insert(const std::vector<UndoRecord>& records, const std::vector<LocationChange>& changes,
+                  const std::vector<HeldName>& names = {});
     Status flush();    // everything inserted survives a crash without the log
     Status compact();  // for measuring, and after pruning
 
@@ -70,28 +84,33 @@ public:
     Result<std::vector<DirentUndo>> dirents_at(const ObjectId& directory, Lsn at) const;
     struct XattrUndo { std::string name; bool present; std::string value; };
     Result<std::vector<XattrUndo>> xattrs_at(const ObjectId& object, Lsn at) const;
-    // False when the object was born after T.
+    // False when the object was born after T (again, if an id was used twice).
     Result<bool> existed_at(const ObjectId& object, Lsn at) const;
 
-    // All events of an object, oldest first; at most LIMIT, from FROM on. The zero object: BOOKMARK and GAP records.
+    // All events of an object, oldest first; at most LIMIT, from FROM on: the records that are about it, a RENAME for
+    // the object that moved and for the one that it replaced; not what happened to the entries of a directory. The
+    // zero object: BOOKMARK and GAP records.
     Result<std::vector<Event>> events_of(const ObjectId& object, Lsn from, size_t limit) const;
     // Every binding that (directory, name) ever had in the window: previous() objects in LSN order.
     Result<std::vector<DirentUndo>> bindings_of(const ObjectId& directory, std::string_view name) const;
-    // Every name an object had in the window, in LSN order, names from the first copy included (gained at the
-    // copy's LSN); pruning keeps the names that an object still has. So a path is found from an object without
+    // Every name an object had in the window, in LSN order; one that it had before the window, from the first copy or
+    // from what was pruned, is told as gained at LSN 0. So a path is found from an object without
     // walking the tree: rewinding costs what changed. (directory, name, from LSN on it lost or gained it)
     struct NameEvent { Lsn lsn; ObjectId directory; std::string name; bool gained; };
     Result<std::vector<NameEvent>> names_of(const ObjectId& object) const;
 
     // The last record whose time is at or below TIME: its end_lsn is the moment. Nothing: before the window.
     Result<std::optional<Lsn>> lsn_at_time(uint64_t time_ns) const;
+    // The time of the last record that ends at or below LSN. Nothing: before the window.
     Result<std::optional<uint64_t>> time_at_lsn(Lsn lsn) const;
     // At or shortly before the first undo record that lies at or after LSN: where a scan of "since T" starts.
     Result<UndoAddress> undo_address_at(Lsn lsn) const;
 
-    // Forgets everything that only undo records below LSN needed.
+    // Forgets everything that only undo records below LSN needed: at once for whoever asks, on disk as compactions come
+    // by (within a day, or with compact()).
     Status prune_below(Lsn lsn);
     uint64_t bytes_on_disk() const;
+    uint64_t inserted_records() const;  // since the index was made, as of the last flush and what came after
 
 private:
     class Impl;
