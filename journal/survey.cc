@@ -112,8 +112,11 @@ private:
 
     // Segment after segment while each is whole and sealed, up to the first place that is not.
     Status follow_prefix() {
-        result_.end = segment_begin(files_.front().index, segment_bytes_);
         uint64_t expected = files_.front().index;
+        // A consumer whose next record is gone finds nothing to go on with, however whole the rest is. Zero says nothing:
+        // it is also what a damaged cursor counts as.
+        if (hints_.needed > 0) expected = std::min(expected, segment_of(hints_.needed, segment_bytes_));
+        result_.end = segment_begin(expected, segment_bytes_);
         for (size_t at = 0; at < files_.size(); ++at, ++expected) {
             SegmentFile& segment = files_[at];
             if (segment.index != expected)
@@ -205,7 +208,8 @@ private:
         // Inside a segment a hole may be no damage. Beyond the published prefix it belongs to an operation that was
         // under way; without a table, whatever was not yet synced may be missing in any order.
         bool inside = result_.end % segment_bytes_ != 0 && why == ErrorCode::torn;
-        bool is_old = any_record_ && beyond.last_time_ns >= result_.last_time_ns + unsynced_ns_max;
+        uint64_t hole_time_ns = any_record_ ? result_.last_time_ns : beyond.first_time_ns;
+        bool is_old = beyond.last_time_ns >= hole_time_ns + unsynced_ns_max;
         bool is_tail = !promised && (inside ? host_lived || !is_old : !beyond.any);
         if (!is_tail) {
             result_.tail = TailState::torn;
@@ -220,7 +224,7 @@ private:
     struct Beyond {
         bool any = false;    // whole records
         bool blank = true;   // nothing but zeros in the segment where the prefix ends
-        uint64_t last_time_ns = 0;
+        uint64_t first_time_ns = 0, last_time_ns = 0;
     };
 
     Result<Beyond> look_beyond(size_t at) {
@@ -246,7 +250,10 @@ private:
                 continue;
             }
             // Filler and seals may be the work of a repair that was stopped; they say nothing of when.
-            if (record->type != HF_SEGMENT_END && record->type != HF_VOID) beyond.last_time_ns = std::max(beyond.last_time_ns, record->time_ns);
+            if (record->type != HF_SEGMENT_END && record->type != HF_VOID) {
+                if (beyond.first_time_ns == 0) beyond.first_time_ns = record->time_ns;
+                beyond.last_time_ns = std::max(beyond.last_time_ns, record->time_ns);
+            }
             if (walk.position() >= walk.segment_end()) break;
         }
         return ok();

@@ -21,9 +21,6 @@
 
 namespace holdfast::journal {
 
-// A journal limit below this many segments could not hold one being written, one in reserve and one being read.
-inline constexpr uint64_t journal_segments_min = 4;
-
 enum class FullPolicy { block, stop_protection };
 const char* to_string(FullPolicy policy);
 Result<FullPolicy> parse_full_policy(std::string_view text);

@@ -10,6 +10,7 @@
 #include "base/name_text.h"
 #include "base/text.h"
 #include "journal/segment.h"
+#include "journal/writer.h"
 
 namespace holdfast::journal {
 namespace {

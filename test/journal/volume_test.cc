@@ -79,7 +79,7 @@ TEST_CASE("volume: what is saved is loaded again, hostile directory names too") 
         volume.directory = "/srv/" + name;
         volume.journal_directory = "/fast/" + name;
         volume.origin = 0xfffffffe;
-        volume.segment_bytes = 1 << 20;
+        volume.segment_bytes = 2 << 20;
         volume.journal_bytes_max = 123ULL << 30;
         volume.full_policy = FullPolicy::stop_protection;
         volume.window_age_ns = 7ULL * 86400 * 1'000'000'000;
@@ -131,7 +131,7 @@ TEST_CASE("volume: what makes no sense is refused, by name and with what to do")
     CHECK(code_of(with(good, "origin = 1", "origin = 0")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "origin = 1", "origin = 4294967296")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "segment_bytes = 67108864", "segment_bytes = -1")) == ErrorCode::corrupt);
-    CHECK(code_of(with(good, "segment_bytes = 67108864", "segment_bytes = 67108865")) == ErrorCode::corrupt);
+    CHECK(code_of(with(good, "segment_bytes = 67108864", "segment_bytes = 67112960")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "journal_bytes_max = 8589934592", "journal_bytes_max = 1")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "\"block\"", "\"panic\"")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "window_age_ns = 0", "window_age_ns = \"soon\"")) == ErrorCode::corrupt);
