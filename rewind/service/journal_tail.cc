@@ -1,26 +1,14 @@
 #include "rewind/service/journal_tail.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cstring>
 
 namespace holdfast::rewind {
-
-namespace {
-
-// A table of an earlier run of the host speaks of a page cache that is gone: what it calls published may not be on
-// disk.
-bool is_of_this_boot(journal::InflightTable& table) {
-    const auto boot = journal::current_boot_id();
-    return memcmp(table.head().boot_id, boot.data(), boot.size()) == 0;
-}
-
-}  // namespace
 
 Result<std::unique_ptr<JournalTail>> JournalTail::open(const journal::Volume& volume) {
     std::unique_ptr<JournalTail> tail(new JournalTail(HF_TRY(open_disk(volume.journal_directory))));
     auto table = journal::InflightTable::open_existing(volume.journal_directory + "/inflight");
-    if (table && (*table)->head().volume == volume.id && is_of_this_boot(**table))
+    // One in which nothing was published says nothing of the records that are there.
+    if (table && (*table)->head().volume == volume.id && (*table)->survived())
         tail->table_ = std::move(*table);
     else if (!table && table.error().code != ErrorCode::not_found)
         return std::move(table).error();

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "rewind/image.h"
 #include "rewind/read_directory.h"
-#include "rewind/service/journal_tail.h"
+#include "rewind/service/verify_journal.h"
 
 namespace holdfast::rewind {
 
@@ -78,37 +78,16 @@ private:
         return ok();
     }
 
-    // Every record from the oldest segment to what was published when the check began.
     Status journal() {
-        auto disk = HF_TRY(open_disk(volume_.journal_directory));
-        auto extent = journal::Reader::extent(*disk);
-        if (!extent && extent.error().code == ErrorCode::not_found) return ok();
-        if (!extent) return std::move(extent).error();
-        report_.segments = extent->last_segment - extent->first_segment + 1;
-        auto tail = HF_TRY(JournalTail::open(volume_));
-        const journal::Lsn end = applier_.published();
-        journal::Lsn from = extent->first_segment * volume_.segment_bytes;
-        tail->reader().seek(from);
-        while (tail->reader().position() < end) {
-            HF_TRY(step());
-            auto record = tail->reader().next();
-            if (!record && record.error().code == ErrorCode::not_found) {
-                // Retention has removed the segment meanwhile: go on with the oldest that is there.
-                extent = journal::Reader::extent(*disk);
-                const journal::Lsn oldest = extent ? extent->first_segment * volume_.segment_bytes : end;
-                if (oldest > tail->reader().position() && oldest < end) {
-                    tail->reader().seek(oldest);
-                    continue;
-                }
-            }
-            if (!record) {
-                tell("The journal is damaged: " + record.error().message);
-                break;
-            }
-            if (!*record) break;
-            ++report_.journal_records;
-            report_.bytes += (*record)->length;
-        }
+        const uint64_t before = report_.bytes;
+        const JournalVerification found = HF_TRY(verify_journal(volume_, applier_.published(), [&](uint64_t bytes) {
+            report_.bytes += bytes;
+            return step();
+        }));
+        report_.bytes = before + found.bytes;
+        report_.segments = found.segments;
+        report_.journal_records = found.records;
+        for (const std::string& sentence : found.problems) tell(sentence);
         return ok();
     }
 

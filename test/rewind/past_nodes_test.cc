@@ -44,7 +44,8 @@ TEST_CASE("past nodes: the same object has another number at another moment and 
 TEST_CASE("past nodes: objects of another host and inodes beyond forty bits get numbers of their own") {
     PastNodes nodes;
     auto moment = nodes.moment("one", 4096);
-    const uint64_t near = nodes.remember(moment, first), other = nodes.remember(moment, foreign), far = nodes.remember(moment, far_away);
+    const uint64_t near = nodes.remember(moment, first), other = nodes.remember(moment, foreign),
+                   far = nodes.remember(moment, far_away);
     CHECK(near != other);
     CHECK(near != far);
     CHECK(other >> 63 == 1);
@@ -53,7 +54,8 @@ TEST_CASE("past nodes: objects of another host and inodes beyond forty bits get 
     CHECK(nodes.find(far)->object == far_away);
 }
 
-TEST_CASE("past nodes: no number is that of the top directory, and the moment's own directory is known before its look-up") {
+TEST_CASE(
+    "past nodes: no number is that of the top directory, and the moment's own directory is known before its look-up") {
     PastNodes nodes;
     for (Lsn lsn = 0; lsn < 2000; ++lsn) {
         auto moment = nodes.moment("lsn:" + std::to_string(lsn), lsn);
@@ -109,7 +111,8 @@ TEST_CASE("moment pins: beyond the bound the one that was not used for longest g
     PastNodes nodes;
     MomentPins pins;
     for (uint64_t process = 1; process <= pins_max + 1; ++process)
-        pins.pin(static_cast<pid_t>(process), nodes.moment("-" + std::to_string(process) + "m", process), 1'000 + process);
+        pins.pin(static_cast<pid_t>(process), nodes.moment("-" + std::to_string(process) + "m", process),
+                 1'000 + process);
     CHECK(pins.find("-1m", 1, 3'000) == nullptr);
     CHECK(pins.find("-2m", 2, 3'000) != nullptr);
     CHECK(pins.find("-" + std::to_string(pins_max + 1) + "m", pins_max + 1, 3'000) != nullptr);
