@@ -83,8 +83,4 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-// For recovery: did the operation of this slot take effect on the backing tree? See journal::Settle.
-Result<std::optional<journal::Record>> settle_on_backing(int backing_root_fd, uint32_t origin, journal::Slot& slot,
-                                                         const journal::Record& intent, std::vector<std::byte>& storage);
-
 }  // namespace holdfast::fusefs

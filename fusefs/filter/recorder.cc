@@ -1,0 +1,115 @@
+#include "fusefs/filter/recorder.h"
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace holdfast::fusefs {
+
+using journal::Record;
+using journal::Slot;
+using journal::SlotState;
+
+namespace {
+constexpr uint32_t patience_before_gap_ms = 100;
+}  // namespace
+
+Recorder::Recorder(const Wiring& wiring)
+    : writer_(wiring.writer), table_(wiring.table), clock_(*wiring.clock), policy_(wiring.full_policy) {
+    if (!table_) return;
+    // A successor goes on in the gap that its predecessor began; at a new mount the gap has been repaired.
+    if (!wiring.resumed) table_->head().in_gap.store(0);
+    in_gap_ = table_->head().in_gap.load() != 0;
+}
+
+Recorder::Reserved Recorder::reserve(uint32_t length, journal::Writer::Ticket& ticket) {
+    if (!is_recording()) return Reserved::unrecorded;
+    auto reserved = writer_->reserve(length);
+    // A gap costs a comparison of everything: a moment's patience may save it.
+    if (!reserved && reserved.error().code == ErrorCode::no_space && policy_ == journal::FullPolicy::stop_protection &&
+        writer_->wait_for_space(length, patience_before_gap_ms))
+        reserved = writer_->reserve(length);
+    if (reserved) {
+        ticket = *reserved;
+        return Reserved::yes;
+    }
+    if (reserved.error().code == ErrorCode::no_space) {
+        if (policy_ == journal::FullPolicy::block) return Reserved::no_space;
+        enter_gap(HF_GAP_JOURNAL_FULL, reserved.error().message);
+    } else {
+        enter_gap(HF_GAP_JOURNAL_FAILED, reserved.error().message);
+    }
+    return Reserved::unrecorded;
+}
+
+// On return GAP_BEGIN stands in the journal (or can never stand there), so whatever the caller does unrecorded lies
+// behind it.
+void Recorder::enter_gap(hf_gap_reason reason, const std::string& sentence) {
+    std::lock_guard lock(entering_gap_);
+    if (in_gap_.load()) return;
+    Record record;
+    record.type = HF_GAP_BEGIN;
+    record.body = journal::Gap{true, reason, clock_.realtime_ns(), sentence};
+    auto appended = writer_->append(record);
+    log_error("PROTECTION HAS STOPPED: changes are not recorded from now on (" + sentence +
+              "). They are compared and recorded at the next mount.");
+    if (!appended) log_error("The gap could not be recorded in the journal: " + appended.error().message);
+    in_gap_.store(true);
+    table_->head().in_gap.store(1);
+}
+
+void Recorder::note_failure(const Status& status) {
+    if (!status) enter_gap(HF_GAP_JOURNAL_FAILED, status.error().message);
+}
+
+bool Recorder::append(const Record& record) {
+    if (!is_recording()) return true;
+    journal::Writer::Ticket ticket;
+    const Reserved reserved = reserve(journal::encoded_length(record.body), ticket);
+    if (reserved == Reserved::yes) note_failure(writer_->commit(ticket, record));
+    return reserved != Reserved::no_space;
+}
+
+void Recorder::sync() {
+    // Up to what is handed out, not only what is published: an operation of another thread with an earlier address may
+    // still be on its way, and what was recorded after it is only readable together with it.
+    if (is_recording()) note_failure(writer_->sync(table_->head().reserved.load()));
+}
+
+bool Recorder::wait_for_space(uint32_t length, uint32_t timeout_ms) {
+    return !is_recording() || writer_->wait_for_space(length, timeout_ms);
+}
+
+bool Operation::begin(Record intended, uint32_t length, const IntentFacts& facts) {
+    HF_CHECK(!is_open_);
+    if (!recorder_.is_recording()) return true;
+    HF_CHECK(slot_);
+    // From here on the slot is this operation's: what the last one left is not to be believed any more.
+    slot_->state.store(static_cast<uint32_t>(SlotState::idle), std::memory_order_release);
+    slot_->request = request_;
+    const Recorder::Reserved reserved = recorder_.reserve(length, ticket_);
+    if (reserved == Recorder::Reserved::no_space) return false;
+    if (reserved == Recorder::Reserved::unrecorded) return true;
+    is_open_ = true;
+    intended.lsn = ticket_.lsn;
+    IntentFacts whole = facts;
+    whole.begun_ns = recorder_.clock().realtime_ns();
+    store_intent(*slot_, intended, ticket_.length, whole);
+    return true;
+}
+
+void Operation::commit(const Record& happened) {
+    if (!is_open_) return;
+    is_open_ = false;
+    // An error means that the journal is fenced. The operation stays done, and the application is told so (I6).
+    recorder_.note_failure(recorder_.writer_->commit(ticket_, happened));
+    slot_->state.store(static_cast<uint32_t>(SlotState::recorded), std::memory_order_release);
+}
+
+void Operation::abandon() {
+    if (!is_open_) return;
+    is_open_ = false;
+    recorder_.note_failure(recorder_.writer_->abandon(ticket_));
+    slot_->state.store(static_cast<uint32_t>(SlotState::idle), std::memory_order_release);
+}
+
+}  // namespace holdfast::fusefs

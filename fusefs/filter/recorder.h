@@ -1,0 +1,89 @@
+// From operations to records: the order of steps that docs/decisions/0002 explains, the in-flight slot, and what happens
+// when the journal takes nothing more.
+//
+//     Operation operation(recorder, slot, request id);
+//     if (!operation.begin(intended record, length, facts)) return Answer::parked();
+//     ... change the backing tree ...
+//     operation.commit(what really happened)   or   operation.abandon()
+//
+// A null filter has no writer: the same steps do nothing.
+//
+// The journal is full (no_space). Policy `block`: begin() says no, the request is parked and tried again when there is
+// space; nothing has happened yet. Policy `stop_protection`: GAP_BEGIN is recorded and the filter goes on unrecorded.
+// The journal failed (fenced): the same, whatever the policy, because no waiting would help (I6). A gap stays open until
+// the next mount's reconciliation has repaired it (docs/decisions/0004); the flag in_gap of the in-flight table says so
+// to everybody, a successor included.
+//
+// Thread rule: Recorder from any thread; an Operation belongs to one thread, which passed the gate and holds the
+// locks of the objects concerned.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "fusefs/filter.h"
+#include "fusefs/filter/intent.h"
+
+namespace holdfast::fusefs {
+
+class Recorder {
+public:
+    explicit Recorder(const Wiring& wiring);
+
+    // Operations are being recorded.
+    bool is_recording() const { return writer_ && !in_gap_.load(std::memory_order_relaxed); }
+    bool in_gap() const { return in_gap_.load(); }
+    bool has_journal() const { return writer_ != nullptr; }
+
+    // For what needs no slot, because it only says what is. False: not now (no space under `block`); try again later.
+    bool append(const journal::Record& record);
+
+    // Everything recorded so far is durable, or the journal is fenced and a gap open.
+    void sync();
+    // False: TIMEOUT_MS passed.
+    bool wait_for_space(uint32_t length, uint32_t timeout_ms);
+
+    const Clock& clock() const { return clock_; }
+    journal::Writer* writer() { return writer_; }
+
+private:
+    friend class Operation;
+    enum class Reserved { yes, unrecorded, no_space };
+    Reserved reserve(uint32_t length, journal::Writer::Ticket& ticket);
+    void enter_gap(hf_gap_reason reason, const std::string& sentence);
+    void note_failure(const Status& status);
+
+    journal::Writer* writer_;
+    journal::InflightTable* table_;
+    const Clock& clock_;
+    const journal::FullPolicy policy_;
+    std::atomic<bool> in_gap_ = false;
+    std::mutex entering_gap_;
+};
+
+class Operation {
+public:
+    // SLOT may be null when nothing is recorded.
+    Operation(Recorder& recorder, journal::Slot* slot, uint64_t request) : recorder_(recorder), slot_(slot), request_(request) {}
+    ~Operation() { abandon(); }
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+
+    // Room for LENGTH bytes, at least what commit() will need. False: the journal has no room now.
+    [[nodiscard]] bool begin(journal::Record intended, uint32_t length, const IntentFacts& facts);
+    void commit(const journal::Record& happened);
+    // Nothing happened.
+    void abandon();
+    bool is_recorded() const { return is_open_; }
+
+private:
+    Recorder& recorder_;
+    journal::Slot* slot_;
+    uint64_t request_;
+    journal::Writer::Ticket ticket_;
+    bool is_open_ = false;
+};
+
+}  // namespace holdfast::fusefs
