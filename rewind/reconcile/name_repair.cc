@@ -23,7 +23,6 @@ void NameRepair::avoid_names_of(const std::vector<ViewEntry>& image) {
 Status NameRepair::make_staging() {
     if (staging_) return ok();
     staging_ = HF_TRY(ledger_.target().fresh_id());
-    // The id makes the name unlike that of a staging directory which an interrupted repair has left in the image.
     staging_directory_ = std::string(staging_name) + "-" + std::to_string(staging_.inode);
     while (names_taken_.count(staging_directory_)) staging_directory_ += "x";
     journal::Birth birth;
@@ -34,24 +33,34 @@ Status NameRepair::make_staging() {
     return ledger_.bear(staging_, birth);
 }
 
-Status NameRepair::evict(const ObjectId& directory, const ViewEntry& entry) {
-    if (!is_directory(entry.mode) && HF_TRY(ledger_.links(entry.object)) > 1)
-        return ledger_.unlink(entry.object, directory, entry.name, false);
-    HF_TRY(make_staging());
-    HF_TRY(ledger_.move(entry.object, {directory, entry.name}, {staging_, staged_name(entry.object)}));
-    staged_.insert(entry.object);
+Status NameRepair::evict(const TreeObject& directory, const ViewEntry& entry, bool is_needed) {
+    late_.emplace(directory.id, directory.attributes);
+    ImageName place{directory.id, entry.name};
+    if (is_needed) {
+        if (!is_directory(entry.mode) && HF_TRY(ledger_.links(entry.object)) > 1)
+            return ledger_.unlink(entry.object, directory.id, entry.name, false);
+        HF_TRY(make_staging());
+        const ImageName staged{staging_, journal::to_string(entry.object)};
+        HF_TRY(ledger_.move(entry.object, place, staged));
+        place = staged;
+    }
+    gone_[entry.object].push_back(std::move(place));
     return ok();
 }
 
 Result<bool> NameRepair::place(const ObjectId& directory, const TreeObject& object) {
-    if (staged_.erase(object.id)) {
-        HF_TRY(ledger_.move(object.id, {staging_, staged_name(object.id)}, {directory, object.name}));
+    const ImageName wanted{directory, object.name};
+    if (const auto found = gone_.find(object.id); found != gone_.end()) {
+        const ImageName from = std::move(found->second.back());
+        found->second.pop_back();
+        if (found->second.empty()) gone_.erase(found);
+        HF_TRY(ledger_.move(object.id, from, wanted));
         return true;
     }
     const uint32_t links = HF_TRY(ledger_.links(object.id));
     if (links == 0) return false;
     const auto location = HF_TRY(ledger_.target().find(object.id));
-    if (location && (location->mode & S_IFMT) != (object.attributes.mode & S_IFMT))
+    if (location && location->links > 0 && (location->mode & S_IFMT) != (object.attributes.mode & S_IFMT))
         return Error{ErrorCode::corrupt, "object " + journal::to_string(object.id) +
                                              " is of another type in the store than in the directory; the store does not "
                                              "belong to this directory any more, protect it into a new store"};
@@ -61,17 +70,17 @@ Result<bool> NameRepair::place(const ObjectId& directory, const TreeObject& obje
         if (names.size() != 1)
             return Error{ErrorCode::corrupt, "object " + journal::to_string(object.id) + " has " +
                                                  std::to_string(names.size()) + " names in the index instead of one"};
-        HF_TRY(ledger_.move(object.id, names.front(), {directory, object.name}));
+        HF_TRY(ledger_.move(object.id, names.front(), wanted));
         return true;
     }
     HF_TRY(ledger_.link(object.id, directory, object.name));
     return true;
 }
 
-Result<uint64_t> NameRepair::count_staged(uint64_t limit) {
+Result<uint64_t> NameRepair::count_gone(uint64_t limit) {
     uint64_t count = 0;
     std::vector<ObjectId> pending;
-    for (const ObjectId& object : staged_) {
+    for (const auto& [object, places] : gone_) {
         if (++count >= limit) return count;
         const auto location = HF_TRY(ledger_.target().find(object));
         if (location && is_directory(location->mode)) pending.push_back(object);
@@ -87,39 +96,51 @@ Result<uint64_t> NameRepair::count_staged(uint64_t limit) {
     return count;
 }
 
-Result<uint64_t> NameRepair::remove_staged() {
+Result<uint64_t> NameRepair::finish() {
     uint64_t removed = 0;
-    if (!staging_) return removed;
-    for (const ViewEntry& entry : HF_TRY(ledger_.list(staging_))) HF_TRY(remove_entry(staging_, entry, &removed));
-    HF_TRY(ledger_.remove_directory(staging_, journal::root_object, staging_directory_));
+    for (const auto& [object, places] : gone_) {
+        for (const ImageName& place : places) HF_TRY(remove_entry(place, object, &removed));
+    }
+    gone_.clear();
+    if (staging_) HF_TRY(ledger_.remove_directory(staging_, journal::root_object, staging_directory_));
     staging_ = {};
-    staged_.clear();
+    for (const auto& [directory, attributes] : late_) {
+        journal::Attributes mtime{};
+        mtime.valid = HF_ATTR_MTIME;
+        mtime.mtime_ns = attributes.mtime_ns;
+        HF_TRY(ledger_.change(HF_SETATTR, directory, journal::SetAttr{mtime}));
+    }
+    late_.clear();
     return removed;
 }
 
 // Entries before their directory, with a stack of its own: a tree may be deeper than this program's.
-Status NameRepair::remove_entry(const ObjectId& parent, const ViewEntry& top, uint64_t* removed) {
+Status NameRepair::remove_entry(const ImageName& place, const ObjectId& object, uint64_t* removed) {
     struct Step {
-        ObjectId parent;
-        ViewEntry entry;
+        ImageName place;
+        ObjectId object;
+        bool is_tree;
         bool is_emptied;
     };
-    std::vector<Step> steps{{parent, top, false}};
+    const auto location = HF_TRY(ledger_.target().find(object));
+    std::vector<Step> steps{{place, object, location && is_directory(location->mode), false}};
     while (!steps.empty()) {
         Step step = std::move(steps.back());
         steps.pop_back();
-        const ObjectId object = step.entry.object;
-        if (!is_directory(step.entry.mode)) {
-            const bool is_last = HF_TRY(ledger_.links(object)) <= 1;
-            HF_TRY(ledger_.unlink(object, step.parent, step.entry.name, is_last));
+        if (!step.is_tree) {
+            const bool is_last = HF_TRY(ledger_.links(step.object)) <= 1;
+            HF_TRY(ledger_.unlink(step.object, step.place.directory, step.place.name, is_last));
             *removed += is_last;
         } else if (step.is_emptied) {
-            HF_TRY(ledger_.remove_directory(object, step.parent, step.entry.name));
+            HF_TRY(ledger_.remove_directory(step.object, step.place.directory, step.place.name));
             ++*removed;
         } else {
-            const auto entries = HF_TRY(ledger_.list(object));
-            steps.push_back({step.parent, std::move(step.entry), true});
-            for (const ViewEntry& entry : entries) steps.push_back({object, entry, false});
+            const auto entries = HF_TRY(ledger_.list(step.object));
+            const ObjectId directory = step.object;
+            step.is_emptied = true;
+            steps.push_back(std::move(step));
+            for (const ViewEntry& entry : entries)
+                steps.push_back({{directory, entry.name}, entry.object, is_directory(entry.mode), false});
         }
     }
     return ok();

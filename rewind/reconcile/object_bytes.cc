@@ -49,6 +49,9 @@ Status ObjectRepair::compare_bytes(const TreeObject& object, int file_fd, uint64
         ExtentSet set(HF_TRY(ledger_.target().data_extents(object.id)));
         set.clip(common);
         image_data = set.take();
+        // The image's last block ends with the block, wherever its file ends.
+        if (!image_data.empty() && image_data.back().offset + image_data.back().length == image_size)
+            image_data.back().length = round_up(image_size) - image_data.back().offset;
     }
     uint64_t end = 0;
     for (const DataExtent& extent : HF_TRY(data_extents_of(file_fd))) {
@@ -108,7 +111,7 @@ Status ObjectRepair::clear_range(const TreeObject& object, const DataExtent& hol
         uint64_t end = std::min(extent.offset + extent.length, hole_end);
         if (start >= end) continue;
         // The last block of a file is freed only by a punch that reaches its end.
-        if (end == object.attributes.size) end = round_up(end);
+        if (end >= object.attributes.size) end = round_up(end);
         bool differs = round_up(start) + block_bytes <= end;
         if (!differs) {
             // Less than a block: file systems with larger blocks keep it as zeros, and that is no difference.

@@ -92,7 +92,7 @@ bool ObjectRepair::is_suspect(const TreeObject& object, const ObjectAttributes& 
            object.attributes.ctime_ns >= scope_.ctime_from_ns || scope_.touched.count(object.id) != 0;
 }
 
-Status ObjectRepair::compare(int directory_fd, const TreeObject& object) {
+Status ObjectRepair::compare(int directory_fd, const TreeObject& object, bool leaves_mtime) {
     const ObjectAttributes seen = HF_TRY(ledger_.target().attributes(object.id));
     const XattrList wanted = HF_TRY(xattrs_at(directory_fd, object.name));
     const XattrList present = HF_TRY(ledger_.target().xattrs(object.id));
@@ -108,6 +108,7 @@ Status ObjectRepair::compare(int directory_fd, const TreeObject& object) {
         }
     }
     HF_TRY(compare_attributes(object, seen, wanted, present));
+    if (leaves_mtime) return ok();
     if (has_moved_mtime || object.attributes.mtime_ns != seen.mtime_ns)
         HF_TRY(set_attributes(object, HF_ATTR_MTIME));
     return ok();

@@ -28,8 +28,8 @@ public:
     // The bytes of a file that was just born.
     Status fill(int directory_fd, const TreeObject& object);
     // OBJECT is in the image: whatever differs becomes a record. DIRECTORY_FD and the object's name say where to read
-    // it. For directories: after their entries.
-    Status compare(int directory_fd, const TreeObject& object);
+    // it. For directories: after their entries. LEAVES_MTIME: somebody else sets it later.
+    Status compare(int directory_fd, const TreeObject& object, bool leaves_mtime);
     // A directory that was born in this repair has everything but its mtime, which its entries have moved.
     Status finish_born(const TreeObject& directory);
     uint64_t files_compared() const { return files_compared_; }

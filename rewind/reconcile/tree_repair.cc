@@ -28,12 +28,12 @@ Status TreeRepair::run() {
     while (!steps_.empty()) {
         const Step step = std::move(steps_.back());
         steps_.pop_back();
-        // The root's own attributes wait: removing the staging directory still changes its mtime.
+        // The root's own attributes wait: names still go from it, and with them its mtime.
         if (step.is_finish && step.directory.id == journal::root_object) break;
         HF_TRY(visit(step));
     }
     HF_TRY(remove_what_is_gone());
-    return objects_.compare(tree_.root_fd(), root);
+    return objects_.compare(tree_.root_fd(), root, false);
 }
 
 Status TreeRepair::visit(const Step& step) {
@@ -42,7 +42,7 @@ Status TreeRepair::visit(const Step& step) {
         if (step.is_born) return objects_.finish_born(step.directory);
         TreeObject self = step.directory;
         self.name.clear();
-        return objects_.compare(fd.get(), self);
+        return objects_.compare(fd.get(), self, names_.is_late(self.id));
     }
     const auto wanted = HF_TRY(tree_.list(fd.get()));
     if (step.directory.id == journal::root_object) names_.avoid_names_of(wanted);
@@ -59,7 +59,7 @@ Status TreeRepair::visit(const Step& step) {
             if (found != by_name.end() && found->second->id == entry.object)
                 right.insert(entry.name);
             else
-                HF_TRY(names_.evict(step.directory.id, entry));
+                HF_TRY(names_.evict(step.directory, entry, found != by_name.end()));
         }
     }
     steps_.push_back({step.directory, step.is_born, true});
@@ -79,7 +79,7 @@ Status TreeRepair::visit_entry(const Step& step, int directory_fd, const TreeObj
     }
     const bool is_first = object.attributes.nlink == 1 || compared_.insert(object.id).second;
     if (!is_known || !is_first) return ok();
-    auto compared = objects_.compare(directory_fd, object);
+    auto compared = objects_.compare(directory_fd, object, false);
     if (!compared) return std::move(compared).error().within("compare " + quoted(object.name) + " with the image");
     return ok();
 }
@@ -88,14 +88,14 @@ Status TreeRepair::remove_what_is_gone() {
     if (options_.deletion_brake > 0) {
         const uint64_t alive = ledger_.objects();
         const uint64_t limit = std::max(options_.deletion_brake, alive + 1);
-        if (HF_TRY(names_.count_staged(limit)) >= limit)
+        if (HF_TRY(names_.count_gone(limit)) >= limit)
             return Error{ErrorCode::permission,
                          "the directory has lost more than half of its objects while it was not protected (" +
                              std::to_string(alive) + " are left), which looks as if the wrong or an empty disk were "
                              "there. Nothing was deleted from the store. Bring the files back, or, if the deletions are "
                              "meant, mount it once with -o accept_deletions"};
     }
-    removed_ = HF_TRY(names_.remove_staged());
+    removed_ = HF_TRY(names_.finish());
     return ok();
 }
 

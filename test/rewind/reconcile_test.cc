@@ -116,7 +116,7 @@ TEST_CASE("reconcile: after random changes the repaired image equals the tree, a
         for (int step = 0; step < 6; ++step) {
             random.change(step == 0 ? 80 : 25);
             auto status = bench.repair();
-            REQUIRE(status.has_value());
+            if (!status) FAIL(status.error().message);
             REQUIRE(bench.target.settle().has_value());
             REQUIRE(bench.difference() == "");
             REQUIRE(bench.repair().has_value());
@@ -180,7 +180,8 @@ TEST_CASE("reconcile: what the journal had deleted but the tree kept is born aga
         REQUIRE(bench.target.append(end).has_value());
     }
     REQUIRE(model.objects().size() == 1);
-    REQUIRE(bench.repair().has_value());
+    auto repaired = bench.repair();
+    if (!repaired) FAIL(repaired.error().message);
     REQUIRE(bench.target.settle().has_value());
     REQUIRE(bench.difference() == "");
 }
@@ -238,7 +239,8 @@ TEST_CASE("reconcile: the brake stops before a tree that lost most of its object
     for (int i = 0; i < 20; ++i) fs::rename(bench.tree() + "-f" + std::to_string(i), bench.path("f" + std::to_string(i)));
     REQUIRE(bench.repair(options).has_value());
     CHECK(bench.difference() == "");
-    CHECK(bench.removed == 1);  // the staging directory of the run before
+    CHECK(bench.removed == 0);
+    CHECK(bench.repairs <= 2);  // the mtime of the top
     // Meant deletions are accepted without the brake.
     for (int i = 0; i < 20; ++i) fs::remove(bench.path("f" + std::to_string(i)));
     options.deletion_brake = 0;

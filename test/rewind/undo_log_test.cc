@@ -292,7 +292,7 @@ TEST_CASE("undo log: every flipped bit is noticed before anything damaged is han
                 for (const auto& one : *seen) read += one.data;
             // Either the scan says so, or opening said so; the last record, which nothing followed, may be cut.
             CHECK((!seen || evidence.find("Damage") != evidence.npos || evidence.find("Cut") != evidence.npos));
-            if (seen) CHECK(read == undamaged_reads);
+            if (seen) CHECK(undamaged_reads.starts_with(read) == true);
             std::vector<std::byte> storage(28'000);
             for (const UndoRecord& record : records) {
                 auto status = (*log)->read_data(record.items[0].address, 0, storage);
