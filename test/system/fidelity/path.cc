@@ -27,12 +27,12 @@ const struct timespec some_times[2] = {{1000, 1}, {2000, 2}};
 char scratch[4096];
 
 constexpr Call calls[] = {
-    {"open", [](const char* p) { return close_if_open(::open(p, O_RDONLY)); }},
+    {"open", [](const char* p) { return close_if_open(::open(p, O_RDONLY | O_NONBLOCK)); }},
     {"open-write", [](const char* p) { return close_if_open(::open(p, O_WRONLY | O_NONBLOCK)); }},
     {"open-creat", [](const char* p) { return close_if_open(::open(p, O_RDWR | O_CREAT | O_NONBLOCK, 0644)); }},
     {"open-excl", [](const char* p) { return close_if_open(::open(p, O_RDWR | O_CREAT | O_EXCL, 0644)); }},
     {"open-trunc", [](const char* p) { return close_if_open(::open(p, O_RDWR | O_TRUNC | O_NONBLOCK)); }},
-    {"open-nofollow", [](const char* p) { return close_if_open(::open(p, O_RDONLY | O_NOFOLLOW)); }},
+    {"open-nofollow", [](const char* p) { return close_if_open(::open(p, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)); }},
     {"open-directory", [](const char* p) { return close_if_open(::open(p, O_RDONLY | O_DIRECTORY)); }},
     {"open-path", [](const char* p) { return close_if_open(::open(p, O_PATH)); }},
     {"open-path-nofollow", [](const char* p) { return close_if_open(::open(p, O_PATH | O_NOFOLLOW)); }},

@@ -1,0 +1,50 @@
+// A full file system. Runs only when it is asked for by name, on a file system of its own: it fills it.
+#include <sys/mman.h>
+#include <sys/xattr.h>
+
+#include "test/system/fidelity/topics.h"
+
+namespace holdfast::fidelity {
+
+namespace {
+
+// Until nothing more fits; how much that was differs from run to run and is not said.
+void fill(const char* path) {
+    const UniqueFd fd = open_file(path, O_WRONLY | O_CREAT);
+    const std::string bytes(1 << 16, 'f');
+    for (size_t size = bytes.size(); size > 0; size = size > 512 ? size / 2 : 0) {
+        while (::write(fd.get(), bytes.data(), size) == static_cast<ssize_t>(size)) {
+        }
+    }
+    ::fsync(fd.get());
+}
+
+void what_still_works() {
+    make_file("small", 0644, "contents");
+    make_directory("d");
+    ::setxattr("small", "user.x", "v", 1, 0);
+    fill("filler");
+    const UniqueFd fd = open_file("small");
+    const std::string bytes(1 << 20, 'n');
+    SEE(pwrite(fd.get(), "overwrite", 8, 0));
+    SEE(pwrite(fd.get(), bytes.data(), bytes.size(), 1 << 20) > 0 ? 1 : -1);
+    SEE(fallocate(fd.get(), 0, 0, 64 << 20));
+    SEE(ftruncate(fd.get(), 4));
+    SEE(chmod("small", 0600));
+    SEE(rename("small", "renamed"));
+    SEE(link("renamed", "linked"));
+    SEE(unlink("linked"));
+    SEE(rmdir("d"));
+    SEE(unlink("filler"));
+    SEE(syncfs(fd.get()));
+    SEE(pwrite(fd.get(), "again", 5, 0));
+    see_bytes("renamed");
+}
+
+constexpr Case cases[] = {{"what_still_works", what_still_works}};
+
+}  // namespace
+
+extern const Topic full_topic{"full", cases};
+
+}  // namespace holdfast::fidelity
