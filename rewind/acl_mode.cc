@@ -4,6 +4,7 @@
 #include <linux/posix_acl_xattr.h>
 
 #include <cstring>
+#include <optional>
 
 namespace holdfast::rewind {
 
@@ -31,6 +32,24 @@ std::string fit_acl_to_mode(std::string value, uint32_t mode) {
         memcpy(entry_at(i), &entry, sizeof entry);
     }
     return value;
+}
+
+uint32_t mode_of_acl(std::string_view value, uint32_t mode) {
+    posix_acl_xattr_header header;
+    if (value.size() < sizeof header) return mode;
+    memcpy(&header, value.data(), sizeof header);
+    if (header.a_version != POSIX_ACL_XATTR_VERSION) return mode;
+    uint32_t user = mode >> 6 & 7, group = mode >> 3 & 7, other = mode & 7;
+    std::optional<uint32_t> mask;
+    for (size_t at = sizeof header; at + sizeof(posix_acl_xattr_entry) <= value.size(); at += sizeof(posix_acl_xattr_entry)) {
+        posix_acl_xattr_entry entry;
+        memcpy(&entry, value.data() + at, sizeof entry);
+        if (entry.e_tag == ACL_USER_OBJ) user = entry.e_perm & 7;
+        if (entry.e_tag == ACL_GROUP_OBJ) group = entry.e_perm & 7;
+        if (entry.e_tag == ACL_OTHER) other = entry.e_perm & 7;
+        if (entry.e_tag == ACL_MASK) mask = entry.e_perm & 7;
+    }
+    return (mode & ~0777u) | user << 6 | mask.value_or(group) << 3 | other;
 }
 
 }  // namespace holdfast::rewind

@@ -17,4 +17,7 @@ inline constexpr std::string_view access_acl_xattr = "system.posix_acl_access";
 // VALUE is the xattr as the kernel gives it (version 2). A value that is not one is returned as it is.
 std::string fit_acl_to_mode(std::string value, uint32_t mode);
 
+// The mode of an object whose mode was MODE after its access ACL was set to VALUE. A value that is none changes nothing.
+uint32_t mode_of_acl(std::string_view value, uint32_t mode);
+
 }  // namespace holdfast::rewind

@@ -23,6 +23,8 @@ namespace holdfast::rewind {
 inline constexpr const char* object_id_xattr = "trusted.holdfast.id";
 // xattrs of ours that no view, listing or comparison shows.
 bool is_private_xattr(std::string_view name);
+// The inverse of journal::to_string(); nothing when TEXT is no id. Names in the graveyard are ids in text.
+std::optional<ObjectId> parse_object_id(std::string_view text);
 
 class Image {
 public:

@@ -4,7 +4,10 @@
 // what it missed, and records between the image's last sync point and the undo log's end are applied again
 // without saving what they overwrite. What was found and done is in evidence().
 //
-// Thread rule: apply() and maintain() from one thread; everything const from any thread.
+// After an error of apply(), checkpoint() or prune() the store is fenced: each of them answers the same error until the
+// store is opened again, which repairs what the error left half done. Views go on.
+//
+// Thread rule: the methods that change something from one thread; everything const from any thread.
 #pragma once
 
 #include <memory>
@@ -31,13 +34,15 @@ public:
                                                const Clock& clock);
     ~Store();
 
-    // Applies records from READER (at applied()) until its published end or until BYTES of records are done.
-    // Returns the bytes taken. One call is one batch: undo durable, indexed, image changed, position advanced.
+    // Applies records from READER (at applied()) until its published end or until BYTES of records are done, in batches:
+    // undo durable, indexed, image changed, position advanced. Returns the bytes taken; 0: there was nothing.
     Result<uint64_t> apply(journal::Reader& reader, uint64_t bytes);
     // Syncs the image and persists the position that the journal may forget below. Durable on return.
     Result<Lsn> checkpoint();
-    // Drops history that the volume's limits no longer cover. Returns the undo bytes freed.
+    // Drops history that the volume's limits no longer cover. Returns the bytes freed. Moments that go are refused
+    // before anything of them is dropped.
     Result<uint64_t> prune();
+    Status compact();  // the index
 
     // The first copy. While STORE/first-copy exists it is pending: nothing is applied and no moment is offered.
     bool first_copy_pending() const;
@@ -47,6 +52,7 @@ public:
 
     Lsn applied() const;       // the image and the views know everything below this
     Lsn window_begin() const;  // the oldest moment
+    uint64_t graveyard_bytes() const;  // as of the last prune()
     const std::string& evidence() const;
     // Whether views exist at AT: inside the window, not inside a gap. Errors: gap, not_found, with a sentence.
     Status check_moment(Lsn at) const;

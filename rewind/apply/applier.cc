@@ -1,0 +1,58 @@
+#include "rewind/apply/applier.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "rewind/apply/change_data.h"
+#include "rewind/apply/change_names.h"
+#include "rewind/apply/set_attributes.h"
+
+namespace holdfast::rewind {
+
+Result<std::unique_ptr<Applier>> Applier::create(const Image& image, Index& index, UndoLog& undo) {
+    struct statvfs status;
+    if (::fstatvfs(image.root_fd(), &status) != 0) return errno_error(errno, "look at the file system of the image");
+    // The unit in which it allocates; never smaller than a sector, whatever it says.
+    const uint64_t block = std::max<uint64_t>(status.f_bsize, 512);
+    return std::unique_ptr<Applier>(new Applier(image, index, undo, block));
+}
+
+Status Applier::apply(Batch& batch) {
+    Changes changes;
+    UndoPlanner planner(files_, builder_, changes, unsettled_, batch.arena(), block_bytes_);
+    for (const Record& record : batch.records()) HF_TRY(planner.plan(record));
+    HF_TRY(undo_.sync());
+    HF_TRY(index_.insert(builder_.written(), {}));
+    builder_.written().clear();
+
+    HF_TRY(NameChanger(files_, changes).run());
+    for (const Record& record : batch.records()) {
+        if (is_data_record(record)) {
+            HF_TRY(change_data(HF_TRY(files_.fd(record.object)), record));
+        } else if (record.type == HF_CREATE && changes.find(record.object)->in_image) {
+            HF_TRY(empty_file(HF_TRY(files_.fd(record.object))));  // its earlier life's bytes
+        }
+    }
+    HF_TRY(change_attributes(changes));
+    return publish();
+}
+
+Status Applier::change_attributes(Changes& changes) {
+    for (const auto& [object, change] : changes.objects()) {
+        if (change.valid == 0 && change.xattrs.empty() && !change.birth) continue;
+        auto set = set_attributes(HF_TRY(files_.fd(object)), change, change.birth != nullptr);
+        if (!set) return std::move(set).error().within("object " + journal::to_string(object) + " of the image");
+    }
+    return ok();
+}
+
+Status Applier::publish() {
+    const auto changes = files_.changes();
+    if (changes.empty()) return ok();
+    HF_TRY(index_.insert({}, changes));
+    files_.changes_taken();
+    return ok();
+}
+
+}  // namespace holdfast::rewind

@@ -1,0 +1,48 @@
+// Takes batches of records into the image, and takes them in again after a crash.
+//
+// The order of a batch (docs/guarantees.md tells what a crash between any two steps leaves behind):
+//   1. what each record overwrites is written to the undo log      2. the undo log is made durable
+//   3. the index takes it in                                       4. the image is changed: names, bytes, attributes
+//   5. the index learns where new and moved objects lie
+//
+// Thread rule: the applier's thread. After an error the image may be half changed: only redo() may follow.
+#pragma once
+
+#include "journal/reader.h"
+#include "rewind/apply/undo_planner.h"
+
+namespace holdfast::rewind {
+
+class Applier {
+public:
+    // All of them outlive the applier.
+    static Result<std::unique_ptr<Applier>> create(const Image& image, Index& index, UndoLog& undo);
+
+    Status apply(Batch& batch);
+
+    // Brings the image to the state after all records of [from, to), which are in the undo log and in the index
+    // already, from whatever a crash made of them. Returns the number of records.
+    Result<uint64_t> redo(journal::Reader& journal, Lsn from, Lsn to);
+
+    // An object was removed from the graveyard for good. The index learns of it with the next batch or publish().
+    void forget(const ObjectId& object) { files_.remove(object); }
+    Status publish();
+
+private:
+    Applier(const Image& image, Index& index, UndoLog& undo, uint64_t block_bytes)
+        : files_(image, index), index_(index), undo_(undo), builder_(undo), block_bytes_(block_bytes) {}
+
+    Status change_attributes(Changes& changes);
+    Status collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
+    Status redo_data(journal::Reader& journal, Lsn from, Lsn to);
+    Status redo_shift(const Record& record);
+
+    ObjectFiles files_;
+    Index& index_;
+    UndoLog& undo_;
+    UndoBuilder builder_;
+    UnsettledTimes unsettled_;
+    const uint64_t block_bytes_;
+};
+
+}  // namespace holdfast::rewind

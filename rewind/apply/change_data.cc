@@ -1,0 +1,154 @@
+#include "rewind/apply/change_data.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+constexpr size_t copy_bytes = 1 << 20;
+constexpr uint32_t shift_modes = HF_FALLOC_COLLAPSE_RANGE | HF_FALLOC_INSERT_RANGE;
+
+Result<uint64_t> size_of(int fd) {
+    struct stat status;
+    if (::fstat(fd, &status) != 0) return errno_error(errno, "look at a file of the image");
+    return static_cast<uint64_t>(status.st_size);
+}
+
+// False: the file system of the image does not know this mode, or not for a range that does not fit its blocks.
+Result<bool> try_fallocate(int fd, int mode, uint64_t offset, uint64_t length) {
+    int failure = 0;
+    do failure = ::fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(length)) == 0 ? 0 : errno;
+    while (failure == EINTR);
+    if (failure == 0) return true;
+    if (failure == EOPNOTSUPP || failure == EINVAL || failure == ENOSYS) return false;
+    return errno_error(failure, "change the space of a file of the image");
+}
+
+Status write_zeros(int fd, uint64_t offset, uint64_t length) {
+    const std::vector<std::byte> zeros(std::min<uint64_t>(length, copy_bytes));
+    for (uint64_t done = 0; done < length;) {
+        const uint64_t part = std::min<uint64_t>(zeros.size(), length - done);
+        HF_TRY(write_fully(fd, ByteSpan(zeros).first(part), offset + done));
+        done += part;
+    }
+    return ok();
+}
+
+// Moves [from, from + length) to TO without the file system's help. Ranges may overlap.
+Status move_bytes(int fd, uint64_t from, uint64_t to, uint64_t length) {
+    std::vector<std::byte> buffer(std::min<uint64_t>(length, copy_bytes));
+    for (uint64_t done = 0; done < length;) {
+        const uint64_t part = std::min<uint64_t>(buffer.size(), length - done);
+        // Downwards from the front, upwards from the back, so that nothing is overwritten before it was read.
+        const uint64_t at = to < from ? done : length - done - part;
+        const MutableByteSpan bytes = MutableByteSpan(buffer).first(part);
+        const size_t got = HF_TRY(read_fully(fd, bytes, from + at));
+        const bool is_zero = std::all_of(bytes.begin(), bytes.begin() + got, [](std::byte byte) { return byte == std::byte{0}; });
+        if (is_zero) HF_TRY(punch(fd, to + at, got));
+        if (!is_zero) HF_TRY(write_fully(fd, bytes.first(got), to + at));
+        done += part;
+    }
+    return ok();
+}
+
+Status shift(int fd, const journal::Fallocate& body) {
+    const bool collapses = body.mode & HF_FALLOC_COLLAPSE_RANGE;
+    if (HF_TRY(try_fallocate(fd, static_cast<int>(body.mode), body.offset, body.length))) return ok();
+    const uint64_t size = HF_TRY(size_of(fd));
+    if (collapses) {
+        if (body.offset + body.length < size)
+            HF_TRY(move_bytes(fd, body.offset + body.length, body.offset, size - body.offset - body.length));
+        return set_file_size(fd, size - std::min(size, body.length));
+    }
+    HF_TRY(set_file_size(fd, size + body.length));
+    if (size > body.offset) HF_TRY(move_bytes(fd, body.offset, body.offset + body.length, size - body.offset));
+    return punch(fd, body.offset, body.length);
+}
+
+Status allocate(int fd, const journal::Fallocate& body) {
+    if (HF_TRY(try_fallocate(fd, static_cast<int>(body.mode), body.offset, body.length))) return ok();
+    const uint64_t end = body.offset + body.length;
+    const uint64_t size = HF_TRY(size_of(fd));
+    const bool grows = !(body.mode & HF_FALLOC_KEEP_SIZE) && size < end;
+    if (body.mode & HF_FALLOC_ZERO_RANGE && body.offset < size) HF_TRY(punch(fd, body.offset, std::min(end, size) - body.offset));
+    return grows ? set_file_size(fd, end) : ok();
+}
+
+}  // namespace
+
+bool is_data_record(const Record& record) {
+    return record.type == HF_WRITE || record.type == HF_TRUNCATE || record.type == HF_FALLOCATE;
+}
+
+bool is_shift(const Record& record) {
+    return record.type == HF_FALLOCATE && record.as<journal::Fallocate>().mode & shift_modes;
+}
+
+Status change_data(int fd, const Record& record) {
+    if (record.type == HF_WRITE) {
+        const auto& body = record.as<journal::Write>();
+        return write_fully(fd, body.data, body.offset);
+    }
+    if (record.type == HF_TRUNCATE) return set_file_size(fd, record.as<journal::Truncate>().size);
+    const auto& body = record.as<journal::Fallocate>();
+    if (body.mode & shift_modes) return shift(fd, body);
+    if (body.mode & HF_FALLOC_PUNCH_HOLE) return punch(fd, body.offset, body.length);
+    return allocate(fd, body);
+}
+
+Status restore_bytes(int fd, const ObjectId& object, const std::vector<UndoItem>& items) {
+    for (const UndoItem& item : items) {
+        if (item.object != object) continue;
+        if (item.kind == UndoKind::data) HF_TRY(write_fully(fd, item.data, item.offset));
+        if (item.kind == UndoKind::hole) HF_TRY(punch(fd, item.offset, item.length));
+    }
+    return ok();
+}
+
+Status set_file_size(int fd, uint64_t size) {
+    while (::ftruncate(fd, static_cast<off_t>(size)) != 0)
+        if (errno != EINTR) return errno_error(errno, "set the size of a file of the image");
+    return ok();
+}
+
+Status write_fully(int fd, ByteSpan bytes, uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return errno_error(errno, "write a file of the image");
+        if (written == 0) return Error{ErrorCode::io, "write a file of the image: the disk took no bytes", EIO};
+        bytes = bytes.subspan(static_cast<size_t>(written));
+        offset += static_cast<uint64_t>(written);
+    }
+    return ok();
+}
+
+Result<size_t> read_fully(int fd, MutableByteSpan into, uint64_t offset) {
+    size_t done = 0;
+    while (done < into.size()) {
+        const ssize_t got = ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno_error(errno, "read a file of the image");
+        if (got == 0) break;
+        done += static_cast<size_t>(got);
+    }
+    return done;
+}
+
+Status punch(int fd, uint64_t offset, uint64_t length) {
+    if (length == 0) return ok();
+    if (HF_TRY(try_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length))) return ok();
+    const uint64_t size = HF_TRY(size_of(fd));
+    if (offset >= size) return ok();
+    return write_zeros(fd, offset, std::min(length, size - offset));
+}
+
+}  // namespace holdfast::rewind

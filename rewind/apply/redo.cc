@@ -1,0 +1,134 @@
+// Applying records again, after a crash or a failure left the image somewhere between two positions.
+//
+// Every file, name and attribute that the records do not touch is as it was at FROM, because that was a checkpoint. What
+// they do touch may be of any age in between. Names and attributes are brought to their final state, whatever they
+// are now; bytes are changed record by record, and the last record that touches a byte decides it.
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "rewind/apply/applier.h"
+#include "rewind/apply/change_data.h"
+#include "rewind/apply/change_names.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+// Calls VISIT for every record of [from, to).
+Status read_journal(journal::Reader& journal, Lsn from, Lsn to, const std::function<Status(const Record&)>& visit) {
+    journal.seek(from);
+    while (journal.position() < to) {
+        const auto record = HF_TRY(journal.next());
+        if (!record) {
+            return Error{ErrorCode::corrupt, "the journal ends at lsn " + std::to_string(journal.position()) +
+                                                 ", but the store has taken records up to lsn " + std::to_string(to) +
+                                                 " and must read them again"};
+        }
+        if (record->lsn >= to) break;
+        HF_TRY(visit(*record));
+    }
+    return ok();
+}
+
+// Side effects of the kernel that the records did not ask for: see Changes::keep_mode().
+struct Kept {
+    std::unordered_map<Lsn, uint32_t> modes;
+    std::unordered_map<Lsn, std::string> capabilities;
+};
+
+Result<Kept> read_kept(const UndoLog& undo, UndoAddress start, Lsn from, Lsn to) {
+    Kept kept;
+    HF_TRY(undo.scan(start, [&](const UndoRecord& record) {
+        if (record.lsn >= to) return false;
+        const bool is_data = record.type == HF_WRITE || record.type == HF_TRUNCATE || record.type == HF_FALLOCATE;
+        if (record.lsn < from || !(is_data || record.type == HF_SETATTR)) return true;
+        for (const UndoItem& item : record.items) {
+            if (item.object != record.object) continue;
+            if (item.kind == UndoKind::attributes && record.type == HF_SETATTR) kept.modes[record.lsn] = item.attributes.mode;
+            if (item.kind == UndoKind::xattr && item.name == capability_xattr)
+                kept.capabilities[record.lsn].assign(reinterpret_cast<const char*>(item.data.data()), item.data.size());
+        }
+        return true;
+    }));
+    return kept;
+}
+
+// A record without the bytes of a file, which are read again when their turn comes.
+Record without_data(Record record) {
+    if (record.type == HF_WRITE) record.body = journal::Write{record.as<journal::Write>().offset, {}};
+    return record;
+}
+
+}  // namespace
+
+Result<uint64_t> Applier::redo(journal::Reader& journal, Lsn from, Lsn to) {
+    files_.clear();
+    unsettled_.clear();
+    builder_.written().clear();
+    Batch records;
+    Changes changes;
+    HF_TRY(collect(journal, from, to, records, changes));
+    NameChanger names(files_, changes);
+    HF_TRY(names.discover());
+    HF_TRY(names.run());
+    HF_TRY(redo_data(journal, from, to));
+    HF_TRY(change_attributes(changes));
+    HF_TRY(publish());
+    return uint64_t{records.records().size()};
+}
+
+Status Applier::collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes) {
+    const Kept kept = HF_TRY(read_kept(undo_, HF_TRY(index_.undo_address_at(from)), from, to));
+    // All of them first: changes borrow from records, which move while their list grows.
+    HF_TRY(read_journal(journal, from, to, [&](const Record& record) -> Status {
+        records.add(without_data(record));
+        return ok();
+    }));
+    for (const Record& record : records.records()) {
+        if (const auto mode = kept.modes.find(record.lsn); mode != kept.modes.end()) {
+            const uint32_t valid = record.as<journal::SetAttr>().attributes.valid;
+            if (valid & (HF_ATTR_UID | HF_ATTR_GID) && !(valid & HF_ATTR_MODE) && !S_ISLNK(mode->second))
+                changes.keep_mode(record.object, mode->second);
+        }
+        if (const auto value = kept.capabilities.find(record.lsn); value != kept.capabilities.end())
+            changes.keep_capability(record.object, records.arena().keep(std::string_view(value->second)));
+        changes.follow(record);
+    }
+    return ok();
+}
+
+Status Applier::redo_data(journal::Reader& journal, Lsn from, Lsn to) {
+    return read_journal(journal, from, to, [&](const Record& record) -> Status {
+        if (record.type == HF_CREATE) return empty_file(HF_TRY(files_.fd(record.object)));
+        if (is_shift(record)) return redo_shift(record);
+        if (is_data_record(record)) return change_data(HF_TRY(files_.fd(record.object)), record);
+        return ok();
+    });
+}
+
+// Bytes that were moved already would be moved again. So the file becomes first what the undo log says it was: the log
+// has everything from the record's offset on, and its size; what lies before is not moved.
+Status Applier::redo_shift(const Record& record) {
+    const int fd = HF_TRY(files_.fd(record.object));
+    Status restored = ok();
+    bool has_size = false;
+    uint64_t size = 0;
+    HF_TRY(undo_.scan(HF_TRY(index_.undo_address_at(record.lsn)), [&](const UndoRecord& undo) {
+        if (undo.lsn < record.lsn) return true;
+        if (undo.lsn > record.lsn) return false;
+        for (const UndoItem& item : undo.items) {
+            if (item.kind != UndoKind::attributes || item.object != record.object) continue;
+            has_size = true;
+            size = item.attributes.size;
+        }
+        restored = restore_bytes(fd, record.object, undo.items);
+        return restored.has_value() && undo.continued;
+    }));
+    HF_TRY(std::move(restored));
+    if (!has_size)
+        return Error{ErrorCode::corrupt, "the undo log has no size for the shift at lsn " + std::to_string(record.lsn)};
+    HF_TRY(set_file_size(fd, size));
+    return change_data(fd, record);
+}
+
+}  // namespace holdfast::rewind

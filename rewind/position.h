@@ -1,0 +1,25 @@
+// Where a store stands: the small file STORE/position, replaced whole at every checkpoint and whenever the window moves.
+// Thread rule: pure functions; one writer.
+#pragma once
+
+#include <optional>
+
+#include "base/disk.h"
+#include "base/result.h"
+#include "rewind/undo_log.h"
+
+namespace holdfast::rewind {
+
+struct Position {
+    Lsn checkpoint = 0;        // the image on disk has everything below this
+    UndoAddress undo_end = 0;  // of the undo log at that time; a log that ends before has lost what was durable
+    Lsn window_begin = 0;      // the oldest moment
+    uint32_t open_gaps = 0;    // gaps that began before the window and were open at its begin (Gaps)
+};
+
+// Nothing: the store is new. Errors: foreign (another volume's), corrupt.
+Result<std::optional<Position>> load_position(Disk& disk, const journal::VolumeId& volume);
+// Durable on return.
+Status save_position(Disk& disk, const journal::VolumeId& volume, const Position& position);
+
+}  // namespace holdfast::rewind

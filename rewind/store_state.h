@@ -1,0 +1,92 @@
+// What a Store is made of; shared by store.cc (applying), store_open.cc (recovery) and store_prune.cc (the window).
+#pragma once
+
+#include <atomic>
+
+#include "base/unique_fd.h"
+#include "rewind/apply/applier.h"
+#include "rewind/gaps.h"
+#include "rewind/position.h"
+#include "rewind/store.h"
+
+namespace holdfast::rewind {
+
+// A batch ends at either bound; it is what lies in memory at once.
+inline constexpr uint64_t batch_bytes_max = 16ULL << 20;
+inline constexpr size_t batch_records_max = 20'000;
+// What is applied again after a crash is at most this and a batch.
+inline constexpr uint64_t uncheckpointed_bytes_max = 256ULL << 20;
+inline constexpr size_t uncheckpointed_records_max = 400'000;
+inline constexpr std::string_view first_copy_file = "first-copy";
+
+class Store::Impl {
+public:
+    explicit Impl(const journal::Volume& of, const Clock& with) : volume(of), clock(with) {}
+
+    // store_open.cc
+    Status open(journal::Reader& journal);
+    Status open_parts();
+    Status take_position();
+    Status open_index();
+    Status name_root();
+    Status find_all_objects();
+    Status index_undo();
+    Status redo(journal::Reader& journal);
+    Status load_gaps();
+    Status follow_gap(const UndoRecord& record);
+
+    // store.cc
+    Result<uint64_t> apply_batch(journal::Reader& reader, uint64_t bytes);
+    Status fill(journal::Reader& reader, uint64_t bytes, Batch& batch);
+    Status checkpoint();
+    Status save(Lsn at_checkpoint);
+    template <typename T>
+    Result<T> fence(Result<T> result);
+
+    // store_prune.cc
+    struct Grave {
+        ObjectId object;
+        bool has_ended;  // no program has it open any more; a directory needs no such record
+    };
+    struct Drop {
+        UndoAddress below;  // a segment's start
+        Lsn window_begin;
+        std::vector<Grave> graves;  // that lose a record; nothing may reach them any more
+    };
+    Result<uint64_t> prune();
+    Result<uint64_t> count_graveyard() const;
+    Result<UndoAddress> end_of_age();
+    Result<std::optional<Drop>> plan_drop(UndoAddress below);
+    Result<uint64_t> carry_out(const Drop& drop);
+    Result<uint64_t> remove_grave(const Grave& grave, Lsn window_begin);
+
+    const journal::Volume volume;
+    const Clock& clock;
+    UniqueFd lock;
+    std::unique_ptr<Disk> store_disk;
+    std::unique_ptr<Disk> cursor_disk;
+    std::unique_ptr<Disk> undo_disk;
+    std::unique_ptr<Image> image;
+    std::unique_ptr<UndoLog> undo;
+    std::unique_ptr<Index> index;
+    std::unique_ptr<Applier> applier;
+    Gaps gaps;
+    Position position;  // as it is on disk
+    uint64_t uncheckpointed_bytes = 0;
+    size_t uncheckpointed_records = 0;
+    std::optional<Error> failure;  // fenced
+
+    std::atomic<bool> first_copy_pending{false};
+    std::atomic<Lsn> applied{0};
+    std::atomic<Lsn> window_begin{0};
+    std::atomic<uint64_t> graveyard_bytes{0};
+    std::string evidence;
+};
+
+template <typename T>
+Result<T> Store::Impl::fence(Result<T> result) {
+    if (!result) failure = result.error();
+    return result;
+}
+
+}  // namespace holdfast::rewind
