@@ -23,7 +23,8 @@
 namespace holdfast::rewind {
 namespace {
 
-constexpr int exit_failed = 1;
+// So that whoever started this can tell a full disk from damage without reading sentences.
+constexpr int exit_error_base = 100;  // plus the ErrorCode
 constexpr int exit_usage = 2;
 constexpr auto takeover_pause = std::chrono::milliseconds(50);
 
@@ -140,5 +141,5 @@ int main(int argc, char** argv) {
     Status done = arguments->command == "run" ? rewind::run(*arguments) : rewind::reconcile(*arguments);
     if (done) return 0;
     std::fprintf(stderr, "holdfast-store: %s\n", done.error().message.c_str());
-    return rewind::exit_failed;
+    return rewind::exit_error_base + static_cast<int>(done.error().code);
 }

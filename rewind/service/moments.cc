@@ -7,7 +7,7 @@
 namespace holdfast::rewind {
 
 Status Moments::wait_applied(Lsn lsn) const {
-    const Lsn applied = applier_.wait_applied(lsn, resolve_wait_ms);
+    const Lsn applied = follower_.wait_applied(lsn, resolve_wait_ms);
     if (applied >= lsn) return ok();
     return Error{ErrorCode::unavailable,
                  "the store is still " + human_bytes(lsn - applied) +
@@ -16,7 +16,7 @@ Status Moments::wait_applied(Lsn lsn) const {
 
 // Returns when everything that decides about TEXT is applied.
 Status Moments::wait_for(const MomentText& text) const {
-    const Lsn published = applier_.published();
+    const Lsn published = follower_.published();
     if (std::holds_alternative<NowMoment>(text)) return wait_applied(published);
     if (const auto* lsn = std::get_if<LsnMoment>(&text)) return wait_applied(std::min(lsn->lsn, published));
     if (const auto* named = std::get_if<NamedMoment>(&text)) {
@@ -27,7 +27,7 @@ Status Moments::wait_for(const MomentText& text) const {
     if (const auto* time = std::get_if<TimeMoment>(&text)) wanted_ns = time->time_ns;
     if (const auto* age = std::get_if<AgeMoment>(&text)) wanted_ns -= std::min(wanted_ns, age->age_ns);
     {
-        const StoreLoan store = HF_TRY(applier_.borrow());
+        const StoreLoan store = HF_TRY(follower_.borrow());
         const auto newest_ns = HF_TRY(store->index().time_at_lsn(store->applied()));
         if (newest_ns && *newest_ns > wanted_ns) return ok();
     }
@@ -37,7 +37,7 @@ Status Moments::wait_for(const MomentText& text) const {
 Result<Moment> Moments::resolve(std::string_view text) const {
     MomentText parsed = parse_moment(text);
     HF_TRY(wait_for(parsed));
-    const StoreLoan store = HF_TRY(applier_.borrow());
+    const StoreLoan store = HF_TRY(follower_.borrow());
     Timeline timeline;
     timeline.now_ns = clock_.realtime_ns();
     timeline.applied = store->applied();

@@ -2,7 +2,7 @@
 //
 // Whoever asks for a moment means what has happened, not what the store has taken in so far. So where the answer may
 // depend on records that are published and not applied yet (now, a bookmark made a moment ago, a time of just now), the
-// applier is waited for, at most resolve_wait_ms; after that the answer is an error and never an older moment.
+// follower is waited for, at most resolve_wait_ms; after that the answer is an error and never an older moment.
 // Thread rule: any thread.
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "rewind/moment.h"
-#include "rewind/service/applier.h"
+#include "rewind/service/follower.h"
 
 namespace holdfast::rewind {
 
@@ -19,8 +19,8 @@ inline constexpr uint64_t resolve_wait_ms = 10'000;
 
 class Moments {
 public:
-    Moments(const Applier& applier, const Bookmarks& bookmarks, const Clock& clock)
-        : applier_(applier), bookmarks_(bookmarks), clock_(clock) {}
+    Moments(const Follower& follower, const Bookmarks& bookmarks, const Clock& clock)
+        : follower_(follower), bookmarks_(bookmarks), clock_(clock) {}
 
     Result<Moment> resolve(std::string_view text) const;
 
@@ -28,7 +28,7 @@ private:
     Status wait_for(const MomentText& text) const;
     Status wait_applied(Lsn lsn) const;
 
-    const Applier& applier_;
+    const Follower& follower_;
     const Bookmarks& bookmarks_;
     const Clock& clock_;
 };

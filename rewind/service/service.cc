@@ -49,8 +49,8 @@ Service::Service(const journal::Volume& volume, const Clock& clock, const Option
       options_(options),
       store_disk_(std::move(store_disk)),
       bookmarks_(std::move(bookmarks)),
-      applier_(volume_, *bookmarks_, clock),
-      moments_(applier_, *bookmarks_, clock),
+      follower_(volume_, *bookmarks_, clock),
+      moments_(follower_, *bookmarks_, clock),
       past_mounts_(volume_, *this, clock),
       until_eof_(options.until_eof_fd),
       last_request_ns_(clock.monotonic_ns()) {}
@@ -71,7 +71,7 @@ Result<std::unique_ptr<Service>> Service::start(const journal::Volume& volume, c
 Status Service::open() {
     const uint64_t give_up_ns = clock_.monotonic_ns() + takeover_wait_ms * 1'000'000;
     for (;;) {
-        Status started = applier_.start();
+        Status started = follower_.start();
         if (started) break;
         if (started.error().code != ErrorCode::busy || !is_supervised() || clock_.monotonic_ns() > give_up_ns)
             return started;
@@ -141,10 +141,10 @@ void Service::wait_for_end() {
 
 // A second signal while what is left is being applied: end after the batch in hand.
 Status Service::finish() {
-    std::future<Status> finished = std::async(std::launch::async, [this] { return applier_.finish(); });
+    std::future<Status> finished = std::async(std::launch::async, [this] { return follower_.finish(); });
     while (finished.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
         signalfd_siginfo signal;
-        if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) applier_.hurry();
+        if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) follower_.hurry();
     }
     return finished.get();
 }
@@ -156,7 +156,7 @@ Status Service::run() {
     Status finished = finish();
     server_.reset();
     past_mounts_.end();
-    if (finished) log_info("Everything up to lsn " + std::to_string(applier_.applied()) + " is applied.");
+    if (finished) log_info("Everything up to lsn " + std::to_string(follower_.applied()) + " is applied.");
     return finished;
 }
 

@@ -1,4 +1,4 @@
-// The store service of one volume: `holdfast-store run STORE`. Wires the applier, the catalog of bookmarks, the mounts
+// The store service of one volume: `holdfast-store run STORE`. Wires the follower, the catalog of bookmarks, the mounts
 // of the past and the control socket, and ends them in order.
 //
 // A supervised service (--until-eof) belongs to the mounted volume. Any other was started by a command that wants to
@@ -20,7 +20,7 @@
 #include "journal/volume.h"
 #include "rewind/bookmarks.h"
 #include "rewind/past/past_source.h"
-#include "rewind/service/applier.h"
+#include "rewind/service/follower.h"
 #include "rewind/service/moments.h"
 #include "rewind/service/past_mounts.h"
 
@@ -43,12 +43,12 @@ public:
     // Until told to end; then applies what is left, and returns the error that kept it from that.
     Status run();
 
-    Result<StoreLoan> borrow() const override { return applier_.borrow(); }
+    Result<StoreLoan> borrow() const override { return follower_.borrow(); }
     Result<Moment> resolve(std::string_view text) const override { return moments_.resolve(text); }
     std::vector<BookmarkEntry> offered_bookmarks() const override;
 
     const journal::Volume& volume() const { return volume_; }
-    Applier& applier() { return applier_; }
+    Follower& follower() { return follower_; }
     Bookmarks& bookmarks() { return *bookmarks_; }
     PastMounts& past_mounts() { return past_mounts_; }
     bool is_supervised() const { return options_.is_supervised(); }
@@ -72,7 +72,7 @@ private:
     const Options options_;
     std::unique_ptr<Disk> store_disk_;
     std::unique_ptr<Bookmarks> bookmarks_;
-    Applier applier_;
+    Follower follower_;
     Moments moments_;
     PastMounts past_mounts_;
     UniqueFd until_eof_;

@@ -23,8 +23,8 @@ Result<Json> moment(Service& service, const Json& request, const JsonServer::Pro
 
 Result<Json> bookmarks(Service& service, const Json&, const JsonServer::Progress&) {
     // One made a moment ago may be published and not yet applied.
-    service.applier().wait_applied(service.applier().published(), resolve_wait_ms);
-    const StoreLoan store = HF_TRY(service.applier().borrow_any());
+    service.follower().wait_applied(service.follower().published(), resolve_wait_ms);
+    const StoreLoan store = HF_TRY(service.follower().borrow_any());
     Json list = Json::array();
     for (const BookmarkEntry& bookmark : service.bookmarks().list())
         list.push_back({{"name", name_to_text(bookmark.name)},
@@ -36,14 +36,14 @@ Result<Json> bookmarks(Service& service, const Json&, const JsonServer::Progress
 
 Result<Json> bookmark_rename(Service& service, const Json& request, const JsonServer::Progress&) {
     const std::string from = HF_TRY(name_in(request, "from")), to = HF_TRY(name_in(request, "to"));
-    service.applier().wait_applied(service.applier().published(), resolve_wait_ms);
+    service.follower().wait_applied(service.follower().published(), resolve_wait_ms);
     HF_TRY(service.bookmarks().rename(from, to));
     return Json::object();
 }
 
 Result<Json> bookmark_delete(Service& service, const Json& request, const JsonServer::Progress&) {
     const std::string name = HF_TRY(name_in(request, "name"));
-    service.applier().wait_applied(service.applier().published(), resolve_wait_ms);
+    service.follower().wait_applied(service.follower().published(), resolve_wait_ms);
     HF_TRY(service.bookmarks().remove(name));
     return Json::object();
 }
@@ -84,7 +84,7 @@ Result<Json> log(Service& service, const Json& request, const JsonServer::Progre
     const std::string path = HF_TRY(name_in(request, "path"));
     LogOptions options;
     options.limit = request.value("limit", options.limit);
-    service.applier().wait_applied(service.applier().published(), resolve_wait_ms);
+    service.follower().wait_applied(service.follower().published(), resolve_wait_ms);
     const StoreLoan store = HF_TRY(service.borrow());
     Json versions = Json::array();
     for (const Version& version : HF_TRY(version_log(*store, path, options))) {

@@ -57,12 +57,12 @@ Result<Lsn> reach_present(Service& service, const ProgressSink& progress, bool m
     const bool is_unmounted = !synced && synced.error().code == ErrorCode::unavailable;
     if (!synced && !(is_unmounted && may_be_unmounted))
         return std::move(synced).error().within("bring capture to the present");
-    const Lsn published = service.applier().published();
-    const Lsn start = service.applier().applied();
+    const Lsn published = service.follower().published();
+    const Lsn start = service.follower().applied();
     for (uint64_t waited_ms = 0; waited_ms < present_wait_ms; waited_ms += present_turn_ms) {
-        const Lsn applied = service.applier().wait_applied(published, present_turn_ms);
+        const Lsn applied = service.follower().wait_applied(published, present_turn_ms);
         if (applied >= published) return applied;
-        if (auto condition = service.applier().condition(); condition.state == "failed")
+        if (auto condition = service.follower().condition(); condition.state == "failed")
             return Error{ErrorCode::unavailable, "the store cannot take in the present: " + condition.error};
         if (!progress({0, applied - start, 0, published - start}))
             return Error{ErrorCode::unavailable, "the store service is ending"};

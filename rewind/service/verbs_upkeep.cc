@@ -11,10 +11,10 @@ namespace holdfast::rewind {
 namespace {
 
 Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) {
-    const Applier::Condition condition = service.applier().condition();
+    const Follower::Condition condition = service.follower().condition();
     Json answer = {{"pid", ::getpid()},
-                   {"published", service.applier().published()},
-                   {"applied", service.applier().applied()},
+                   {"published", service.follower().published()},
+                   {"applied", service.follower().applied()},
                    {"checkpoint", condition.checkpoint},
                    {"state", condition.state},
                    {"supervised", service.is_supervised()},
@@ -22,7 +22,7 @@ Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) 
                    {"bookmarks", service.bookmarks().list().size()}};
     // Not "error", which would make the whole answer one.
     if (!condition.error.empty()) answer["failure"] = condition.error;
-    if (auto store = service.applier().borrow_any()) {
+    if (auto store = service.follower().borrow_any()) {
         const Lsn begin = (*store)->window_begin();
         auto time_ns = (*store)->index().time_at_lsn(begin);
         answer["window_begin"] = begin;
@@ -38,12 +38,12 @@ Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) 
 Result<Json> wait(Service& service, const Json& request, const JsonServer::Progress&) {
     const auto lsn = request.at("lsn").get<uint64_t>();
     const auto timeout_ms = request.value("timeout_ms", uint64_t{10'000});
-    return Json{{"applied", service.applier().wait_applied(lsn, timeout_ms)}};
+    return Json{{"applied", service.follower().wait_applied(lsn, timeout_ms)}};
 }
 
 Result<Json> checkpoint(Service& service, const Json&, const JsonServer::Progress&) {
     Lsn lsn = 0;
-    HF_TRY(service.applier().on_store([&lsn](Store& store) -> Status {
+    HF_TRY(service.follower().on_store([&lsn](Store& store) -> Status {
         lsn = HF_TRY(store.checkpoint());
         return ok();
     }));
@@ -53,7 +53,7 @@ Result<Json> checkpoint(Service& service, const Json&, const JsonServer::Progres
 Result<Json> prune(Service& service, const Json&, const JsonServer::Progress&) {
     uint64_t freed = 0;
     Lsn begin = 0;
-    HF_TRY(service.applier().on_store([&](Store& store) -> Status {
+    HF_TRY(service.follower().on_store([&](Store& store) -> Status {
         freed = HF_TRY(store.prune());
         begin = store.window_begin();
         return ok();
@@ -62,8 +62,8 @@ Result<Json> prune(Service& service, const Json&, const JsonServer::Progress&) {
 }
 
 Result<Json> compact(Service& service, const Json&, const JsonServer::Progress&) {
-    HF_TRY(service.applier().on_store([](Store& store) { return store.compact(); }));
-    const StoreLoan store = HF_TRY(service.applier().borrow_any());
+    HF_TRY(service.follower().on_store([](Store& store) { return store.compact(); }));
+    const StoreLoan store = HF_TRY(service.follower().borrow_any());
     uint64_t records = 0;
     const UndoLog& undo = store->undo_log();
     HF_TRY(undo.scan(undo.begin(), [&records](const UndoRecord& record) {
@@ -75,7 +75,7 @@ Result<Json> compact(Service& service, const Json&, const JsonServer::Progress&)
 
 Result<Json> verify(Service& service, const Json&, const JsonServer::Progress& progress) {
     const VerifyReport report =
-        HF_TRY(verify_store(service.applier(), service.volume(), progress_to(service, progress)));
+        HF_TRY(verify_store(service.follower(), service.volume(), progress_to(service, progress)));
     Json problems = Json::array();
     for (const std::string& sentence : report.problems) problems.push_back(sentence);
     return Json{{"problems", problems},

@@ -49,12 +49,12 @@ Result<std::optional<std::string>> problem_of_name(const Store& store, int direc
 
 class Verifier {
 public:
-    Verifier(Applier& applier, const journal::Volume& volume, const ProgressSink& progress)
-        : applier_(applier), volume_(volume), progress_(progress) {}
+    Verifier(Follower& follower, const journal::Volume& volume, const ProgressSink& progress)
+        : follower_(follower), volume_(volume), progress_(progress) {}
 
     Result<VerifyReport> run() {
         HF_TRY(journal());
-        const StoreLoan store = HF_TRY(applier_.borrow_any());
+        const StoreLoan store = HF_TRY(follower_.borrow_any());
         HF_TRY(undo_log(*store));
         HF_TRY(image(*store));
         HF_TRY(directory(*store, store->image().graveyard_fd(), "the graveyard", true, nullptr));
@@ -80,7 +80,7 @@ private:
 
     Status journal() {
         const uint64_t before = report_.bytes;
-        const JournalVerification found = HF_TRY(verify_journal(volume_, applier_.published(), [&](uint64_t bytes) {
+        const JournalVerification found = HF_TRY(verify_journal(volume_, follower_.published(), [&](uint64_t bytes) {
             report_.bytes += bytes;
             return step();
         }));
@@ -155,17 +155,17 @@ private:
         });
     }
 
-    // On the applier's thread, where nothing moves.
+    // On the follower's thread, where nothing moves.
     Result<std::optional<std::string>> look_again(int fd, const std::string& name, bool in_graveyard) {
         std::optional<std::string> problem;
-        HF_TRY(applier_.on_store([&](Store& store) -> Status {
+        HF_TRY(follower_.on_store([&](Store& store) -> Status {
             problem = HF_TRY(problem_of_name(store, fd, name, in_graveyard));
             return ok();
         }));
         return problem;
     }
 
-    Applier& applier_;
+    Follower& follower_;
     const journal::Volume& volume_;
     const ProgressSink& progress_;
     VerifyReport report_;
@@ -174,8 +174,8 @@ private:
 
 }  // namespace
 
-Result<VerifyReport> verify_store(Applier& applier, const journal::Volume& volume, const ProgressSink& progress) {
-    return Verifier(applier, volume, progress).run();
+Result<VerifyReport> verify_store(Follower& follower, const journal::Volume& volume, const ProgressSink& progress) {
+    return Verifier(follower, volume, progress).run();
 }
 
 }  // namespace holdfast::rewind

@@ -1,8 +1,8 @@
 // Checks a store while it is in use: every record of the journal and of the undo log is read and its checksum
 // compared, every object of image and graveyard is compared with what the index says of it.
 //
-// The applier goes on meanwhile. What looks wrong is looked at again on the applier's thread, between two batches, and
-// only told when it is still so: an object that moved while it was looked at is no problem.
+// The follower goes on meanwhile. What looks wrong is looked at again on the follower's thread, between two batches,
+// and only told when it is still so: an object that moved while it was looked at is no problem.
 //
 // Thread rule: any thread.
 #pragma once
@@ -13,7 +13,7 @@
 
 #include "base/result.h"
 #include "journal/volume.h"
-#include "rewind/service/applier.h"
+#include "rewind/service/follower.h"
 #include "rewind/work_progress.h"
 
 namespace holdfast::rewind {
@@ -31,6 +31,6 @@ struct VerifyReport {
 };
 
 // Damage is a problem in the report; an error means that the check itself could not be made.
-Result<VerifyReport> verify_store(Applier& applier, const journal::Volume& volume, const ProgressSink& progress);
+Result<VerifyReport> verify_store(Follower& follower, const journal::Volume& volume, const ProgressSink& progress);
 
 }  // namespace holdfast::rewind

@@ -1,4 +1,4 @@
-#include "rewind/service/applier.h"
+#include "rewind/service/follower.h"
 
 #include <algorithm>
 #include <chrono>
@@ -19,16 +19,16 @@ constexpr uint64_t following_ns = 2'000'000'000;
 
 }  // namespace
 
-Applier::Applier(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock)
+Follower::Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock)
     : volume_(volume), bookmarks_(bookmarks), clock_(clock) {}
 
-Applier::~Applier() {
+Follower::~Follower() {
     (void)finish().has_value();
     std::unique_lock closing(gate_);
     close_store();
 }
 
-Status Applier::start() {
+Status Follower::start() {
     if (Status opened = open_store(); !opened) {
         if (opened.error().code == ErrorCode::busy) return opened;
         fail(opened.error());
@@ -37,7 +37,7 @@ Status Applier::start() {
     return ok();
 }
 
-Status Applier::finish() {
+Status Follower::finish() {
     if (!thread_.joinable()) return ok();
     stopping_ = true;
     wake();
@@ -47,13 +47,13 @@ Status Applier::finish() {
     return ok();
 }
 
-void Applier::wake() {
+void Follower::wake() {
     std::shared_lock open(gate_);
     if (tail_) tail_->wake();
 }
 
 // REQUIRES: called from start() before the thread runs, or under gate_.
-Status Applier::open_store() {
+Status Follower::open_store() {
     tail_ = HF_TRY(JournalTail::open(volume_));
     store_ = HF_TRY(Store::open(volume_, tail_->reader(), clock_));
     tail_->reader().seek(store_->applied());
@@ -66,12 +66,12 @@ Status Applier::open_store() {
 }
 
 // REQUIRES: gate_ is held exclusively. The store reads through the tail's reader, so it goes first.
-void Applier::close_store() {
+void Follower::close_store() {
     store_.reset();
     tail_.reset();
 }
 
-void Applier::run() {
+void Follower::run() {
     while (!stopping_) {
         if (broken_ || !store_) {
             run_jobs(nullptr);
@@ -92,11 +92,11 @@ void Applier::run() {
 }
 
 // One batch, and a wait when there is nothing more to do.
-Status Applier::round() {
+Status Follower::round() {
     const Lsn known = tail_->published();
-    const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), batch_bytes_max));
+    const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), follow_bytes_max));
     if (taken > 0) HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
-    if (taken < batch_bytes_max) {
+    if (taken < follow_bytes_max) {
         tail_->reached_end();
         caught_up_ns_ = clock_.monotonic_ns();
     }
@@ -116,7 +116,7 @@ Status Applier::round() {
     return ok();
 }
 
-Status Applier::upkeep(uint64_t taken) {
+Status Follower::upkeep(uint64_t taken) {
     const uint64_t now_ns = clock_.monotonic_ns();
     if (taken > 0 && unsaved_bytes_ == 0) checkpoint_due_ns_ = now_ns + checkpoint_interval_ns;
     unsaved_bytes_ += taken;
@@ -133,7 +133,7 @@ Status Applier::upkeep(uint64_t taken) {
     return ok();
 }
 
-void Applier::retry() {
+void Follower::retry() {
     const uint64_t now_ns = clock_.monotonic_ns();
     if (now_ns < retry_due_ns_) {
         // Short, so that stop() and jobs do not wait for the whole pause.
@@ -149,12 +149,12 @@ void Applier::retry() {
     if (!opened) fail(opened.error());
 }
 
-void Applier::apply_rest() {
+void Follower::apply_rest() {
     // What was published when the end was asked for: with capture still running there would always be more.
     const Lsn goal = published();
     while (!at_once_ && !broken_ && store_ && store_->applied() < goal) {
         run_jobs(store_.get());
-        auto taken = store_->apply(tail_->reader(), batch_bytes_max);
+        auto taken = store_->apply(tail_->reader(), follow_bytes_max);
         if (!taken) return fail(taken.error());
         announce();
         if (*taken == 0) break;
@@ -169,7 +169,7 @@ void Applier::apply_rest() {
         checkpoint_ = *saved;
 }
 
-void Applier::run_jobs(Store* store) {
+void Follower::run_jobs(Store* store) {
     for (;;) {
         Job job;
         {
@@ -182,7 +182,7 @@ void Applier::run_jobs(Store* store) {
     }
 }
 
-void Applier::fail(const Error& error) {
+void Follower::fail(const Error& error) {
     log_error("The store cannot go on: " + error.message + ". It is tried again in " +
               std::to_string(retry_pause_ns_ / 1'000'000'000) + " s.");
     broken_ = true;
@@ -193,13 +193,13 @@ void Applier::fail(const Error& error) {
     progressed_.notify_all();
 }
 
-void Applier::announce() {
+void Follower::announce() {
     MutexLock lock(mutex_);
     applied_ = store_->applied();
     progressed_.notify_all();
 }
 
-Result<StoreLoan> Applier::borrow_any() const {
+Result<StoreLoan> Follower::borrow_any() const {
     std::shared_lock open(gate_);
     if (!store_) {
         const std::string why = error();
@@ -209,7 +209,7 @@ Result<StoreLoan> Applier::borrow_any() const {
     return StoreLoan(std::move(open), store);
 }
 
-Result<StoreLoan> Applier::borrow() const {
+Result<StoreLoan> Follower::borrow() const {
     StoreLoan loan = HF_TRY(borrow_any());
     if (loan->first_copy_pending())
         return Error{ErrorCode::unavailable,
@@ -218,12 +218,12 @@ Result<StoreLoan> Applier::borrow() const {
     return loan;
 }
 
-Lsn Applier::published() const {
+Lsn Follower::published() const {
     std::shared_lock open(gate_);
     return std::max(tail_ ? tail_->published() : 0, applied());
 }
 
-Lsn Applier::wait_applied(Lsn lsn, uint64_t timeout_ms) const {
+Lsn Follower::wait_applied(Lsn lsn, uint64_t timeout_ms) const {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
     MutexLock lock(mutex_);
     while (applied_ < lsn && !ended_) {
@@ -234,7 +234,7 @@ Lsn Applier::wait_applied(Lsn lsn, uint64_t timeout_ms) const {
     return applied_;
 }
 
-Status Applier::on_store(std::function<Status(Store&)> work) {
+Status Follower::on_store(std::function<Status(Store&)> work) {
     Job job([work = std::move(work)](Store* store) -> Status {
         if (!store) return Error{ErrorCode::unavailable, "the store is not open now; `holdfast status` says why"};
         return work(*store);
@@ -250,12 +250,12 @@ Status Applier::on_store(std::function<Status(Store&)> work) {
     return done.get();
 }
 
-std::string Applier::error() const {
+std::string Follower::error() const {
     MutexLock lock(mutex_);
     return error_;
 }
 
-Applier::Condition Applier::condition() const {
+Follower::Condition Follower::condition() const {
     Condition condition{"following", error(), checkpoint_};
     if (!condition.error.empty()) {
         condition.state = "failed";

@@ -33,7 +33,7 @@
 
 namespace holdfast::rewind {
 
-inline constexpr uint64_t batch_bytes_max = 8 << 20;
+inline constexpr uint64_t follow_bytes_max = 8 << 20;
 inline constexpr uint64_t small_batch_bytes = 64 << 10;
 inline constexpr uint32_t rest_after_small_batch_ms = 3;
 inline constexpr uint32_t idle_wait_ms = 100;
@@ -44,10 +44,10 @@ inline constexpr uint64_t retry_first_ns = 1'000'000'000;
 inline constexpr uint64_t retry_longest_ns = 60'000'000'000;
 inline constexpr size_t jobs_max = 32;
 
-class Applier {
+class Follower {
 public:
-    Applier(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock);
-    ~Applier();  // finish(), then closes the store when nobody borrows it any more
+    Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock);
+    ~Follower();  // finish(), then closes the store when nobody borrows it any more
 
     // Opens the store and starts the thread. Errors: busy (another process has the store). Every other failure to
     // open is kept for status and tried again.
@@ -65,7 +65,7 @@ public:
     Lsn applied() const { return applied_.load(); }
     // Waits until everything below LSN is applied or time is up; returns what is applied.
     Lsn wait_applied(Lsn lsn, uint64_t timeout_ms) const;
-    // Runs JOB on the applier's thread between two batches and waits for it. Errors: JOB's; busy; unavailable.
+    // Runs JOB on the follower's thread between two batches and waits for it. Errors: JOB's; busy; unavailable.
     Status on_store(std::function<Status(Store&)> job);
 
     struct Condition {
@@ -100,7 +100,7 @@ private:
     std::unique_ptr<JournalTail> tail_;  // replaced under gate_
     std::unique_ptr<Store> store_;       // replaced under gate_
 
-    // The applier's thread alone.
+    // The follower's thread alone.
     uint64_t checkpoint_due_ns_ = 0;
     uint64_t prune_due_ns_ = 0;
     uint64_t unsaved_bytes_ = 0;
