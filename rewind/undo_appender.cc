@@ -35,6 +35,11 @@ UndoAddress UndoAppender::tail_address() const {
     return tail_.index * segment_bytes_ + std::max(tail_.offset, header_bytes);
 }
 
+uint32_t UndoAppender::unsynced_bytes() const {
+    const UndoAddress segment_start = tail_.index * segment_bytes_ + header_bytes;
+    return static_cast<uint32_t>(tail_address() - std::max(durable_, segment_start));
+}
+
 // Lets other threads see the log up to the tail. REQUIRES: no journal record is half written.
 void UndoAppender::publish() {
     last_lsn_ = tail_.last_lsn;
@@ -78,11 +83,9 @@ Status UndoAppender::append(UndoRecord& record) {
 }
 
 Status UndoAppender::write(UndoRecord& record, size_t length) {
-    const UndoAddress address = tail_address();
-    const UndoAddress segment_start = tail_.index * segment_bytes_ + header_bytes;
-    record.unsynced_bytes = static_cast<uint32_t>(address - std::max(durable_, segment_start));
+    record.unsynced_bytes = unsynced_bytes();
     buffer_.clear();
-    const uint64_t checksum = encode_undo(record, address, buffer_);
+    const uint64_t checksum = encode_undo(record, tail_address(), buffer_);
     HF_CHECK(buffer_.size() == length);
     HF_TRY(write_at_tail(buffer_));
     tail_.offset += length;
@@ -112,7 +115,11 @@ Status UndoAppender::seal() {
     memcpy(end.chain_after, tail_.chain.after().data(), sizeof end.chain_after);
     end.record_count = tail_.record_count;
     buffer_.clear();
-    (void)encode_undo_seal(end, tail_.last_lsn, tail_.end_lsn, buffer_);
+    UndoRecord last;
+    last.lsn = tail_.last_lsn;
+    last.end_lsn = tail_.end_lsn;
+    last.unsynced_bytes = unsynced_bytes();
+    (void)encode_undo_seal(end, tail_address(), last, buffer_);
     HF_TRY(write_at_tail(buffer_));
     if (auto synced = tail_file_->sync(); !synced) return fence(std::move(synced).error());
     files_.set_size(tail_.index, tail_.offset + buffer_.size());

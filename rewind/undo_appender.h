@@ -35,6 +35,7 @@ public:
 
 private:
     UndoAddress tail_address() const;
+    uint32_t unsynced_bytes() const;
     void publish();
     Error fence(Error error);
     Status make_room(size_t length);

@@ -77,9 +77,15 @@ void encode_item(const UndoItem& item, const ObjectId& owner, std::vector<std::b
     out.resize(start + padded(out.size() - start));
 }
 
-// The checksum covers the field as zero, so it can be set in place afterwards.
-uint64_t set_checksum(std::vector<std::byte>& out, size_t start) {
-    const uint64_t checksum = journal::xxh3_64(ByteSpan(out).subspan(start));
+// The checksum covers the field as zero, so it can be set in place afterwards. It is bound to the address: undo records
+// that lie in the data of other ones, because somebody keeps a copy of a store in a protected directory, must not pass
+// for records when the end of a damaged log is searched.
+uint64_t bound_to(UndoAddress address, uint64_t checksum) {
+    return checksum ^ journal::xxh3_64(bytes_of(address));
+}
+
+uint64_t set_checksum(std::vector<std::byte>& out, size_t start, UndoAddress address) {
+    const uint64_t checksum = bound_to(address, journal::xxh3_64(ByteSpan(out).subspan(start)));
     memcpy(out.data() + start + offsetof(hf_undo_record, checksum), &checksum, sizeof checksum);
     return checksum;
 }
@@ -134,19 +140,21 @@ uint64_t encode_undo(UndoRecord& record, UndoAddress address, std::vector<std::b
     HF_CHECK(out.size() - start == head.length);
     record.address = address;
     record.end = address + head.length;
-    return set_checksum(out, start);
+    return set_checksum(out, start, address);
 }
 
-uint64_t encode_undo_seal(const hf_segment_end& seal, Lsn lsn, Lsn end_lsn, std::vector<std::byte>& out) {
+uint64_t encode_undo_seal(const hf_segment_end& seal, UndoAddress address, const UndoRecord& last,
+                          std::vector<std::byte>& out) {
     const size_t start = out.size();
     hf_undo_record head{};
     head.length = undo_seal_bytes;
     head.type = HF_SEGMENT_END;
-    head.lsn = lsn;
-    head.end_lsn = end_lsn;
+    head.lsn = last.lsn;
+    head.end_lsn = last.end_lsn;
+    head.unsynced_bytes = last.unsynced_bytes;
     put(out, head);
     put(out, seal);
-    return set_checksum(out, start);
+    return set_checksum(out, start, address);
 }
 
 size_t claimed_undo_length(ByteSpan bytes) {
@@ -193,7 +201,8 @@ Result<DecodedUndo> decode_undo(ByteSpan bytes, UndoAddress address) {
     if (length == 0 || length > bytes.size()) return torn;
     auto head = get<hf_undo_record>(bytes, 0);
     // Hashed in three pieces instead of copying the record to zero one field of it.
-    if (journal::xxh3_64_without(bytes.first(length), offsetof(hf_undo_record, checksum)) != head.checksum) return torn;
+    const uint64_t checksum = journal::xxh3_64_without(bytes.first(length), offsetof(hf_undo_record, checksum));
+    if (bound_to(address, checksum) != head.checksum) return torn;
 
     DecodedUndo decoded{};
     decoded.checksum = head.checksum;

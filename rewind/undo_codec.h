@@ -37,8 +37,10 @@ bool undo_item_is_whole(ByteSpan item);
 // Bytes in front of an item's name and data: head, object id, own fields. 0 when HEAD is no item's.
 size_t undo_item_head_length(const hf_undo_item& head);
 
-// Appends the record that seals a segment.
-uint64_t encode_undo_seal(const hf_segment_end& seal, Lsn lsn, Lsn end_lsn, std::vector<std::byte>& out);
+// Appends the record that seals a segment and will lie at ADDRESS. LAST has the LSNs of the newest record and the seal's
+// own unsynced_bytes.
+uint64_t encode_undo_seal(const hf_segment_end& seal, UndoAddress address, const UndoRecord& last,
+                          std::vector<std::byte>& out);
 inline constexpr size_t undo_seal_bytes = sizeof(hf_undo_record) + sizeof(hf_segment_end);
 
 }  // namespace holdfast::rewind

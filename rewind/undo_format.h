@@ -51,7 +51,7 @@ struct hf_undo_record {
 	uint64_t lsn;
 	uint64_t end_lsn;  /* where the next journal record begins */
 	uint64_t time_ns;
-	uint64_t checksum; /* xxh3, 64 bits, over `length` bytes with this field zero */
+	uint64_t checksum; /* xxh3, 64 bits, over `length` bytes with this field zero, xor xxh3 of the address (8 bytes) */
 	struct hf_object_id object;
 	uint16_t item_count;
 	uint16_t undo_flags;     /* HF_UNDO_* */

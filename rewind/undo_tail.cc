@@ -20,24 +20,25 @@ struct SegmentSurvey {
     uint64_t size = 0;
 };
 
-// The highest address that a whole record behind OFFSET shows to have been durable before it was written; nothing when
-// no whole record is there. NEXT_LSN is where the record at OFFSET would have begun.
-Result<std::optional<uint64_t>> durable_end_behind(File& file, uint64_t offset, uint64_t size, Lsn next_lsn) {
+// The highest offset that a whole record behind OFFSET shows to have been durable before it was written; zero when no
+// whole record is there. Every place is looked at: what the damaged record says about its own length proves nothing.
+Result<uint64_t> durable_end_behind(File& file, UndoAddress base, uint64_t offset, uint64_t size, Lsn next_lsn) {
     std::vector<std::byte> bytes(size - offset);
     const size_t got = HF_TRY(file.pread(bytes, offset));
     const ByteSpan all = ByteSpan(bytes).first(got);
-    std::optional<uint64_t> durable;
+    uint64_t durable = 0;
     hf_undo_record head{};
-    for (size_t at = 0; at + sizeof head <= all.size();) {
+    for (size_t at = HF_UNDO_ALIGNMENT; at + sizeof head <= all.size();) {
         memcpy(&head, all.data() + at, sizeof head);
         const size_t length = claimed_undo_length(all.subspan(at));
-        // A plausible head is followed to its end rather than searched: what lies in between may be a user's bytes.
-        const bool plausible = length != 0 && head.lsn >= next_lsn && head.end_lsn >= head.lsn &&
-                               head.item_count <= HF_UNDO_PART_ITEMS_MAX && (head.undo_flags & ~HF_UNDO_FLAGS_ALL) == 0;
-        if (plausible && at != 0 && length <= all.size() - at && head.unsynced_bytes <= offset + at &&
-            decode_undo(all.subspan(at), offset + at))
-            durable = std::max(durable.value_or(0), offset + at - head.unsynced_bytes);
-        at += plausible ? std::min<size_t>(length, all.size() - at) : HF_UNDO_ALIGNMENT;
+        const uint64_t place = offset + at;
+        // Cheap questions first: hashing at every place would take minutes.
+        const bool plausible = length != 0 && length <= all.size() - at && head.lsn >= next_lsn && head.end_lsn >= head.lsn &&
+                               head.item_count <= HF_UNDO_PART_ITEMS_MAX && head.unsynced_bytes <= place &&
+                               (head.undo_flags & ~HF_UNDO_FLAGS_ALL) == 0;
+        const bool whole = plausible && decode_undo(all.subspan(at), base + place);
+        if (whole) durable = std::max(durable, place - head.unsynced_bytes);
+        at += whole ? length : HF_UNDO_ALIGNMENT;
     }
     return durable;
 }
@@ -81,8 +82,8 @@ Result<SegmentSurvey> survey_segment(Disk& disk, const journal::VolumeId& volume
         if (!next && next.error().code != ErrorCode::torn) return std::move(next).error();
         if (!next) {
             survey.damaged = true;
-            const auto durable = HF_TRY(durable_end_behind(*file, now.offset, survey.size, now.end_lsn));
-            if (durable && *durable > now.offset)
+            const uint64_t durable = HF_TRY(durable_end_behind(*file, base, now.offset, survey.size, now.end_lsn));
+            if (durable > now.offset)
                 return Error{ErrorCode::corrupt, "the undo log is damaged at " + std::to_string(base + now.offset) +
                                                      " in " + undo_segment_name(index) + ", in what was durable before"};
             return survey;
