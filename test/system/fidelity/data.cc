@@ -12,6 +12,10 @@ namespace holdfast::fidelity {
 
 namespace {
 
+// Values that the compiler must not know, or it would warn of exactly what is meant to fail.
+char* volatile const nowhere = reinterpret_cast<char*>(8);
+const volatile int minus_one = -1;
+
 void positions() {
     const UniqueFd fd = open_file("f", O_RDWR | O_CREAT);
     char buffer[64];
@@ -34,8 +38,8 @@ void positions() {
     SEE(pwrite(fd.get(), "P", 1, -5));
     SEE(read(fd.get(), nullptr, 0));
     SEE(write(fd.get(), nullptr, 0));
-    SEE(write(fd.get(), reinterpret_cast<const char*>(8), 10));
-    SEE(pread(fd.get(), reinterpret_cast<char*>(8), 10, 0));
+    SEE(write(fd.get(), nowhere, 10));
+    SEE(pread(fd.get(), nowhere, 10, 0));
     see_bytes("f");
 }
 
@@ -133,7 +137,7 @@ void vectors() {
     SEE(pwritev2(fd.get(), pieces, 1, 10, RWF_DSYNC));
     SEE(pwritev2(fd.get(), pieces, 1, 10, RWF_SYNC));
     SEE(writev(fd.get(), pieces, 0));
-    SEE(writev(fd.get(), pieces, -1));
+    SEE(writev(fd.get(), pieces, minus_one));
     SEE(preadv(fd.get(), pieces, 4, 0));
     say("first", parts[0]);
     see_bytes("f");
