@@ -107,7 +107,7 @@ void directory_bits() {
         make_directory(name);
         make_file(name + "/f", 0644, "x");
         make_directory(name + "/sub");
-        for (const std::string path : {name, name + "/f", name + "/sub"}) give(path, alice.uid, alice.gid);
+        for (const std::string& path : {name, name + "/f", name + "/sub"}) give(path, alice.uid, alice.gid);
         ::chmod(name.c_str(), mode);
         as(alice, [&] {
             see_names(name);
