@@ -121,6 +121,7 @@ Status Writer::Impl::write(const Ticket& ticket, const EncodedRecord& record) {
         entry.checksum = record.checksum();
         entry.is_done = true;
         publish_locked();
+        await_seal_locked(ticket.lsn + ticket.length);
         if (fence_) return fence_error_locked();
     }
     table_.wake_readers();
@@ -170,6 +171,16 @@ void Writer::Impl::seal_front_locked() {
     segment->seal = lsn;
     // It could not leave the front meanwhile, because it was not done.
     entries_.front().is_done = true;
+}
+
+// When all that keeps END from being published is a seal that another thread is writing, its end is waited for: what
+// was committed can be read at once, and a seal that fails is not found out behind the caller's back.
+void Writer::Impl::await_seal_locked(Lsn end) {
+    while (!fence_ && published_ < end && entries_.front().is_being_sealed) {
+        ++publication_waiters_;
+        published_changed_.wait(mutex_);
+        --publication_waiters_;
+    }
 }
 
 void Writer::Impl::push_seal_locked() {

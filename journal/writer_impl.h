@@ -69,6 +69,7 @@ private:
     Ticket take_locked(uint32_t length) HF_REQUIRES(mutex_);
     void publish_locked() HF_REQUIRES(mutex_);
     void seal_front_locked() HF_REQUIRES(mutex_);
+    void await_seal_locked(Lsn end) HF_REQUIRES(mutex_);
     void push_seal_locked() HF_REQUIRES(mutex_);
     void fence_locked(const Error& error) HF_REQUIRES(mutex_);
     Error fence_error_locked() const HF_REQUIRES(mutex_);
