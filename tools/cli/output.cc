@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -92,9 +93,14 @@ void Progress::update(uint64_t done, uint64_t total, bool unit_is_bytes) {
 void Progress::update(const Json& message) {
     auto progress = message.find("progress");
     if (!on_terminal_ || progress == message.end() || !progress->is_object()) return;
-    std::string task = progress->value("task", task_);
-    show(line(task, progress->value("done", uint64_t{0}), progress->value("total", uint64_t{0}),
-              progress->value("unit", "") == "bytes"));
+    auto number = [&](const char* name) { return progress->value(name, uint64_t{0}); };
+    // Bytes move evenly, files do not; but work that moves no bytes counts files.
+    bool by_bytes = number("bytes_total") > 0 || (number("files_total") == 0 && number("bytes") > 0);
+    if (by_bytes) {
+        show(line(task_, number("bytes"), number("bytes_total"), true));
+    } else {
+        show(line(task_, number("files"), number("files_total"), false));
+    }
 }
 
 std::string Progress::line(std::string_view task, uint64_t done, uint64_t total, bool unit_is_bytes) {
@@ -124,6 +130,43 @@ void Progress::show(const std::string& line) {
 }
 
 std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+std::string local_time(uint64_t realtime_ns) {
+    if (realtime_ns == 0) return {};
+    auto seconds = static_cast<time_t>(realtime_ns / 1'000'000'000);
+    tm parts{};
+    if (::localtime_r(&seconds, &parts) == nullptr) return {};
+    char text[64];
+    size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(text + length, sizeof text - length, ".%03u", static_cast<unsigned>(realtime_ns / ns_per_ms % 1000));
+    return text;
+}
+
+std::string mode_text(std::string_view type, uint32_t mode) {
+    struct TypeLetter {
+        std::string_view type;
+        char letter;
+    };
+    constexpr TypeLetter letters[] = {{"directory", 'd'}, {"symlink", 'l'}, {"fifo", 'p'}, {"socket", 's'}, {"character device", 'c'}, {"block device", 'b'}};
+    std::string text = "-rwxrwxrwx";
+    for (const TypeLetter& known : letters) {
+        if (known.type == type) text[0] = known.letter;
+    }
+    for (int bit = 0; bit < 9; ++bit) {
+        if ((mode & (0400u >> bit)) == 0) text[1 + bit] = '-';
+    }
+    auto special = [&](uint32_t bit, size_t place, char with_execute, char without) {
+        if (mode & bit) text[place] = text[place] == 'x' ? with_execute : without;
+    };
+    special(04000, 3, 's', 'S');
+    special(02000, 6, 's', 'S');
+    special(01000, 9, 't', 'T');
+    return text;
+}
+
+std::string counted(uint64_t count, std::string_view one, std::string_view many) {
+    return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+}
 
 std::string human_duration(uint64_t ns) {
     struct Unit {

@@ -41,7 +41,7 @@ public:
 
     // TOTAL 0: unknown. UNIT_IS_BYTES decides how the numbers are written.
     void update(uint64_t done, uint64_t total, bool unit_is_bytes);
-    // A service's progress message: {"progress": {"done", "total", "unit": "bytes"|"files"|..., "task"?}}.
+    // A service's progress message: {"progress": {"files", "bytes", "files_total", "bytes_total"}}, totals 0 when unknown.
     void update(const Json& message);
     // What the bar would say now, without colours or cursor movements.
     static std::string line(std::string_view task, uint64_t done, uint64_t total, bool unit_is_bytes);
@@ -61,5 +61,11 @@ std::string dump(const Json& json);
 
 // "3 d 4 h", "12 min", "40 s", "250 ms".
 std::string human_duration(uint64_t ns);
+// "2026-03-01T14:03:20.123" in local time: what can be given back as a moment. "" for zero.
+std::string local_time(uint64_t realtime_ns);
+// "drwxr-xr-x" for a TYPE and MODE as the store service names them.
+std::string mode_text(std::string_view type, uint32_t mode);
+// "3 files", "1 file".
+std::string counted(uint64_t count, std::string_view one, std::string_view many);
 
 }  // namespace holdfast::cli

@@ -21,7 +21,8 @@ namespace holdfast::cli {
 namespace {
 
 // Only what may be called between fork and exec.
-[[noreturn]] void become(char* const* arguments, int input, int output, int errors, Child::Lifetime lifetime, pid_t parent) {
+[[noreturn]] void become(char* const* arguments, char* const* environment, int input, int output, int errors, Child::Lifetime lifetime,
+                         pid_t parent) {
     if (lifetime == Child::Lifetime::own) ::setsid();
     if (lifetime == Child::Lifetime::group) ::setpgid(0, 0);
     if (lifetime == Child::Lifetime::ours) {
@@ -30,9 +31,12 @@ namespace {
         if (::getppid() != parent) ::_exit(127);
     }
     ::signal(SIGPIPE, SIG_DFL);
-    if (::dup2(input, STDIN_FILENO) < 0 || ::dup2(errors, STDERR_FILENO) < 0) ::_exit(127);
-    if (output >= 0 && ::dup2(output, STDOUT_FILENO) < 0) ::_exit(127);
-    ::execvp(arguments[0], arguments);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (::dup2(input, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0) ::_exit(127);
+    if (errors >= 0 && ::dup2(errors, STDERR_FILENO) < 0) ::_exit(127);
+    ::execvpe(arguments[0], arguments, environment);
     ::_exit(127);
 }
 
@@ -44,17 +48,22 @@ Result<Child> Child::start(const std::vector<std::string>& arguments, const Opti
     for (const std::string& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
     raw.push_back(nullptr);
 
+    std::vector<char*> environment;
+    for (const std::string& variable : options.environment) environment.push_back(const_cast<char*>(variable.c_str()));
+    for (char** variable = environ; *variable != nullptr; ++variable) environment.push_back(*variable);
+    environment.push_back(nullptr);
+
     UniqueFd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    UniqueFd errors(options.stderr_path.empty()
-                        ? static_cast<int>(::memfd_create("holdfast-errors", MFD_CLOEXEC))
-                        : ::open(options.stderr_path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!input || !errors) return errno_error(errno, "prepare to start " + arguments[0]);
+    UniqueFd said(options.log_path.empty() ? static_cast<int>(::memfd_create("holdfast-child", MFD_CLOEXEC))
+                                           : ::open(options.log_path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (!input || !said) return errno_error(errno, "prepare to start " + arguments[0]);
     // Several writers share the memory file through one description, so their lines do not overwrite each other.
     pid_t parent = ::getpid();
     pid_t pid = ::fork();
     if (pid < 0) return errno_error(errno, "start " + arguments[0]);
-    if (pid == 0) become(raw.data(), input.get(), options.inherit_output ? -1 : errors.get(), errors.get(), options.lifetime, parent);
-    return Child(pid, std::move(errors));
+    if (pid == 0)
+        become(raw.data(), environment.data(), input.get(), said.get(), options.inherit_errors ? -1 : said.get(), options.lifetime, parent);
+    return Child(pid, std::move(said));
 }
 
 Child::Child(Child&& other) noexcept

@@ -21,7 +21,7 @@ inline constexpr ProgramPlace store_program{"HOLDFAST_STORE_BIN", "../libexec/ho
 inline constexpr ProgramPlace mount_program{"HOLDFAST_MOUNT_BIN", "../sbin/mount.fuse.holdfast", "mount.fuse.holdfast",
                                             "../fusefs/mount.fuse.holdfast"};
 
-// A child that this object owns: its standard error is kept for reading after it ended. The destructor asks it to end
+// A child that this object owns: what it says is kept for reading after it ended. The destructor asks it to end
 // (SIGTERM), waits stop_timeout_ms and then kills it; detach() lets it live on.
 inline constexpr int stop_timeout_ms = 30'000;
 
@@ -32,12 +32,13 @@ public:
         own,    // a service: a session of its own, survives this process
         group,  // a process group of its own, so that kill_group() reaches its children too
     };
-    // Standard input is /dev/null. With STDERR_PATH standard error is appended there, otherwise kept in memory;
-    // standard output goes where standard error goes unless INHERIT_OUTPUT.
+    // Standard input is /dev/null. Standard output and standard error are appended to LOG_PATH, or kept in memory when
+    // there is none; with INHERIT_ERRORS standard error stays ours, so that a child may show progress on the terminal.
     struct Options {
         Lifetime lifetime = Lifetime::ours;
-        std::string stderr_path;
-        bool inherit_output = false;
+        std::string log_path;
+        bool inherit_errors = false;
+        std::vector<std::string> environment;  // "NAME=value", in addition to ours
     };
     static Result<Child> start(const std::vector<std::string>& arguments, const Options& options);
     Child(Child&& other) noexcept;
@@ -51,7 +52,7 @@ public:
     void terminate();
     void kill_group();
     pid_t detach();
-    std::string error_text() const;       // what it wrote to standard error, at most error_text_bytes_max from the end
+    std::string error_text() const;       // what was kept or logged of it, at most error_text_bytes_max from the end
     std::string last_error_line() const;  // without the program's own name in front
 
 private:

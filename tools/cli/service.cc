@@ -1,8 +1,11 @@
 #include "tools/cli/service.h"
 
+#include <algorithm>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "tools/cli/mounts.h"
 #include "tools/cli/output.h"
 
 namespace holdfast::cli {
@@ -10,6 +13,7 @@ namespace holdfast::cli {
 namespace {
 
 constexpr int poll_interval_ms = 20;
+constexpr uint64_t wait_turn_ms = 500;
 
 // The service answers as soon as its store is open; a child that ended before that says why on standard error.
 Status wait_until_it_answers(Child& child, const std::string& socket) {
@@ -31,13 +35,15 @@ Result<StoreService> StoreService::connect(const journal::Volume& volume, Start 
     auto status = json_call(service.socket_, {{"verb", "status"}});
     if (status) return service;
     if (status.error().code != ErrorCode::unavailable) return std::move(status).error();
+    // While the directory is mounted its supervisor starts the service, and starts it again: that is waited for.
+    if (HF_TRY(is_captured(volume.directory))) return HF_TRY(service.wait_for_supervised(volume));
     if (start == Start::never) {
         return Error{ErrorCode::unavailable, "the store service of " + printable(volume.directory) +
                                              " does not run: `mount " + printable(volume.directory) + "` or `holdfast protect` starts it"};
     }
     std::string program = HF_TRY(find_program(store_program));
     Child::Options options;
-    if (start == Start::detached) options = {Child::Lifetime::own, volume.store + "/log", false};
+    if (start == Start::detached) options = {.lifetime = Child::Lifetime::own, .log_path = volume.store + "/log"};
     auto child = std::make_unique<Child>(HF_TRY(Child::start({program, "run", volume.store}, options)));
     HF_TRY(wait_until_it_answers(*child, service.socket_));
     service.started_here_ = true;
@@ -47,6 +53,15 @@ Result<StoreService> StoreService::connect(const journal::Volume& volume, Start 
         service.child_ = std::move(child);
     }
     return service;
+}
+
+Result<StoreService> StoreService::wait_for_supervised(const journal::Volume& volume) {
+    for (int waited_ms = 0; waited_ms < supervised_start_timeout_ms; waited_ms += poll_interval_ms) {
+        if (json_call(socket_, {{"verb", "status"}})) return std::move(*this);
+        std::this_thread::sleep_for(std::chrono::milliseconds(poll_interval_ms));
+    }
+    return Error{ErrorCode::unavailable, "the store service of " + printable(volume.directory) + " does not answer, although the directory is mounted: " +
+                                             printable(volume.store) + "/log says why"};
 }
 
 Result<Json> StoreService::call(const Json& request, const JsonServer::Progress& progress) const {
@@ -74,17 +89,25 @@ Result<Moment> resolve_moment(const StoreService& service, const std::string& at
     return Moment{answer.value("lsn", uint64_t{0}), answer.value("time_ns", uint64_t{0})};
 }
 
-Result<uint64_t> wait_applied(const journal::Volume& volume, const StoreService& service, uint64_t timeout_ms) {
+Result<uint64_t> wait_applied(const journal::Volume& volume, const StoreService& service, uint64_t timeout_ms, const BehindSink& behind) {
     auto published = HF_TRY(published_end(volume));
-    if (!published) {
-        Json status = HF_TRY(service.call({{"verb", "status"}}));
-        published = status.value("published", uint64_t{0});
-    }
-    Json answer = HF_TRY(service.call({{"verb", "wait"}, {"lsn", *published}, {"timeout_ms", timeout_ms}}));
-    uint64_t applied = answer.value("applied", uint64_t{0});
-    if (applied < *published) {
-        return Error{ErrorCode::unavailable, "the store is still " + human_bytes(*published - applied) + " behind after " +
-                                             human_duration(timeout_ms * 1'000'000) + ": try again, or wait longer with --timeout"};
+    Json status = HF_TRY(service.call({{"verb", "status"}}));
+    uint64_t wanted = published.value_or(status.value("published", uint64_t{0}));
+    uint64_t applied = status.value("applied", uint64_t{0});
+    const uint64_t at_start = wanted - std::min(wanted, applied);
+    const uint64_t start_ns = system_clock().monotonic_ns();
+    while (applied < wanted) {
+        uint64_t waited_ms = (system_clock().monotonic_ns() - start_ns) / 1'000'000;
+        if (waited_ms >= timeout_ms)
+            return Error{ErrorCode::unavailable, "the store is still " + human_bytes(wanted - applied) + " behind after " +
+                                                     human_duration(timeout_ms * 1'000'000) + ": try again, or wait longer with --timeout"};
+        if (behind) behind(wanted - applied, at_start);
+        uint64_t turn_ms = std::min(wait_turn_ms, timeout_ms - waited_ms);
+        applied = HF_TRY(service.call({{"verb", "wait"}, {"lsn", wanted}, {"timeout_ms", turn_ms}})).value("applied", uint64_t{0});
+        if (applied >= wanted) break;
+        status = HF_TRY(service.call({{"verb", "status"}}));
+        if (status.value("state", "") == "failed")
+            return Error{ErrorCode::unavailable, "the store cannot take in the journal: " + printable(status.value("failure", "it does not say why"))};
     }
     return applied;
 }

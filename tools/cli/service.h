@@ -2,6 +2,7 @@
 // (while it is mounted, or started here for as long as this object lives, so that history can be read at any time).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,8 @@ namespace holdfast::cli {
 
 // A store with much to recover opens slowly; while its process lives we wait this long for its socket.
 inline constexpr int service_start_timeout_ms = 120'000;
+// The supervisor starts a dead service again within seconds; opening its store may take as long as above.
+inline constexpr int supervised_start_timeout_ms = 30'000;
 
 class StoreService {
 public:
@@ -30,6 +33,7 @@ public:
 
 private:
     explicit StoreService(std::string socket) : socket_(std::move(socket)) {}
+    Result<StoreService> wait_for_supervised(const journal::Volume& volume);
     std::string socket_;
     bool started_here_ = false;
     std::unique_ptr<Child> child_;
@@ -47,8 +51,10 @@ struct Moment {
     uint64_t time_ns = 0;
 };
 Result<Moment> resolve_moment(const StoreService& service, const std::string& at);
-// Waits until the service has applied everything that is published. Errors: unavailable after TIMEOUT_MS.
-Result<uint64_t> wait_applied(const journal::Volume& volume, const StoreService& service, uint64_t timeout_ms);
+// Waits until the service has applied everything that is published. BEHIND hears how many bytes are still to come, of
+// how many at the start. Errors: unavailable after TIMEOUT_MS, or when the store has failed.
+using BehindSink = std::function<void(uint64_t behind, uint64_t at_start)>;
+Result<uint64_t> wait_applied(const journal::Volume& volume, const StoreService& service, uint64_t timeout_ms, const BehindSink& behind = {});
 
 // "lsn:123"
 std::string lsn_text(uint64_t lsn);

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "tools/cli/mounts.h"
+#include "base/mount_table.h"
 #include "tools/cli/output.h"
 
 namespace holdfast::cli {
@@ -92,6 +92,13 @@ Result<journal::Volume> resolve_volume(std::string_view directory_store_or_id) {
     return found;
 }
 
+Result<journal::Volume> volume_or_current(std::string_view given) {
+    if (!given.empty()) return resolve_volume(given);
+    auto here = resolve_path(".");
+    if (here) return std::move(here->volume);
+    return std::move(here).error().within("no --volume was given, and the current directory was looked at");
+}
+
 Result<VolumePath> resolve_path(std::string_view path) {
     std::string absolute = HF_TRY(absolute_path(path));
     auto volume = journal::find_volume(absolute);
@@ -100,7 +107,7 @@ Result<VolumePath> resolve_path(std::string_view path) {
                                            "volumes of this host"};
     }
     if (!volume) return std::move(volume).error();
-    if (!contains(volume->directory, absolute)) {
+    if (!is_within(absolute, volume->directory)) {
         return Error{ErrorCode::invalid_argument, printable(absolute) + " is a store; give a path in the directory that it protects, " +
                                                   printable(volume->directory)};
     }

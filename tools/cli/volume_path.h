@@ -27,5 +27,7 @@ Result<std::string> absolute_path(std::string_view path);
 Result<VolumePath> resolve_path(std::string_view path);
 // A volume by its directory, its store or its id.
 Result<journal::Volume> resolve_volume(std::string_view directory_store_or_id);
+// The same, or, when nothing was GIVEN, the volume that holds the current directory.
+Result<journal::Volume> volume_or_current(std::string_view given);
 
 }  // namespace holdfast::cli

@@ -1,0 +1,50 @@
+// Making a store, recognising one, and taking back one whose making failed.
+//
+// volume.toml is written last: a directory that holds parts of the layout and no volume.toml is a store that was being
+// made when its maker died, and is simply made again.
+// Thread rule: one thread.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "journal/volume.h"
+
+namespace holdfast::cli {
+
+enum class StoreState {
+    absent,     // nothing is there
+    empty,      // an empty directory
+    half_made,  // parts of the layout and nothing else, without content
+    made,       // volume.toml is there, whatever it says
+    foreign,    // anything else
+};
+// Errors: io, permission.
+Result<StoreState> look_at_store(const std::string& store);
+
+class NewStore {
+public:
+    // Makes directories, the marker of the first copy, and volume.toml; registers the volume. What exists already is
+    // used. Durable on return. When it fails, everything that it made is removed again.
+    static Result<NewStore> make(const journal::Volume& volume);
+    // Removes what was made, and what was put into it since, unless keep() was called.
+    ~NewStore();
+    NewStore(NewStore&& other) noexcept;
+    NewStore& operator=(NewStore&&) = delete;
+    void keep() { kept_ = true; }
+
+private:
+    explicit NewStore(journal::Volume volume) : volume_(std::move(volume)) {}
+    Status make_directory(const std::string& path);
+    Status fill();
+
+    journal::Volume volume_;
+    std::vector<std::string> made_;  // directories, outermost first
+    bool kept_ = false;
+    bool registered_ = false;
+};
+
+// Waits until nobody holds STORE/lock: the supervisor and its children have ended. Errors: busy after TIMEOUT_MS.
+Status wait_for_store_lock(const std::string& store, int timeout_ms);
+
+}  // namespace holdfast::cli

@@ -1,0 +1,40 @@
+#include "base/name_text.h"
+#include "base/text.h"
+#include "tools/cli/service.h"
+#include "tools/cli/volume_path.h"
+#include "tools/command.h"
+
+namespace holdfast::tools {
+
+namespace {
+
+using cli::printable;
+
+Result<Report> log(const Arguments& arguments) {
+    cli::VolumePath path = HF_TRY(cli::resolve_path(arguments.text("PATH")));
+    Json request = {{"verb", "log"}, {"path", name_to_text(path.relative)}};
+    if (arguments.given("--limit")) request["limit"] = HF_TRY(arguments.number_or("--limit", 0));
+    auto service = HF_TRY(cli::StoreService::connect(path.volume, cli::StoreService::Start::transient));
+    Report report;
+    report.json = HF_TRY(service.call(request));
+    cli::Table table({"TIME", "POSITION", "EVENT", ">SIZE", "PATH", ""});
+    for (const Json& version : report.json.at("versions")) {
+        std::string size = version.contains("size") ? human_bytes(version["size"].get<uint64_t>()) : "";
+        table.add({cli::local_time(version.value("time_ns", uint64_t{0})), cli::lsn_text(version.value("lsn", uint64_t{0})), printable(version.value("event", "")),
+                   size, printable(text_to_name(version.value("path", ""))), printable(text_to_name(version.value("detail", "")))});
+    }
+    report.text = table.empty() ? "Nothing happened to " + printable(path.absolute) + " in the time that is kept.\n" : table.text();
+    return report;
+}
+
+}  // namespace
+
+const Command log_command = {
+    "log",
+    "what happened to a file or directory, across renames and deletions",
+    "holdfast log /srv/data/report.odt",
+    {{"PATH", Parameter::Kind::required, "", "the path; it need not exist any more"},
+     {"--limit", Parameter::Kind::optional, "COUNT", "only the newest COUNT entries"}},
+    log};
+
+}  // namespace holdfast::tools

@@ -1,0 +1,41 @@
+#include "base/name_text.h"
+#include "tools/cli/service.h"
+#include "tools/cli/volume_path.h"
+#include "tools/command.h"
+
+namespace holdfast::tools {
+
+namespace {
+
+using cli::printable;
+
+void add_entry(cli::Table& table, const Json& entry) {
+    std::string name = printable(text_to_name(entry.value("name", "")));
+    if (entry.contains("target")) name += " -> " + printable(text_to_name(entry.value("target", "")));
+    std::string time = cli::local_time(entry.value("mtime_ns", uint64_t{0}));
+    table.add({cli::mode_text(entry.value("type", ""), entry.value("mode", uint32_t{0})), std::to_string(entry.value("nlink", uint64_t{0})),
+               std::to_string(entry.value("uid", uint64_t{0})), std::to_string(entry.value("gid", uint64_t{0})),
+               std::to_string(entry.value("size", uint64_t{0})), time.substr(0, 19), name});
+}
+
+Result<Report> ls(const Arguments& arguments) {
+    cli::VolumePath path = HF_TRY(cli::resolve_path(arguments.text("PATH")));
+    auto service = HF_TRY(cli::StoreService::connect(path.volume, cli::StoreService::Start::transient));
+    Report report;
+    report.json = HF_TRY(service.call({{"verb", "ls"}, {"path", name_to_text(path.relative)}, {"at", name_to_text(arguments.text_or("--at", "now"))}}));
+    cli::Table table({"MODE", ">LINKS", ">UID", ">GID", ">SIZE", "MODIFIED", "NAME"});
+    for (const Json& entry : report.json.at("entries")) add_entry(table, entry);
+    report.text = table.empty() ? "" : table.text();
+    return report;
+}
+
+}  // namespace
+
+const Command ls_command = {
+    "ls",
+    "list a directory as it was",
+    "holdfast ls /srv/data/reports --at 2026-03-01T14:03",
+    {{"PATH", Parameter::Kind::required, "", "a directory or file; it need not exist any more"}, {"--at", Parameter::Kind::optional, "M", moment_help}},
+    ls};
+
+}  // namespace holdfast::tools

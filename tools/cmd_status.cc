@@ -1,0 +1,132 @@
+#include "base/clock.h"
+#include "base/name_text.h"
+#include "base/text.h"
+#include "tools/cli/mounts.h"
+#include "tools/cli/service.h"
+#include "tools/cli/volume_path.h"
+#include "tools/command.h"
+
+namespace holdfast::tools {
+
+namespace {
+
+using cli::printable;
+using journal::Volume;
+
+// What one volume's services say of themselves; null where one does not run. Status never starts anything.
+struct Answers {
+    bool mounted = false;
+    Json capture, store;
+};
+
+Result<Json> status_of(const std::string& socket) {
+    auto answer = json_call(socket, {{"verb", "status"}});
+    if (answer) return answer;
+    if (answer.error().code == ErrorCode::unavailable || answer.error().code == ErrorCode::not_found) return Json();
+    return std::move(answer).error();
+}
+
+Result<Answers> ask(const Volume& volume) {
+    Answers answers;
+    answers.mounted = HF_TRY(cli::is_captured(volume.directory));
+    answers.capture = HF_TRY(status_of(journal::capture_socket(volume.id)));
+    answers.store = HF_TRY(status_of(journal::store_socket(volume.id)));
+    return answers;
+}
+
+// One word or two for the worst thing that is true.
+std::string state_of(const Answers& answers) {
+    if (!answers.mounted) return "not mounted";
+    if (answers.capture.is_null()) return "capture is starting";
+    if (answers.capture.value("fenced", false)) return "journal failed";
+    if (answers.capture.value("in_gap", false)) return "not recording";
+    if (answers.store.is_null()) return "store is starting";
+    return answers.store.value("state", "unknown");
+}
+
+void copy_member(Json& to, const Json& from, const char* name) {
+    to[name] = from.is_object() && from.contains(name) ? from[name] : Json();
+}
+
+Json volume_to_json(const Volume& volume, const Answers& answers) {
+    Json json = {{"directory", name_to_text(volume.directory)}, {"store", name_to_text(volume.store)}, {"id", journal::to_string(volume.id)},
+                 {"mounted", answers.mounted},                  {"state", state_of(answers)}};
+    json["in_gap"] = answers.capture.is_object() && answers.capture.value("in_gap", false);
+    for (const char* name : {"published", "durable", "journal_bytes", "journal_bytes_max", "fenced"}) copy_member(json, answers.capture, name);
+    for (const char* name : {"applied", "checkpoint", "window_begin", "window_begin_time_ns", "undo_bytes", "graveyard_bytes", "index_bytes", "bookmarks",
+                             "past_mounts", "evidence", "failure"})
+        copy_member(json, answers.store, name);
+    if (json["published"].is_null()) copy_member(json, answers.store, "published");
+    bool knows_lag = json["published"].is_number() && json["applied"].is_number();
+    uint64_t published = knows_lag ? json["published"].get<uint64_t>() : 0, applied = knows_lag ? json["applied"].get<uint64_t>() : 0;
+    json["lag_bytes"] = knows_lag ? Json(published - std::min(published, applied)) : Json();
+    json["window_age_ns"] = volume.window_age_ns;
+    json["history_bytes_max"] = volume.window_bytes_max;
+    json["full_policy"] = journal::to_string(volume.full_policy);
+    return json;
+}
+
+std::string bytes_cell(const Json& volume, const char* name) { return volume[name].is_number() ? human_bytes(volume[name].get<uint64_t>()) : "-"; }
+
+std::string count_cell(const Json& volume, const char* name) { return volume[name].is_number() ? std::to_string(volume[name].get<uint64_t>()) : "-"; }
+
+std::string table_text(const Json& volumes) {
+    cli::Table table({"DIRECTORY", "STATE", "SINCE", ">BEHIND", ">JOURNAL", ">HISTORY", ">BOOKMARKS", "STORE"});
+    for (const Json& volume : volumes) {
+        const Json& begin = volume["window_begin_time_ns"];
+        std::string since = begin.is_number() && begin.get<uint64_t>() > 0 ? cli::local_time(begin.get<uint64_t>()).substr(0, 19) : "-";
+        table.add({printable(text_to_name(volume["directory"].get<std::string>())), volume["state"].get<std::string>(), since, bytes_cell(volume, "lag_bytes"),
+                   bytes_cell(volume, "journal_bytes"), bytes_cell(volume, "undo_bytes"), count_cell(volume, "bookmarks"),
+                   printable(text_to_name(volume["store"].get<std::string>()))});
+    }
+    return table.text();
+}
+
+// Sentences below the table for what needs somebody to act.
+std::string remarks(const Json& volumes) {
+    std::string text;
+    for (const Json& volume : volumes) {
+        std::string name = printable(text_to_name(volume["directory"].get<std::string>()));
+        if (volume["in_gap"].get<bool>()) text += name + ": changes are not being recorded now; moments of this gap will not be offered.\n";
+        if (volume["failure"].is_string()) text += name + ": " + printable(volume["failure"].get<std::string>()) + "\n";
+        if (volume["state"] == "journal failed") text += name + ": the disk of the journal failed; nothing is recorded until it is mounted again.\n";
+        if (volume["state"] == "not mounted")
+            text += name + ": nothing is recorded; `holdfast protect " + name + " --store " + printable(text_to_name(volume["store"].get<std::string>())) + "` goes on.\n";
+    }
+    return text;
+}
+
+Result<Report> status(const Arguments& arguments) {
+    Json volumes = Json::array();
+    Json unreadable = Json::array();
+    std::string text;
+    if (arguments.given("DIR")) {
+        Volume volume = HF_TRY(cli::resolve_volume(arguments.text("DIR")));
+        volumes.push_back(volume_to_json(volume, HF_TRY(ask(volume))));
+    } else {
+        for (const journal::RegistryEntry& entry : HF_TRY(journal::registry_entries())) {
+            if (entry.volume) {
+                volumes.push_back(volume_to_json(*entry.volume, HF_TRY(ask(*entry.volume))));
+                continue;
+            }
+            unreadable.push_back({{"id", journal::to_string(entry.id)}, {"store", name_to_text(entry.store)}, {"error", name_to_text(entry.volume.error().message)}});
+            text += "The store " + printable(entry.store) + " cannot be read: " + printable(entry.volume.error().message) + "\n";
+        }
+    }
+    Report report;
+    report.text = (volumes.empty() ? std::string("No directory is protected on this host.\n") : table_text(volumes)) + remarks(volumes) + text;
+    report.json = {{"volumes", std::move(volumes)}};
+    if (!unreadable.empty()) report.json["unreadable"] = std::move(unreadable);
+    return report;
+}
+
+}  // namespace
+
+const Command status_command = {
+    "status",
+    "how the protected directories of this host are",
+    "holdfast status --json",
+    {{"DIR", Parameter::Kind::optional, "", "only this volume: its directory, store or id"}},
+    status};
+
+}  // namespace holdfast::tools

@@ -1,0 +1,58 @@
+#include <sys/mount.h>
+
+#include <cerrno>
+
+#include "base/name_text.h"
+#include "tools/cli/mounts.h"
+#include "tools/cli/service.h"
+#include "tools/cli/store_layout.h"
+#include "tools/cli/volume_path.h"
+#include "tools/command.h"
+
+namespace holdfast::tools {
+
+namespace {
+
+using cli::printable;
+using journal::Volume;
+
+// The store service takes in what is left before the lock is free. A long backlog is worth this much patience; after
+// it the services still finish by themselves.
+constexpr int release_timeout_ms = 30 * 60 * 1000;
+
+Status unmount(const Volume& volume) {
+    if (::umount2(volume.directory.c_str(), UMOUNT_NOFOLLOW) == 0) return ok();
+    if (errno == EBUSY)
+        return Error{ErrorCode::busy, printable(volume.directory) + " is in use: end the programs that work in it (`fuser -vm " +
+                                          printable(volume.directory) + "` lists them) and try again"};
+    return errno_error(errno, "unmount " + printable(volume.directory));
+}
+
+Result<Report> unprotect(const Arguments& arguments) {
+    Volume volume = HF_TRY(cli::resolve_volume(arguments.text("DIR")));
+    bool was_mounted = HF_TRY(cli::is_captured(volume.directory));
+    if (was_mounted) HF_TRY(unmount(volume));
+    {
+        cli::Progress progress("taking in what is left", arguments.json());
+        HF_TRY(cli::wait_for_store_lock(volume.store, release_timeout_ms));
+    }
+    bool forgets = arguments.given("--forget");
+    if (forgets) HF_TRY(journal::unregister_volume(volume));
+    Report report;
+    report.text = printable(volume.directory) + (was_mounted ? " is an ordinary directory again" : " was not mounted") + "; its history stays in " +
+                  printable(volume.store) + (forgets ? ", and this host has forgotten it.\n" : ".\n");
+    report.json = {{"directory", name_to_text(volume.directory)}, {"store", name_to_text(volume.store)}, {"was_mounted", was_mounted}, {"forgotten", forgets}};
+    return report;
+}
+
+}  // namespace
+
+const Command unprotect_command = {
+    "unprotect",
+    "stop recording a directory; its files and its history stay",
+    "holdfast unprotect /srv/data",
+    {{"DIR", Parameter::Kind::required, "", "the directory, its store or its volume id"},
+     {"--forget", Parameter::Kind::flag, "", "also remove it from the list of this host's volumes; the store is not touched"}},
+    unprotect};
+
+}  // namespace holdfast::tools
