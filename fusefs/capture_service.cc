@@ -31,14 +31,13 @@ Result<Json> bookmark(const Capture& capture, const Json& request) {
         return Error{ErrorCode::gap, "the directory is mounted with allow_bypass and can be changed " + capture.bypass +
                                          ", so no moment of this session can be gone back to"};
     const Filter::Cut cut = HF_TRY(capture.filter->cut(name));
-    HF_TRY(capture.writer->sync(cut.lsn));
-    return Json{{"lsn", cut.lsn}, {"time_ns", cut.time_ns}};
+    return Json{{"lsn", cut.end}, {"time_ns", cut.time_ns}};
 }
 
 // The backing tree first: what is published now has changed it already, and a journal that is durable beyond its tree
 // is what every host crash leaves anyway.
 Result<Json> sync(const Capture& capture, const Json&) {
-    capture.filter->flush_times();
+    HF_TRY(capture.filter->flush_times());
     const journal::Lsn published = capture.writer->published();
     if (::syncfs(capture.backing_fd) != 0) return errno_error(errno, "syncing the file system of " + quoted(capture.volume->directory));
     HF_TRY(capture.writer->sync(published));

@@ -38,6 +38,7 @@ public:
     bool wait(int timeout_ms);
     // REQUIRES: wait() was true.
     bool exited_with(int status) const { return !signal_ && status_ == status; }
+    int exit_status() const { return signal_ ? -1 : status_; }  // -1: a signal ended it
     // "ended with status 3", "was killed by signal 9"
     std::string describe_end() const;
 

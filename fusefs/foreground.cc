@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/check.h"
 
@@ -15,6 +16,7 @@ namespace holdfast::fusefs {
 namespace {
 
 constexpr std::string_view success_message = "ready";
+constexpr ErrorCode last_error_code = ErrorCode::gap;
 constexpr std::string_view clear_line = "\r\x1b[K";
 
 void write_all(int fd, std::string_view text) {
@@ -37,12 +39,24 @@ int wait_for_message(int pipe) {
         message.append(buffer, static_cast<size_t>(got));
     }
     if (message == success_message) return 0;
-    if (message.empty()) message = "the supervisor ended before the directory was served; the log in the store says more";
-    std::fprintf(stderr, "mount.fuse.holdfast: %s\n", message.c_str());
-    return exit_mount_failed;
+    // Otherwise the error's code as one byte, and its sentence.
+    Error error{ErrorCode::unavailable, "the supervisor ended before the directory was served; the log in the store says more"};
+    if (!message.empty()) error = {static_cast<ErrorCode>(message[0]), message.substr(1)};
+    const char* wants_codes = ::getenv("HOLDFAST_EXIT_CODES");
+    if (wants_codes == nullptr || std::string_view(wants_codes) != "1") {
+        std::fprintf(stderr, "mount.fuse.holdfast: %s\n", error.message.c_str());
+        return exit_mount_failed;
+    }
+    std::printf("%s\n", error.message.c_str());
+    return exit_status_of(error);
 }
 
 }  // namespace
+
+ErrorCode error_code_of(int status, ErrorCode otherwise) {
+    const int code = status - exit_code_base;
+    return code >= 0 && code <= static_cast<int>(last_error_code) ? static_cast<ErrorCode>(code) : otherwise;
+}
 
 Result<std::optional<Foreground>> Foreground::split(int& status) {
     int ends[2];
@@ -86,7 +100,7 @@ void Foreground::log_to(int fd) {
 
 void Foreground::succeed() { tell(success_message); }
 
-void Foreground::fail(const Error& error) { tell(error.message); }
+void Foreground::fail(const Error& error) { tell(std::string(1, static_cast<char>(error.code)) + error.message); }
 
 void Foreground::tell(std::string_view message) {
     if (line_shown_) write_all(terminal_.get(), clear_line);

@@ -2,6 +2,9 @@
 // after: so the program splits in two. The foreground half only waits for one message and repeats it; the background
 // half does everything and lives on.
 //
+// With HOLDFAST_EXIT_CODES=1 in its environment (set by `holdfast protect`) the waiting half tells more than mount(8)
+// wants to know: the exit status is exit_code_base + the error's code, and the sentence goes to standard output.
+//
 // If the foreground half is interrupted, the background half notices (abandoned()) and takes everything back.
 #pragma once
 
@@ -17,6 +20,11 @@ namespace holdfast::fusefs {
 // Exit statuses as mount(8) wants them of its helpers.
 inline constexpr int exit_usage = 1;
 inline constexpr int exit_mount_failed = 32;
+// Between our own programs, an exit status from here on carries an ErrorCode.
+inline constexpr int exit_code_base = 100;
+inline int exit_status_of(const Error& error) { return exit_code_base + static_cast<int>(error.code); }
+// The code that STATUS carries, or OTHERWISE.
+ErrorCode error_code_of(int status, ErrorCode otherwise);
 
 class Foreground {
 public:

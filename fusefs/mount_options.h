@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "base/result.h"
-#include "journal/inflight.h"
+#include "fusefs/filter.h"
 
 namespace holdfast::fusefs {
 
 inline constexpr unsigned filter_threads_default = 8;
-inline constexpr unsigned filter_threads_max = journal::inflight_slots_max;
+inline constexpr unsigned filter_threads_max = filter_serving_threads_max;
 
 struct MountOptions {
     std::string source;     // the store, or anything for a null filter

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fusefs/bypass.h"
+#include "fusefs/filter/node_id.h"
 #include "fusefs/mount_checks.h"
 #include "fusefs/mount_table.h"
 
@@ -45,6 +46,8 @@ Result<std::optional<MountSession>> MountSession::begin(const MountOptions& opti
     session.backing_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!session.backing_) return errno_error(errno, "opening the directory " + quoted(directory));
     HF_TRY(check_file_handles(session.backing_.get()));
+    if (auto nodes = NodeIds::learn(session.backing_.get(), 1); !nodes)
+        return std::move(nodes).error().within("the directory " + quoted(directory) + " cannot be protected on its file system");
     if (options.fake) return std::optional<MountSession>();
     foreground.log_to(session.log_.get());
     HF_TRY(session.cover(options, directory));

@@ -45,7 +45,7 @@ public:
         if (!child.wait(end_after_output_ms)) child.kill(), child.wait(-1);
         if (!child.exited_with(0)) {
             const std::string reason = session_.last_log_line_since(log_start);
-            return Error{ErrorCode::io, std::string(what) + (reason.empty() ? " " + child.describe_end() : ": " + reason)};
+            return Error{error_code_of(child.exit_status(), ErrorCode::io), std::string(what) + (reason.empty() ? " " + child.describe_end() : ": " + reason)};
         }
         if (!last_.is_object()) return Error{ErrorCode::corrupt, std::string(what) + " ended without evidence"};
         return std::move(last_);

@@ -10,7 +10,7 @@ bool WorkerRestarts::may_restart(bool had_served, uint64_t now_ns) {
     if (!had_served) return ++failed_starts_ <= worker_failed_starts_max;
     failed_starts_ = 0;
     deaths_.push_back(now_ns);
-    while (deaths_.front() + worker_deaths_window_ns < now_ns) deaths_.pop_front();
+    while (deaths_.front() + worker_deaths_window_ns <= now_ns) deaths_.pop_front();
     return deaths_.size() <= worker_deaths_max;
 }
 

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "fusefs/capture_service.h"
 #include "fusefs/filter.h"
+#include "fusefs/foreground.h"
 #include "fusefs/keeper.h"
 #include "fusefs/recovery_evidence.h"
 #include "journal/cursor.h"
@@ -201,9 +202,8 @@ private:
         EndWatch watch(*filter, keeper_.socket_fd());
         Status served = serve_until_end(*filter, watch);
         if (!served) log_error("serving ended: " + served.error().message);
-        // Nobody asked: then the connection ended by itself.
+        const bool unmounted = served && filter->unmounted();
         const EndWatch::Why why = watch.why();
-        const bool unmounted = served && why == EndWatch::Why::none;
         Status closed = close_session(unmounted);
         if (!closed) log_error("the session could not be closed in order: " + closed.error().message);
         if (!served) return worker_failed;
@@ -243,10 +243,8 @@ private:
     std::optional<OpenJournal> journal_;
 };
 
-int report(const Error& error) {
-    std::fprintf(stderr, "mount.fuse.holdfast: %s\n", error.message.c_str());
-    return worker_failed;
-}
+// The last line on standard error, and so the reason that the supervisor finds in the log.
+void report(const Error& error) { std::fprintf(stderr, "mount.fuse.holdfast: %s\n", error.message.c_str()); }
 
 }  // namespace
 
@@ -257,15 +255,22 @@ int run_worker(const WorkerArguments& arguments) {
     (void)::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
     Worker worker(arguments);
     auto outcome = worker.run();
-    return outcome ? *outcome : report(outcome.error());
+    if (outcome) return *outcome;
+    report(outcome.error());
+    return worker_failed;
 }
 
 int run_recovery(const WorkerArguments& arguments) {
-    auto journal = open_store(arguments.store);
-    if (!journal) return report(journal.error());
-    auto recovered = recover_journal(journal->volume, *journal->store, *journal->disk, *journal->cursors, *journal->table, arguments.backing_fd);
-    if (!recovered) return report(recovered.error());
-    std::printf("%s\n", recovered->evidence.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+    const auto recover = [&]() -> Result<Json> {
+        OpenJournal journal = HF_TRY(open_store(arguments.store));
+        return HF_TRY(recover_journal(journal.volume, *journal.store, *journal.disk, *journal.cursors, *journal.table, arguments.backing_fd)).evidence;
+    };
+    auto evidence = recover();
+    if (!evidence) {
+        report(evidence.error());
+        return exit_status_of(evidence.error());
+    }
+    std::printf("%s\n", evidence->dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
     return std::fflush(stdout) == 0 ? worker_ended : worker_failed;
 }
 
