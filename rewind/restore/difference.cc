@@ -24,10 +24,7 @@ public:
     Differences(const Store& store, std::string path, Lsn from, Lsn to)
         : store_(store), path_(std::move(path)), from_(store, from), to_(store, to) {}
 
-    Result<std::vector<Change>> run(const ProgressSink& progress) {
-        const Lsn low = std::min(from_.view().at(), to_.view().at());
-        const Lsn high = std::max(from_.view().at(), to_.view().at());
-        const Touched touched = HF_TRY(touched_between(store_, low, high, progress));
+    Result<std::vector<Change>> run(const Touched& touched, const ProgressSink& progress) {
         WorkProgress done;
         done.files_total = touched.objects.size();
         for (const auto& [object, parts] : touched.objects) {
@@ -81,8 +78,11 @@ private:
             if (main) main->change = ChangeKind::renamed;
             gained.erase(gained.begin());
             lost.erase(lost.begin());
+        } else if (object == journal::root_object) {
+            main = HF_TRY(named(object, {}, std::nullopt));
         } else {
-            main = HF_TRY(named(object, object == journal::root_object ? Place{} : kept.front(), std::nullopt));
+            // Of several names the first that lies inside.
+            for (size_t i = 0; i < kept.size() && !main; ++i) main = HF_TRY(named(object, kept[i], std::nullopt));
         }
         const ObjectAttributes before = HF_TRY(from_.view().attributes(object));
         const ObjectAttributes after = HF_TRY(to_.view().attributes(object));
@@ -104,7 +104,7 @@ private:
     Result<std::optional<Change>> named(const ObjectId& object, const Place& place, const std::optional<Place>& before) {
         Change change;
         change.object = object;
-        if (object == journal::root_object) return std::optional(path_.empty() ? std::optional(change) : std::nullopt);
+        if (object == journal::root_object) return path_.empty() ? std::optional(change) : std::nullopt;
         const auto to_path = HF_TRY(to_.path(place));
         const auto from_path = HF_TRY(from_.path(before.value_or(place)));
         const bool is_inside = (to_path && is_below(*to_path, path_)) || (from_path && is_below(*from_path, path_));
@@ -160,7 +160,13 @@ std::vector<std::string> changed_part_names(uint32_t parts) {
 
 Result<std::vector<Change>> difference(const Store& store, std::string_view path, Lsn from, Lsn to,
                                        const ProgressSink& progress) {
-    return Differences(store, HF_TRY(normal_path(path)), from, to).run(progress);
+    const Touched touched = HF_TRY(touched_between(store, std::min(from, to), std::max(from, to), progress));
+    return difference(store, path, from, to, touched, progress);
+}
+
+Result<std::vector<Change>> difference(const Store& store, std::string_view path, Lsn from, Lsn to,
+                                       const Touched& touched, const ProgressSink& progress) {
+    return Differences(store, HF_TRY(normal_path(path)), from, to).run(touched, progress);
 }
 
 }  // namespace holdfast::rewind

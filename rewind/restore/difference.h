@@ -19,6 +19,8 @@
 
 namespace holdfast::rewind {
 
+struct Touched;
+
 enum class ChangeKind : uint8_t { added, removed, modified, renamed };
 const char* to_string(ChangeKind kind);
 
@@ -48,5 +50,8 @@ struct Change {
 // object counts when it lies at or below PATH at either moment. Sorted by path. REQUIRES: both moments are checked.
 Result<std::vector<Change>> difference(const Store& store, std::string_view path, Lsn from, Lsn to,
                                        const ProgressSink& progress = {});
+// The same for who has asked touched_between() already.
+Result<std::vector<Change>> difference(const Store& store, std::string_view path, Lsn from, Lsn to,
+                                       const Touched& touched, const ProgressSink& progress);
 
 }  // namespace holdfast::rewind

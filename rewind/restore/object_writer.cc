@@ -18,6 +18,7 @@ namespace holdfast::rewind {
 namespace {
 
 constexpr size_t copy_bytes = 1 << 20;
+constexpr int open_tries_max = 100;
 
 timespec time_of(int64_t nanoseconds) {
     constexpr int64_t second = 1'000'000'000;
@@ -48,9 +49,12 @@ Result<UniqueFd> open_beneath(int directory_fd, const std::string& name, int fla
     how.flags = static_cast<uint64_t>(flags | O_NOFOLLOW | O_CLOEXEC) | (flags & O_PATH ? 0 : O_NONBLOCK);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     // O_PATH of a symbolic link itself is allowed, which RESOLVE_NO_SYMLINKS respects together with O_NOFOLLOW.
+    // EAGAIN: a rename elsewhere made the kernel unsure whether the walk stayed beneath.
     long fd = -1;
-    do fd = syscall(SYS_openat2, directory_fd, name.empty() ? "." : name.c_str(), &how, sizeof how);
-    while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    for (int tries = 0; tries < open_tries_max; ++tries) {
+        fd = syscall(SYS_openat2, directory_fd, name.empty() ? "." : name.c_str(), &how, sizeof how);
+        if (fd >= 0 || (errno != EINTR && errno != EAGAIN)) break;
+    }
     if (fd < 0) return errno_error(errno, "open " + quoted(name));
     return UniqueFd(static_cast<int>(fd));
 }

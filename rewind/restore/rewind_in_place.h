@@ -8,8 +8,9 @@
 // with the backing tree. verify_rewind() compares afterwards, because applications may have written meanwhile.
 //
 // What the path means: after the rewind PATH holds what it held at the moment. An object that lived below PATH then and
-// lives elsewhere now is moved back; one that lives below PATH now and lived elsewhere then is moved back there if
-// that place is free, else it stays out of the way only by being removed (its history remains).
+// lives elsewhere now is moved back; one that lives below PATH now and lived elsewhere then is moved back there, or put
+// beside that place as NAME.displaced when it is taken: nobody asked about it, so it must not be lost. Directories above
+// PATH that were renamed since are left alone; PATH then means the object, wherever its directory stands.
 //
 // Killed in the middle: plan and act again. What waits in the staging directory `.holdfast-rewind-...` at the
 // volume's top is in the plan like everything else, and the directory goes.
