@@ -1,0 +1,12 @@
+// Holds two directory trees against each other as rsync -aHAX --checksum would: names, types, bytes, holes, owners, modes,
+// mtimes, xattrs, which names are hard links of one file.
+#pragma once
+
+#include <string>
+
+namespace holdfast::test {
+
+// The first difference, or "".
+std::string tree_difference(const std::string& left, const std::string& right);
+
+}  // namespace holdfast::test

@@ -1,0 +1,86 @@
+#include "test/rewind/store_bench.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "rewind/reconcile/reconcile.h"
+#include "rewind/reconcile/tree_repair.h"
+
+namespace holdfast::test {
+
+namespace {
+
+template <typename T>
+T need(Result<T> result) {
+    if (!result) FAIL(result.error().message);
+    if constexpr (!std::is_void_v<T>) return std::move(result).value();
+}
+
+}  // namespace
+
+StoreBench::StoreBench() {
+    namespace fs = std::filesystem;
+    fs::create_directory(live());
+    volume_.id = journal::random_volume_id();
+    volume_.directory = live();
+    volume_.store = scratch_ / "store";
+    volume_.journal_directory = volume_.store + "/journal";
+    volume_.segment_bytes = HF_SEGMENT_BYTES_MIN;
+    for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"})
+        fs::create_directories(volume_.store + part);
+    std::ofstream(volume_.store + "/first-copy").flush();
+    need(journal::save_volume(volume_));
+    live_fd_.reset(::open(live().c_str(), O_RDONLY | O_DIRECTORY));
+    rewind::ReconcileOptions options;
+    options.after = journal::Action::start_fresh;
+    need(rewind::reconcile_volume(volume_, live_fd_.get(), options, system_clock()));
+    open();
+}
+
+StoreBench::~StoreBench() { close(); }
+
+void StoreBench::open() {
+    disk_ = need(open_disk(volume_.journal_directory));
+    table_ = need(journal::InflightTable::open(volume_.journal_directory + "/inflight", volume_.id));
+    reader_ = std::make_unique<journal::Reader>(*disk_, volume_.id, volume_.segment_bytes, nullptr);
+    store_ = need(rewind::Store::open(volume_, *reader_, system_clock()));
+    reader_->seek(store_->applied());
+    place_.reset(new rewind::JournalPlace{volume_, *disk_, *table_, system_clock(),
+                                          {store_->applied() / volume_.segment_bytes, {}}});
+    // As if a gap were open already: then none is written.
+    rewind::GapStory story;
+    story.is_open = true;
+    target_ = std::make_unique<rewind::JournalTarget>(*place_, *store_, *reader_, story);
+}
+
+void StoreBench::close() {
+    target_.reset();
+    place_.reset();
+    store_.reset();
+    reader_.reset();
+    table_.reset();
+    disk_.reset();
+}
+
+journal::Lsn StoreBench::record() {
+    const rewind::BackingTree tree = need(rewind::BackingTree::open(live_fd_.get(), volume_.origin));
+    const rewind::ProgressSink no_progress;
+    rewind::RepairLedger ledger(*target_, no_progress);
+    rewind::TreeRepairOptions options;
+    options.scope.everything = true;
+    need(rewind::TreeRepair(tree, ledger, options).run());
+    need(target_->settle());
+    return store_->applied();
+}
+
+std::string StoreBench::snapshot() {
+    const std::string path = scratch_ / ("snapshot-" + std::to_string(snapshots_++));
+    REQUIRE(system(("cp -a '" + live() + "' '" + path + "'").c_str()) == 0);
+    return path;
+}
+
+}  // namespace holdfast::test
