@@ -1,10 +1,7 @@
 // Restoring from a moment to a place beside the present.
 #include <catch2/catch.hpp>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
+#include <sys/mount.h>
 
 #include <filesystem>
 #include <fstream>
@@ -97,20 +94,45 @@ TEST_CASE("restore: stopped in the middle it leaves nothing behind") {
     CHECK(entries_of(place) == 0);
 }
 
-TEST_CASE("restore: a full disk is a sentence, and nothing is left there") {
+namespace {
+
+// A file system with little room, for as long as the object lives.
+class SmallDisk {
+public:
+    explicit SmallDisk(std::string path) : path_(std::move(path)) {
+        fs::create_directory(path_);
+        is_mounted_ = mount("holdfast-test", path_.c_str(), "tmpfs", 0, "size=256k") == 0;
+    }
+    ~SmallDisk() {
+        if (is_mounted_) umount2(path_.c_str(), MNT_DETACH);
+    }
+    bool is_mounted() const { return is_mounted_; }
+
+private:
+    std::string path_;
+    bool is_mounted_;
+};
+
+}  // namespace
+
+TEST_CASE("restore: a disk that is too small, or fills up in the middle, is a sentence, and nothing is left there") {
     StoreBench bench;
-    const UniqueFd fd(open(bench.live("huge").c_str(), O_CREAT | O_WRONLY, 0600));
-    write_file(bench.live("small"), "small");
+    write_file(bench.live("big"), std::string(1 << 20, 'b'));
     const journal::Lsn moment = bench.record();
     const rewind::View view(bench.store(), moment);
-    // /dev is a small file system without room for device nodes of its own in many sandboxes; a limit does as well.
     const std::string place = bench.scratch("place");
-    fs::create_directory(place);
-    auto plan = rewind::plan_restore(view, "small", place, false);
+    const SmallDisk disk(place);
+    if (!disk.is_mounted()) return;
+    const auto refused = rewind::plan_restore(view, "big", place, false);
+    REQUIRE(!refused.has_value());
+    CHECK(refused.error().code == ErrorCode::no_space);
+    // Planned elsewhere, so that the plan does not know.
+    auto plan = rewind::plan_restore(view, "big", bench.scratch("other"), false);
     REQUIRE(plan.has_value());
-    plan->name = std::string(300, 'n');  // a name that no file system takes: the last step fails
+    plan->directory = place;
     const auto failed = rewind::restore(view, *plan);
     REQUIRE(!failed.has_value());
+    CHECK(failed.error().code == ErrorCode::no_space);
     CHECK(entries_of(place) == 0);
 }
 

@@ -28,11 +28,10 @@ public:
     std::string snapshot();
     // Without the store open: for reconcile_volume().
     void close();
+    void open();
     std::string scratch(const std::string& name) const { return scratch_ / name; }
 
 private:
-    void open();
-
     ScratchDirectory scratch_;
     UniqueFd live_fd_;
     journal::Volume volume_;
