@@ -11,7 +11,8 @@ namespace holdfast::rewind {
 namespace {
 
 // A reader of the past may hold the store for as long as one answer takes; a restore for longer. Then the store is
-// opened again a little later.
+// opened again a little later. The other way round, a store that is being opened may have much to recover; whoever asks
+// meanwhile is told so.
 constexpr auto gate_patience = std::chrono::seconds(5);
 // Behind by less than this for no longer than that is "following".
 constexpr uint64_t following_bytes = 4 << 20;
@@ -48,8 +49,8 @@ Status Follower::finish() {
 }
 
 void Follower::wake() {
-    std::shared_lock open(gate_);
-    if (tail_) tail_->wake();
+    std::shared_lock open(gate_, gate_patience);
+    if (open && tail_) tail_->wake();
 }
 
 // REQUIRES: called from start() before the thread runs, or under gate_.
@@ -58,7 +59,7 @@ Status Follower::open_store() {
     store_ = HF_TRY(Store::open(volume_, tail_->reader(), clock_));
     tail_->reader().seek(store_->applied());
     if (!store_->evidence().empty()) log_info("The store was opened: " + store_->evidence());
-    prune_due_ns_ = clock_.monotonic_ns() + prune_interval_ns;
+    prune_due_ns_ = clock_.monotonic_ns();  // soon: it also counts the graveyard
     unsaved_bytes_ = 0;
     broken_ = false;
     announce();
@@ -93,7 +94,7 @@ void Follower::run() {
 
 // One batch, and a wait when there is nothing more to do.
 Status Follower::round() {
-    const Lsn known = tail_->published();
+    const Lsn known = tail_->published(), before = store_->applied();
     const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), follow_bytes_max));
     if (taken > 0) HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
     if (taken < follow_bytes_max) {
@@ -101,7 +102,8 @@ Status Follower::round() {
         caught_up_ns_ = clock_.monotonic_ns();
     }
     announce();
-    HF_TRY(upkeep(taken));
+    // Filler counts as well: the journal may forget it only after a checkpoint.
+    HF_TRY(upkeep(store_->applied() - before));
     // An error is told until a round has gone through again.
     {
         MutexLock lock(mutex_);
@@ -116,10 +118,10 @@ Status Follower::round() {
     return ok();
 }
 
-Status Follower::upkeep(uint64_t taken) {
+Status Follower::upkeep(uint64_t progress) {
     const uint64_t now_ns = clock_.monotonic_ns();
-    if (taken > 0 && unsaved_bytes_ == 0) checkpoint_due_ns_ = now_ns + checkpoint_interval_ns;
-    unsaved_bytes_ += taken;
+    if (progress > 0 && unsaved_bytes_ == 0) checkpoint_due_ns_ = now_ns + checkpoint_interval_ns;
+    unsaved_bytes_ += progress;
     if (unsaved_bytes_ >= checkpoint_bytes || (unsaved_bytes_ > 0 && now_ns >= checkpoint_due_ns_)) {
         checkpoint_ = HF_TRY(store_->checkpoint());
         unsaved_bytes_ = 0;
@@ -200,8 +202,8 @@ void Follower::announce() {
 }
 
 Result<StoreLoan> Follower::borrow_any() const {
-    std::shared_lock open(gate_);
-    if (!store_) {
+    std::shared_lock open(gate_, gate_patience);
+    if (!open || !store_) {
         const std::string why = error();
         return Error{ErrorCode::unavailable, "the store is not open: " + (why.empty() ? "it is being opened" : why)};
     }
@@ -219,8 +221,8 @@ Result<StoreLoan> Follower::borrow() const {
 }
 
 Lsn Follower::published() const {
-    std::shared_lock open(gate_);
-    return std::max(tail_ ? tail_->published() : 0, applied());
+    std::shared_lock open(gate_, gate_patience);
+    return std::max(open && tail_ ? tail_->published() : 0, applied());
 }
 
 Lsn Follower::wait_applied(Lsn lsn, uint64_t timeout_ms) const {
