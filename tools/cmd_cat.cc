@@ -74,8 +74,9 @@ Result<bool> write_out(std::string_view piece) {
 
 Result<Report> cat(const Arguments& arguments) {
     cli::VolumePath path = HF_TRY(cli::resolve_path(arguments.text("PATH")));
+    std::string at = HF_TRY(arguments.moment_or("--at", "now"));
     auto service = HF_TRY(cli::StoreService::connect(path.volume, cli::StoreService::Start::transient));
-    cli::Moment moment = HF_TRY(cli::resolve_moment(service, arguments.text_or("--at", "now")));
+    cli::Moment moment = HF_TRY(cli::resolve_moment(service, at));
     std::string past = text_to_name(HF_TRY(service.call({{"verb", "past"}})).value("directory", ""));
     UniqueFd fd = HF_TRY(open_in_past(past + "/@" + cli::lsn_text(moment.lsn), path.relative));
     struct stat info {};

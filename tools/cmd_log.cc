@@ -10,10 +10,13 @@ namespace {
 
 using cli::printable;
 
+constexpr uint64_t default_limit = 1000;
+
 Result<Report> log(const Arguments& arguments) {
     cli::VolumePath path = HF_TRY(cli::resolve_path(arguments.text("PATH")));
     Json request = {{"verb", "log"}, {"path", name_to_text(path.relative)}};
-    if (arguments.given("--limit")) request["limit"] = HF_TRY(arguments.number_or("--limit", 0));
+    uint64_t limit = HF_TRY(arguments.number_or("--limit", default_limit));
+    request["limit"] = limit;
     auto service = HF_TRY(cli::StoreService::connect(path.volume, cli::StoreService::Start::transient));
     Report report;
     report.json = HF_TRY(service.call(request));
@@ -23,7 +26,10 @@ Result<Report> log(const Arguments& arguments) {
         table.add({cli::local_time(version.value("time_ns", uint64_t{0})), cli::lsn_text(version.value("lsn", uint64_t{0})), printable(version.value("event", "")),
                    size, printable(text_to_name(version.value("path", ""))), printable(text_to_name(version.value("detail", "")))});
     }
+    size_t count = report.json.at("versions").size();
+    report.json["limit"] = limit;
     report.text = table.empty() ? "Nothing happened to " + printable(path.absolute) + " in the time that is kept.\n" : table.text();
+    if (count >= limit) report.text += "These are the newest " + std::to_string(count) + "; --limit shows more.\n";
     return report;
 }
 
@@ -34,7 +40,7 @@ const Command log_command = {
     "what happened to a file or directory, across renames and deletions",
     "holdfast log /srv/data/report.odt",
     {{"PATH", Parameter::Kind::required, "", "the path; it need not exist any more"},
-     {"--limit", Parameter::Kind::optional, "COUNT", "only the newest COUNT entries"}},
+     {"--limit", Parameter::Kind::optional, "COUNT", "only the newest COUNT entries, by default 1000"}},
     log};
 
 }  // namespace holdfast::tools

@@ -22,7 +22,7 @@ Result<Report> ls(const Arguments& arguments) {
     cli::VolumePath path = HF_TRY(cli::resolve_path(arguments.text("PATH")));
     auto service = HF_TRY(cli::StoreService::connect(path.volume, cli::StoreService::Start::transient));
     Report report;
-    report.json = HF_TRY(service.call({{"verb", "ls"}, {"path", name_to_text(path.relative)}, {"at", name_to_text(arguments.text_or("--at", "now"))}}));
+    report.json = HF_TRY(service.call({{"verb", "ls"}, {"path", name_to_text(path.relative)}, {"at", HF_TRY(arguments.moment_or("--at", "now"))}}));
     cli::Table table({"MODE", ">LINKS", ">UID", ">GID", ">SIZE", "MODIFIED", "NAME"});
     for (const Json& entry : report.json.at("entries")) add_entry(table, entry);
     report.text = table.empty() ? "" : table.text();

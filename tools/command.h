@@ -38,6 +38,8 @@ public:
     Result<uint64_t> bytes_or(std::string_view name, uint64_t fallback) const;
     Result<uint64_t> duration_ns_or(std::string_view name, uint64_t fallback) const;
     Result<uint64_t> number_or(std::string_view name, uint64_t fallback) const;
+    // A moment as the control protocol carries it (base/name_text.h). Errors: invalid_argument when it is empty.
+    Result<std::string> moment_or(std::string_view name, const char* fallback) const;
     bool json() const { return json_; }
 
 private:
@@ -48,6 +50,7 @@ private:
 struct Report {
     std::string text;  // printed as it is
     Json json = Json::object();
+    bool printed = false;  // the command wrote its (long) result to standard output itself
     cli::ExitCode exit = cli::ExitCode::success;
 };
 

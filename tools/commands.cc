@@ -1,6 +1,7 @@
 #include "tools/command.h"
 
 #include "base/check.h"
+#include "base/name_text.h"
 #include "base/text.h"
 
 namespace holdfast::tools {
@@ -52,6 +53,12 @@ Result<uint64_t> Arguments::number_or(std::string_view name, uint64_t fallback) 
     }
     if (valid) return number;
     return Error{ErrorCode::invalid_argument, std::string(name) + " " + quoted(text(name)) + " is not a number"};
+}
+
+Result<std::string> Arguments::moment_or(std::string_view name, const char* fallback) const {
+    if (!given(name)) return std::string(fallback);
+    if (!text(name).empty()) return name_to_text(text(name));
+    return Error{ErrorCode::invalid_argument, std::string(name) + " is empty, but a moment is " + moment_help};
 }
 
 }  // namespace holdfast::tools

@@ -1,6 +1,6 @@
 // The command `holdfast`: turns the table of subcommands into a parser, runs the one that was asked for, and prints
 // what it returns. Everything that a subcommand can say to the outside is printed here and nowhere else, except the
-// bytes of `cat` and the progress bar.
+// bytes of `cat`, the records of `journal dump` and the progress bar.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -89,6 +89,7 @@ int run(const Parsed& parsed) {
         print_error(report.error(), exit, parsed.json);
         return static_cast<int>(exit);
     }
+    if (report->printed) return static_cast<int>(report->exit);
     std::string text = parsed.json ? cli::dump(report->json) + "\n" : report->text;
     bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
     if (std::fflush(stdout) != 0) written = false;

@@ -82,8 +82,11 @@ std::string Table::text() const {
 Progress::Progress(std::string task, bool quiet)
     : task_(std::move(task)), on_terminal_(!quiet && isatty(STDERR_FILENO)), started_ns_(system_clock().monotonic_ns()) {}
 
-Progress::~Progress() {
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
     if (shown_) std::fputs("\r\033[K", stderr);
+    shown_ = false;
 }
 
 void Progress::update(uint64_t done, uint64_t total, bool unit_is_bytes) {

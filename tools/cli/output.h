@@ -43,6 +43,7 @@ public:
     void update(uint64_t done, uint64_t total, bool unit_is_bytes);
     // A service's progress message: {"progress": {"files", "bytes", "files_total", "bytes_total"}}, totals 0 when unknown.
     void update(const Json& message);
+    void clear();  // takes the line away; a later update shows it again
     // What the bar would say now, without colours or cursor movements.
     static std::string line(std::string_view task, uint64_t done, uint64_t total, bool unit_is_bytes);
 

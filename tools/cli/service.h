@@ -45,7 +45,7 @@ Result<std::optional<uint64_t>> published_end(const journal::Volume& volume);
 // {"verb": "sync"} and the like. Errors: unavailable with a sentence when the directory is not mounted.
 Result<Json> capture_call(const journal::Volume& volume, const Json& request);
 
-// A moment as the store service understands it. AT as the person wrote it.
+// A moment as the store service understands it. AT as the person wrote it, through name_to_text.
 struct Moment {
     uint64_t lsn = 0;
     uint64_t time_ns = 0;

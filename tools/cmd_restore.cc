@@ -1,0 +1,48 @@
+#include "base/name_text.h"
+#include "base/text.h"
+#include "tools/cli/service.h"
+#include "tools/cli/volume_path.h"
+#include "tools/command.h"
+
+namespace holdfast::tools {
+
+namespace {
+
+using cli::printable;
+
+Result<Report> restore(const Arguments& arguments) {
+    cli::VolumePath path = HF_TRY(cli::resolve_path(arguments.text("PATH")));
+    std::string destination = HF_TRY(cli::absolute_path(arguments.text("--to")));
+    bool is_dry = arguments.given("--dry-run");
+    Json request = {{"verb", "restore"},
+                    {"path", name_to_text(path.relative)},
+                    {"at", HF_TRY(arguments.moment_or("--at", ""))},
+                    {"to", name_to_text(destination)},
+                    {"force", arguments.given("--force")},
+                    {"dry_run", is_dry}};
+    auto service = HF_TRY(cli::StoreService::connect(path.volume, cli::StoreService::Start::transient));
+    cli::Progress progress("restoring", arguments.json());
+    Report report;
+    report.json = HF_TRY(service.call(request, [&](const Json& message) { progress.update(message); }));
+    report.json["dry_run"] = is_dry;
+    uint64_t time_ns = report.json.value("time_ns", uint64_t{0});
+    report.text = std::string(is_dry ? "Would restore " : "Restored ") + cli::counted(report.json.value("files", uint64_t{0}), "object", "objects") + ", " +
+                  human_bytes(report.json.value("bytes", uint64_t{0})) + (time_ns > 0 ? ", as of " + cli::local_time(time_ns) : "") + ", to " +
+                  printable(text_to_name(report.json.value("target", ""))) + ".\n";
+    return report;
+}
+
+}  // namespace
+
+const Command restore_command = {
+    "restore",
+    "put a file or directory as it was beside the present",
+    "holdfast restore /srv/data/report.odt --at 2026-03-01T14:03:20 --to /tmp/report.odt",
+    {{"PATH", Parameter::Kind::required, "", "what to restore; it need not exist any more"},
+     {"--at", Parameter::Kind::required, "M", moment_help},
+     {"--to", Parameter::Kind::required, "DEST", "a new name, or a directory to put it into"},
+     {"--force", Parameter::Kind::flag, "", "replace what is there"},
+     {"--dry-run", Parameter::Kind::flag, "", "only tell what it would do"}},
+    restore};
+
+}  // namespace holdfast::tools
