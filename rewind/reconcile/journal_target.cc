@@ -1,8 +1,15 @@
 #include "rewind/reconcile/journal_target.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "journal/cursor.h"
+#include "rewind/extents.h"
+#include "rewind/image.h"
+#include "rewind/read_directory.h"
+#include "rewind/reconcile/backing_tree.h"
 #include "rewind/view.h"
 
 namespace holdfast::rewind {
@@ -20,8 +27,33 @@ Result<std::optional<ImageLocation>> JournalTarget::find(const ObjectId& object)
     return store_.index().location(object);
 }
 
+// Nothing is applied while questions are asked, so the image is the present and no undo needs to be looked for.
+Result<int> JournalTarget::open_object(const ObjectId& object) {
+    if (opened_ && opened_id_ == object) return opened_.get();
+    const auto location = HF_TRY(store_.index().location(object));
+    if (!location)
+        return Error{ErrorCode::corrupt, "object " + journal::to_string(object) + " has no place in the image"};
+    const uint32_t type = location->mode & S_IFMT;
+    const int flags = type == S_IFREG ? O_RDONLY | O_NOATIME : type == S_IFDIR ? O_RDONLY | O_DIRECTORY : O_PATH | O_NOFOLLOW;
+    opened_ = HF_TRY(store_.image().open_object(*location, flags));
+    opened_id_ = object;
+    return opened_.get();
+}
+
 Result<std::vector<ViewEntry>> JournalTarget::list(const ObjectId& directory) {
-    return View(store_, store_.applied()).list(directory);
+    const int fd = HF_TRY(open_object(directory));
+    std::vector<ViewEntry> entries;
+    HF_TRY(read_directory(fd, [&](const DirectoryEntry& entry) -> Status {
+        const ObjectId object = HF_TRY(store_.image().object_of(fd, entry.name));
+        uint32_t type = entry.type;
+        if (type == 0) {
+            const auto location = HF_TRY(store_.index().location(object));
+            if (location) type = location->mode & S_IFMT;
+        }
+        entries.push_back({entry.name, object, type});
+        return ok();
+    }));
+    return entries;
 }
 
 Result<std::vector<ImageName>> JournalTarget::names(const ObjectId& object) {
@@ -44,21 +76,19 @@ Result<std::vector<ImageName>> JournalTarget::names(const ObjectId& object) {
 }
 
 Result<ObjectAttributes> JournalTarget::attributes(const ObjectId& object) {
-    return View(store_, store_.applied()).attributes(object);
+    return store_.image().attributes_of(HF_TRY(open_object(object)));
 }
 
 Result<XattrList> JournalTarget::xattrs(const ObjectId& object) {
-    auto list = HF_TRY(View(store_, store_.applied()).xattrs(object));
-    std::sort(list.begin(), list.end());
-    return list;
+    return xattrs_at(HF_TRY(open_object(object)), "");
 }
 
 Result<size_t> JournalTarget::read(const ObjectId& object, uint64_t offset, MutableByteSpan into) {
-    return View(store_, store_.applied()).read(object, offset, into);
+    return read_fully(HF_TRY(open_object(object)), offset, into);
 }
 
 Result<std::vector<DataExtent>> JournalTarget::data_extents(const ObjectId& object) {
-    return View(store_, store_.applied()).data_extents(object);
+    return data_extents_of(HF_TRY(open_object(object)));
 }
 
 Status JournalTarget::open_writer() {
@@ -90,7 +120,7 @@ Status JournalTarget::open_gap() {
 
 Status JournalTarget::append(const journal::Record& record) {
     HF_TRY(open_gap());
-    HF_TRY(writer_ ? ok() : open_writer());
+    HF_TRY(open_writer());
     HF_TRY(writer_->append(record));
     return ok();
 }
@@ -102,6 +132,7 @@ Status JournalTarget::append_event(const journal::Record& record) {
 }
 
 Status JournalTarget::settle() {
+    opened_.reset();
     while (HF_TRY(store_.apply(reader_, apply_batch_bytes)) > 0) {
     }
     return make_room();

@@ -1,5 +1,4 @@
-// The real image and the real journal behind a repair. Answers come from the view at the applied position; settling
-// applies what was appended. The gap and the journal's writer are opened by the first record: a comparison that finds
+// The real image and the real journal behind a repair. Answers come from the image; settling applies what was appended. The gap and the journal's writer are opened by the first record: a comparison that finds
 // nothing leaves nothing behind.
 //
 // Ownership: borrows store, reader (at store.applied()) and everything in JournalPlace.
@@ -57,6 +56,8 @@ public:
     journal::Lsn gap_end() const { return gap_end_; }
 
 private:
+    // Borrowed until the next question about another object.
+    Result<int> open_object(const ObjectId& object);
     Status open_writer();
     Status append_gap(bool begin, journal::Lsn* at);
     Status make_room();
@@ -66,6 +67,8 @@ private:
     journal::Reader& reader_;
     GapStory story_;
     std::unique_ptr<journal::Writer> writer_;
+    UniqueFd opened_;
+    ObjectId opened_id_;
     journal::Lsn gap_begin_ = 0;
     journal::Lsn gap_end_ = 0;
 };

@@ -34,6 +34,7 @@ bool is_conflict(const Error& error) {
         case ENOTEMPTY:
         case ENOTDIR:
         case EISDIR:
+        case ETXTBSY:
         case ELOOP: return true;
         default: return false;
     }
@@ -95,6 +96,7 @@ private:
         const auto directory = HF_TRY(live_.directory(step.from.directory));
         if (unlinkat(directory->get(), step.from.name.c_str(), 0) != 0)
             return errno_error(errno, "remove " + quoted(step.from.name));
+        live_.lose_place(step.object, step.from);
         ++report_.removed;
         return ok();
     }
@@ -111,6 +113,7 @@ private:
     Status move(const NameStep& step) {
         HF_TRY(live_.check(step.from, step.object));
         HF_TRY(rename(step.from, step.to, step.replaces));
+        live_.lose_place(step.object, step.from);
         live_.set_place(step.object, step.to);
         if (step.to.directory != staging_object) ++report_.renamed;
         return ok();
@@ -124,7 +127,9 @@ private:
         const unsigned flags = replaced ? 0 : RENAME_NOREPLACE;
         if (renameat2(source->get(), from.name.c_str(), target->get(), to.name.c_str(), flags) != 0)
             return errno_error(errno, "move " + quoted(from.name) + " back to " + quoted(to.name));
-        if (replaced) ++report_.removed;
+        if (!replaced) return ok();
+        live_.lose_place(replaced, to);
+        ++report_.removed;
         return ok();
     }
 

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <vector>
+#include <algorithm>
 
 #include "base/text.h"
 #include "rewind/restore/object_writer.h"
@@ -37,10 +37,19 @@ Status LiveTree::expect(int fd, const ObjectId& object, const std::string& name)
 Result<Place> LiveTree::place_of(const ObjectId& object) {
     const auto known = places_.find(object);
     if (known != places_.end()) return known->second;
-    const auto names = HF_TRY(now_.names(object));
-    if (names.empty()) return Error{ErrorCode::busy, "object " + journal::to_string(object) + " has no name any more"};
-    places_[object] = names.front();
-    return names.front();
+    const auto lost = lost_.find(object);
+    for (const Place& place : HF_TRY(now_.names(object))) {
+        if (lost != lost_.end() && std::find(lost->second.begin(), lost->second.end(), place) != lost->second.end()) continue;
+        places_[object] = place;
+        return place;
+    }
+    return Error{ErrorCode::busy, "object " + journal::to_string(object) + " has no name any more"};
+}
+
+void LiveTree::lose_place(const ObjectId& object, const Place& place) {
+    lost_[object].push_back(place);
+    const auto known = places_.find(object);
+    if (known != places_.end() && known->second == place) places_.erase(known);
 }
 
 Result<std::shared_ptr<UniqueFd>> LiveTree::directory(const ObjectId& directory) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -30,6 +31,8 @@ public:
     Result<UniqueFd> open(const ObjectId& object, int flags);
 
     void set_place(const ObjectId& object, const Place& place) { places_[object] = place; }
+    // OBJECT has lost this name; what else it is called by is still known.
+    void lose_place(const ObjectId& object, const Place& place);
     // OBJECT was made anew, under another inode.
     void set_inode(const ObjectId& object, uint64_t inode) { inodes_[object] = inode; }
     bool is_made(const ObjectId& object) const { return inodes_.count(object) != 0; }
@@ -41,6 +44,7 @@ private:
     NamesAt& now_;
     const int mount_fd_;
     std::unordered_map<ObjectId, Place> places_;
+    std::unordered_map<ObjectId, std::vector<Place>> lost_;
     std::unordered_map<ObjectId, uint64_t> inodes_;
     std::unordered_map<ObjectId, std::shared_ptr<UniqueFd>> open_;
 };

@@ -29,7 +29,7 @@ StoreBench::StoreBench() {
     volume_.directory = live();
     volume_.store = scratch_ / "store";
     volume_.journal_directory = volume_.store + "/journal";
-    volume_.segment_bytes = HF_SEGMENT_BYTES_MIN;
+    volume_.segment_bytes = 4 << 20;
     for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"})
         fs::create_directories(volume_.store + part);
     std::ofstream(volume_.store + "/first-copy").flush();
@@ -50,7 +50,7 @@ void StoreBench::open() {
     store_ = need(rewind::Store::open(volume_, *reader_, system_clock()));
     reader_->seek(store_->applied());
     place_.reset(new rewind::JournalPlace{volume_, *disk_, *table_, system_clock(),
-                                          {store_->applied() / volume_.segment_bytes, {}}});
+                                          {(store_->applied() + volume_.segment_bytes - 1) / volume_.segment_bytes, {}}});
     // As if a gap were open already: then none is written.
     rewind::GapStory story;
     story.is_open = true;
