@@ -25,6 +25,8 @@ template <typename... Visitors>
 struct Overloaded : Visitors... {
     using Visitors::operator()...;
 };
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;  // clang 14 does not deduce aggregates
 
 // Bytes of the payload that go into the head: everything but the data of a WRITE.
 size_t head_payload(const Body& body) {
