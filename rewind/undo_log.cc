@@ -37,7 +37,7 @@ Status look_at_older(Disk& disk, const journal::VolumeId& volume, const UndoSurv
 class UndoLog::Impl {
 public:
     Impl(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes)
-        : files(disk), appender(disk, volume, segment_bytes, files), segment_bytes(segment_bytes) {}
+        : volume(volume), files(disk), appender(disk, volume, segment_bytes, files), segment_bytes(segment_bytes) {}
 
     // An item that lies in the log and whose checksum fits: its bytes without padding in STORAGE.
     Result<UndoItem> item_at(UndoAddress address, std::vector<std::byte>& storage);
@@ -51,6 +51,7 @@ public:
     };
     Result<ItemPlace> find_item(UndoAddress address);
 
+    const journal::VolumeId volume;
     UndoFiles files;
     UndoAppender appender;
     VerifiedItems verified;
@@ -162,10 +163,46 @@ uint64_t UndoLog::used_bytes() const {
     return impl_->files.used_bytes();
 }
 
+uint64_t UndoLog::segment_bytes() const {
+    return impl_->segment_bytes;
+}
+
 Status UndoLog::scan(UndoAddress from, const std::function<bool(const UndoRecord&)>& visit) const {
     if (from != 0 && from < begin())
         return Error{ErrorCode::not_found, "undo records from address " + std::to_string(from) + " on were asked for, but the log begins at " + std::to_string(begin())};
     return impl_->scan(from, visit);
+}
+
+Result<UndoLog::SegmentCheck> UndoLog::check_segment(uint64_t number, const std::function<bool(const UndoRecord&)>& visit) const {
+    const UndoAddress stop = end(), base = number * impl_->segment_bytes;
+    const bool is_newest = number == stop / impl_->segment_bytes;
+    const auto file = HF_TRY(impl_->files.get(number));
+    const auto header = HF_TRY(read_undo_segment_header(*file, impl_->volume, number));
+    SegmentCheck check;
+    memcpy(check.chain_before.data(), header.chain_before, check.chain_before.size());
+    UndoChain chain(check.chain_before);
+    UndoSegmentScanner scanner(*file, base, sizeof header, is_newest ? stop - base : HF_TRY(file->size()));
+    for (;;) {
+        const UndoAddress address = base + scanner.offset();
+        auto next = scanner.next();
+        if (!next && next.error().code == ErrorCode::torn) return damaged(address, "no whole record is there");
+        if (!next) return std::move(next).error();
+        if (!*next && !is_newest) return damaged(address, "the segment has no seal");
+        if (!*next) return check;
+        const DecodedUndo& decoded = **next;
+        if (decoded.is_seal) {
+            check.chain_after = chain.after();
+            check.is_sealed = true;
+            const bool fits = memcmp(decoded.seal.chain_before, check.chain_before.data(), check.chain_before.size()) == 0 &&
+                              memcmp(decoded.seal.chain_after, check.chain_after.data(), check.chain_after.size()) == 0 &&
+                              decoded.seal.record_count == check.record_count;
+            if (!fits) return damaged(address, "the seal does not fit the records");
+            return check;
+        }
+        chain.add(decoded.checksum);
+        ++check.record_count;
+        if (!visit(decoded.record)) return check;
+    }
 }
 
 Status UndoLog::read_data(UndoAddress item, uint64_t skip, MutableByteSpan into) const {

@@ -13,6 +13,7 @@
 // Thread rule: append, sync and drop_below from the applier's thread; everything else from any thread.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -107,12 +108,21 @@ public:
     Lsn last_lsn() const;       // of the newest undo record; 0 when empty
     Lsn end_lsn() const;        // its end_lsn
     uint64_t used_bytes() const;
+    uint64_t segment_bytes() const;  // an address lies in segment address / segment_bytes
 
     // Calls VISIT for every record from ADDRESS on, in order, until it returns false. Items borrow a buffer that
     // lives for the call. Seals are not shown. An address below begin() starts there if it is 0, otherwise it is
     // not_found: somebody would miss something. Errors: corrupt names the address.
     // REQUIRES: FROM is 0, begin(), end() or the address of a record.
     Status scan(UndoAddress from, const std::function<bool(const UndoRecord&)>& visit) const;
+    // Walks one segment for verification: its header, its records up to end() (each shown to VISIT until that returns
+    // false), and whether its seal fits them. Errors: not_found (dropped), corrupt, foreign, io.
+    struct SegmentCheck {
+        std::array<uint8_t, 16> chain_before{}, chain_after{};
+        bool is_sealed = false;  // false: the newest segment, or VISIT stopped it
+        uint64_t record_count = 0;
+    };
+    Result<SegmentCheck> check_segment(uint64_t number, const std::function<bool(const UndoRecord&)>& visit) const;
     // The bytes of a data or xattr item from SKIP on. Errors: not_found when it was dropped; corrupt when its checksum
     // says so: damaged bytes are never handed out.
     Status read_data(UndoAddress item, uint64_t skip, MutableByteSpan into) const;
