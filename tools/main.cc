@@ -54,7 +54,8 @@ CLI::App* app_for(CLI::App& root, const Command& command) {
     size_t space = name.find(' ');
     if (space == std::string::npos) return root.add_subcommand(name, command.summary);
     std::string group = name.substr(0, space);
-    CLI::App* parent = root.get_subcommand_no_throw(group);
+    auto known = root.get_subcommands([&group](const CLI::App* app) { return app->get_name() == group; });
+    CLI::App* parent = known.empty() ? nullptr : known.front();
     if (parent == nullptr) {
         parent = root.add_subcommand(group, group == "bookmark" ? "named moments: create, list, rename, delete" : "what the journal holds: dump");
         parent->require_subcommand(1);
