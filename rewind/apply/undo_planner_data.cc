@@ -184,8 +184,7 @@ Status UndoPlanner::save_extents(const ObjectId& object, uint64_t from, uint64_t
         if (found < 0 && errno != ENXIO && errno != EINVAL) return errno_error(errno, "find the data of a file of the image");
         // A file system that cannot tell has data everywhere.
         const bool cannot_tell = found < 0 && errno == EINVAL;
-        uint64_t data = cannot_tell ? from : found < 0 ? end : std::min(end, static_cast<uint64_t>(found));
-        data = std::max(from, down(data));
+        const uint64_t data = cannot_tell ? from : found < 0 ? end : std::clamp(down(static_cast<uint64_t>(found)), from, end);
         if (from < data && what != Save::data_only) HF_TRY(save_hole(object, from, data));
         if (data >= end) break;
         const off_t hole = cannot_tell ? -1 : ::lseek(fd, static_cast<off_t>(data), SEEK_HOLE);

@@ -4,25 +4,16 @@
 //   history_test [--points N] [--seed S] [--ops N]
 //
 // The seed is printed; a failing history is shrunk to the operations that matter and printed record by record.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <functional>
 
-#include "base/text.h"
-#include "journal/recovery.h"
-#include "journal/writer.h"
-#include "rewind/store.h"
-#include "test/model/compare.h"
-#include "test/model/generator.h"
+#include "test/model/bench.h"
+#include "test/model/moments.h"
 
 namespace holdfast::test {
 namespace {
-
-namespace fs = std::filesystem;
 
 // What to do with the store while a history goes into it.
 struct Schedule {
@@ -30,82 +21,29 @@ struct Schedule {
     bool reopens;  // close and open the store now and then
 };
 
-class Scratch {
-public:
-    Scratch() {
-        std::string pattern = (fs::current_path() / "history-XXXXXX").string();
-        if (!mkdtemp(pattern.data())) std::exit(77);
-        path = pattern;
-    }
-    ~Scratch() { fs::remove_all(path); }
-    std::string path;
-};
-
-// A volume without a mount: journal and store in a scratch directory.
+// Journal and store of one history.
 class Bench {
 public:
     Status open() {
-        volume_.id = journal::random_volume_id();
-        volume_.directory = scratch_.path + "/live";
-        volume_.store = scratch_.path + "/store";
-        volume_.journal_directory = volume_.store + "/journal";
-        volume_.segment_bytes = HF_SEGMENT_BYTES_MIN;
-        for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"}) fs::create_directories(volume_.store + part);
-        HF_TRY(journal::save_volume(volume_));
-        disk_ = HF_TRY(open_disk(volume_.journal_directory));
-        table_ = HF_TRY(journal::InflightTable::open(volume_.journal_directory + "/inflight", volume_.id));
-        journal::WriterOptions options;
-        options.segment_bytes = volume_.segment_bytes;
-        writer_ = HF_TRY(journal::Writer::open(*disk_, *table_, system_clock(), volume_.id, {}, options));
+        volume_ = HF_TRY(make_volume(scratch_.path));
+        journal_ = HF_TRY(WrittenJournal::open(volume_));
         return open_store();
     }
     Status open_store() {
         store_.reset();
-        reader_ = std::make_unique<journal::Reader>(*disk_, volume_.id, volume_.segment_bytes, table_.get());
-        store_ = HF_TRY(rewind::Store::open(volume_, *reader_, system_clock()));
-        reader_->seek(store_->applied());
+        store_ = HF_TRY(FollowingStore::open(volume_));
         return ok();
     }
-    Status apply_all() {
-        while (HF_TRY(store_->apply(*reader_, 1 << 20)) > 0) {
-        }
-        return ok();
-    }
-    journal::Writer& writer() { return *writer_; }
-    rewind::Store& store() { return *store_; }
+    Status apply_all() { return store_->apply_all(); }
+    journal::Writer& writer() { return journal_->writer(); }
+    rewind::Store& store() { return store_->store(); }
 
 private:
-    Scratch scratch_;
+    ScratchHere scratch_{"history"};
     journal::Volume volume_;
-    std::unique_ptr<Disk> disk_;
-    std::unique_ptr<journal::InflightTable> table_;
-    std::unique_ptr<journal::Writer> writer_;
-    std::unique_ptr<journal::Reader> reader_;
-    std::unique_ptr<rewind::Store> store_;
+    std::unique_ptr<WrittenJournal> journal_;
+    std::unique_ptr<FollowingStore> store_;
 };
-
-struct Outcome {
-    size_t points = 0;
-    std::string failure;
-};
-
-struct Moment {
-    journal::Lsn at;
-    Model model;
-};
-
-Outcome check_moments(const rewind::Store& store, const std::vector<Moment>& moments, size_t stride) {
-    Outcome outcome;
-    for (size_t index = 0; index < moments.size(); index += stride) {
-        const auto& [at, model] = moments[index];
-        if (auto status = store.check_moment(at); !status) return {outcome.points, "moment " + std::to_string(at) + ": " + status.error().message};
-        if (auto found = difference(rewind::View(store, at), model)) {
-            return {outcome.points, "after " + std::to_string(index) + " records, at LSN " + std::to_string(at) + ": " + *found};
-        }
-        ++outcome.points;
-    }
-    return outcome;
-}
 
 Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::vector<std::string>* told = nullptr) {
     Bench bench;
@@ -117,7 +55,7 @@ Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::v
     for (const Op& op : ops) {
         OwnedRecord made = generator.next(model, op);
         if (!made) continue;
-        if (told) told->push_back(std::string(journal::to_string(made.record.type)) + " " + journal::to_string(made.record.object));
+        if (told) told->push_back(tell(made.record));
         auto lsn = bench.writer().append(made.record);
         if (!lsn) return {0, "append: " + lsn.error().message};
         if (moments.empty()) moments.push_back({*lsn, Model()});
@@ -136,6 +74,7 @@ Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::v
         }
     }
     if (auto status = bench.apply_all(); !status) return {0, "apply: " + status.error().message};
+    if (bench.store().applied() < bench.writer().published()) return {0, "the store did not take in everything"};
     return check_moments(bench.store(), moments, 1);
 }
 

@@ -14,6 +14,10 @@ uint64_t blocks_in(uint64_t bytes) {
     return (bytes + block_bytes - 1) / block_bytes;
 }
 
+void grow_blocks(Object& object, uint64_t count) {
+    object.blocks.resize(count, object.is_preallocated ? Block::either : Block::hole);
+}
+
 std::string_view text_of(ByteSpan bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -76,7 +80,7 @@ void Model::write(Object& object, uint64_t offset, std::string_view bytes) {
     if (changed->size() < offset + bytes.size()) changed->resize(offset + bytes.size());
     changed->replace(offset, bytes.size(), bytes);
     object.bytes = changed;
-    object.blocks.resize(blocks_in(changed->size()), Block::hole);
+    grow_blocks(object, blocks_in(changed->size()));
     for (uint64_t block = offset / block_bytes; block < blocks_in(offset + bytes.size()); ++block) {
         object.blocks[block] = Block::data;
     }
@@ -85,9 +89,11 @@ void Model::write(Object& object, uint64_t offset, std::string_view bytes) {
 
 void Model::resize(Object& object, uint64_t size) {
     auto changed = std::make_shared<std::string>(*object.bytes);
+    // A file that becomes shorter loses what lies beyond its end; one that grows keeps it.
+    if (size < changed->size()) object.is_preallocated = false;
     changed->resize(size);
     object.bytes = changed;
-    object.blocks.resize(blocks_in(size), Block::hole);
+    grow_blocks(object, blocks_in(size));
     object.mtime_ns.reset();
 }
 
@@ -104,7 +110,8 @@ void Model::fallocate(Object& object, const journal::Fallocate& body) {
     } else {
         const bool is_punch = body.mode & HF_FALLOC_PUNCH_HOLE;
         if (!(body.mode & HF_FALLOC_KEEP_SIZE) && changed->size() < end) changed->resize(end);
-        blocks.resize(blocks_in(changed->size()), Block::hole);
+        grow_blocks(object, blocks_in(changed->size()));
+        if (body.mode & HF_FALLOC_KEEP_SIZE && !is_punch && end > changed->size()) object.is_preallocated = true;
         if (is_punch || (body.mode & HF_FALLOC_ZERO_RANGE)) {
             const uint64_t stop = std::min<uint64_t>(end, changed->size());
             if (body.offset < stop) std::fill(changed->begin() + body.offset, changed->begin() + stop, '\0');

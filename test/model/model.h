@@ -34,6 +34,7 @@ struct Object {
     std::map<std::string, std::string> xattrs;
     std::shared_ptr<const std::string> bytes = std::make_shared<std::string>();  // regular files
     std::vector<Block> blocks;
+    bool is_preallocated = false;  // there may be blocks beyond the end: a file that grows into them has `either` there
     std::map<std::string, ObjectId> entries;  // directories
     ObjectId parent;                          // directories
     uint32_t names = 0;                       // other objects

@@ -1,0 +1,62 @@
+#include "test/model/bench.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/text.h"
+
+namespace holdfast::test {
+
+namespace fs = std::filesystem;
+
+Result<journal::Volume> make_volume(const std::string& directory) {
+    journal::Volume volume;
+    volume.id = journal::random_volume_id();
+    volume.directory = directory + "/live";
+    volume.store = directory + "/store";
+    volume.journal_directory = volume.store + "/journal";
+    volume.segment_bytes = HF_SEGMENT_BYTES_MIN;
+    for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"}) fs::create_directories(volume.store + part);
+    HF_TRY(journal::save_volume(volume));
+    return volume;
+}
+
+Result<std::unique_ptr<WrittenJournal>> WrittenJournal::open(const journal::Volume& volume) {
+    auto bench = std::make_unique<WrittenJournal>();
+    bench->disk_ = HF_TRY(open_disk(volume.journal_directory));
+    bench->table_ = HF_TRY(journal::InflightTable::open(volume.journal_directory + "/inflight", volume.id));
+    journal::WriterOptions options;
+    options.segment_bytes = volume.segment_bytes;
+    bench->writer_ = HF_TRY(journal::Writer::open(*bench->disk_, *bench->table_, system_clock(), volume.id, {}, options));
+    return bench;
+}
+
+Result<std::unique_ptr<FollowingStore>> FollowingStore::open(const journal::Volume& volume, bool with_table) {
+    auto bench = std::make_unique<FollowingStore>();
+    bench->disk_ = HF_TRY(open_disk(volume.journal_directory));
+    if (with_table) bench->table_ = HF_TRY(journal::InflightTable::open_existing(volume.journal_directory + "/inflight"));
+    bench->reader_ = std::make_unique<journal::Reader>(*bench->disk_, volume.id, volume.segment_bytes, bench->table_.get());
+    bench->store_ = HF_TRY(rewind::Store::open(volume, *bench->reader_, system_clock()));
+    bench->reader_->seek(bench->store_->applied());
+    return bench;
+}
+
+Status FollowingStore::apply_all() {
+    while (HF_TRY(store_->apply(*reader_, 1 << 20)) > 0) {
+    }
+    return ok();
+}
+
+ScratchHere::ScratchHere(const std::string& prefix) : path((fs::current_path() / (prefix + "-XXXXXX")).string()) {
+    if (!mkdtemp(path.data())) {
+        std::fprintf(stderr, "skipped: no scratch directory at %s\n", path.c_str());
+        std::exit(77);
+    }
+}
+
+ScratchHere::~ScratchHere() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+}
+
+}  // namespace holdfast::test
