@@ -128,9 +128,12 @@ void Service::wait_for_end() {
             return log_error(std::string("The service cannot wait: ") + strerror(errno) + ".");
         if (waiting[1].revents != 0) return;
         if (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal) return;
-        char byte;
-        if (waiting[2].revents != 0 && ::read(until_eof_.get(), &byte, 1) <= 0 && errno != EINTR && errno != EAGAIN)
-            return;
+        if (waiting[2].revents != 0) {
+            char byte;
+            const ssize_t got = ::read(until_eof_.get(), &byte, 1);
+            // At the end of the file errno still holds what an earlier call left in it.
+            if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) return;
+        }
         past_mounts_.tidy();
         if (nobody_asks()) {
             log_info("Nobody has asked for this past for a while; the service ends.");
