@@ -75,11 +75,10 @@ Status measure(const View& view, RestorePlan& plan) {
     std::unordered_set<ObjectId> counted;
     std::vector<ObjectId> pending{plan.object};
     const auto count = [&](const ObjectId& object, uint32_t type) -> Status {
-        const bool may_have_more_names = (type & S_IFMT) != S_IFDIR;
-        if (may_have_more_names && (type & S_IFMT) == S_IFREG) {
+        if ((type & S_IFMT) != S_IFDIR) {
             const ObjectAttributes attributes = HF_TRY(view.attributes(object));
             if (attributes.nlink > 1 && !counted.insert(object).second) return ok();
-            if (attributes.size > 0)
+            if ((type & S_IFMT) == S_IFREG && attributes.size > 0)
                 for (const DataExtent& extent : HF_TRY(view.data_extents(object))) plan.bytes += extent.length;
         }
         ++plan.files;
