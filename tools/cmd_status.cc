@@ -74,7 +74,8 @@ std::string table_text(const Json& volumes) {
     cli::Table table({"DIRECTORY", "STATE", "SINCE", ">BEHIND", ">JOURNAL", ">HISTORY", ">BOOKMARKS", "STORE"});
     for (const Json& volume : volumes) {
         const Json& begin = volume["window_begin_time_ns"];
-        std::string since = begin.is_number() && begin.get<uint64_t>() > 0 ? cli::local_time(begin.get<uint64_t>()).substr(0, 19) : "-";
+        // Before anything was recorded there is no time to show, only the state in which the directory was found.
+        std::string since = !begin.is_number() ? "-" : begin.get<uint64_t>() == 0 ? "first copy" : cli::local_time(begin.get<uint64_t>()).substr(0, 19);
         table.add({printable(text_to_name(volume["directory"].get<std::string>())), volume["state"].get<std::string>(), since, bytes_cell(volume, "lag_bytes"),
                    bytes_cell(volume, "journal_bytes"), bytes_cell(volume, "undo_bytes"), count_cell(volume, "bookmarks"),
                    printable(text_to_name(volume["store"].get<std::string>()))});

@@ -1,5 +1,6 @@
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/name_text.h"
@@ -19,6 +20,7 @@ using journal::Volume;
 // The store service takes in what is left before the lock is free. A long backlog is worth this much patience; after
 // it the services still finish by themselves.
 constexpr int release_timeout_ms = 30 * 60 * 1000;
+constexpr int turn_ms = 250;
 
 Status unmount(const Volume& volume) {
     if (::umount2(volume.directory.c_str(), UMOUNT_NOFOLLOW) == 0) return ok();
@@ -28,14 +30,27 @@ Status unmount(const Volume& volume) {
     return errno_error(errno, "unmount " + printable(volume.directory));
 }
 
+// Until supervisor and services have ended, with what they still have to take in.
+Status wait_for_end(const Volume& volume, bool quiet) {
+    cli::Progress progress("taking in what is left", quiet);
+    uint64_t at_start = 0;
+    for (int waited_ms = 0;; waited_ms += turn_ms) {
+        Status free = cli::wait_for_store_lock(volume.store, turn_ms);
+        if (free || free.error().code != ErrorCode::busy || waited_ms >= release_timeout_ms) return free;
+        auto status = json_call(journal::store_socket(volume.id), {{"verb", "status"}});
+        if (!status) continue;
+        uint64_t published = status->value("published", uint64_t{0}), applied = status->value("applied", uint64_t{0});
+        uint64_t behind = published - std::min(published, applied);
+        at_start = std::max(at_start, behind);
+        progress.update(at_start - behind, at_start, true);
+    }
+}
+
 Result<Report> unprotect(const Arguments& arguments) {
     Volume volume = HF_TRY(cli::resolve_volume(arguments.text("DIR")));
     bool was_mounted = HF_TRY(cli::is_captured(volume.directory));
     if (was_mounted) HF_TRY(unmount(volume));
-    {
-        cli::Progress progress("taking in what is left", arguments.json());
-        HF_TRY(cli::wait_for_store_lock(volume.store, release_timeout_ms));
-    }
+    HF_TRY(wait_for_end(volume, arguments.json()));
     bool forgets = arguments.given("--forget");
     if (forgets) HF_TRY(journal::unregister_volume(volume));
     Report report;
