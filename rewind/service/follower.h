@@ -83,7 +83,7 @@ private:
     void close_store();
     void retry();
     Status round();
-    Status upkeep(uint64_t taken);
+    Status upkeep(uint64_t progress);
     void apply_rest();
     void run_jobs(Store* store);
     void fail(const Error& error);

@@ -33,6 +33,13 @@ Result<UniqueFd> open_signals() {
     return fd;
 }
 
+// Whoever holds the other end has closed it, in order or by dying. What is said there means nothing.
+bool is_at_end(int fd) {
+    char bytes[64];
+    const ssize_t got = ::read(fd, bytes, sizeof bytes);
+    return got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN);
+}
+
 }  // namespace
 
 Status make_room_for_supervised(const journal::VolumeId& volume) {
@@ -129,11 +136,7 @@ void Service::wait_for_end() {
         if (waiting[1].revents != 0) return;
         if (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal) return;
         if (waiting[2].revents != 0) {
-            char byte;
-            const ssize_t got = ::read(until_eof_.get(), &byte, 1);
-            // At the end of the file errno still holds what an earlier call left in it.
-            if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) return;
-        }
+            if (waiting[2].revents != 0 && is_at_end(until_eof_.get())) return;
         past_mounts_.tidy();
         if (nobody_asks()) {
             log_info("Nobody has asked for this past for a while; the service ends.");
