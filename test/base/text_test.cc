@@ -5,12 +5,13 @@
 #include <ctime>
 
 using namespace holdfast;
+using namespace std::literals;
 
 TEST_CASE("text: a hostile name cannot leave its quotes or forge a line") {
-    CHECK(quoted("plain name.txt") == "\"plain name.txt\"");
-    CHECK(quoted("a\"b\\c") == "\"a\\\"b\\\\c\"");
-    CHECK(quoted("line\nnext\x1b[31m") == "\"line\\x0anext\\x1b[31m\"");
-    CHECK(quoted("\xc3\xa4\x7f") == "\"\\xc3\\xa4\\x7f\"");
+    CHECK(quoted("plain name.txt"sv) == "\"plain name.txt\"");
+    CHECK(quoted("a\"b\\c"sv) == "\"a\\\"b\\\\c\"");
+    CHECK(quoted("line\nnext\x1b[31m"sv) == "\"line\\x0anext\\x1b[31m\"");
+    CHECK(quoted("\xc3\xa4\x7f"sv) == "\"\\xc3\\xa4\\x7f\"");
     CHECK(quoted(std::string_view("\0x", 2)) == "\"\\x00x\"");
 }
 

@@ -137,8 +137,8 @@ private:
         std::unique_ptr<journal::InflightTable> table;
         std::unique_ptr<journal::Writer> writer;
         if (recording_ == Recording::journal) {
-            disk = std::move(*open_disk(scratch / "journal"));
-            table = std::move(*journal::InflightTable::open(scratch / "inflight", volume_));
+            disk = open_disk(scratch / "journal").value();
+            table = journal::InflightTable::open(scratch / "inflight", volume_).value();
             auto opened = journal::Writer::open(*disk, *table, system_clock(), volume_, {}, options_);
             if (!opened) return 3;
             writer = std::move(*opened);
