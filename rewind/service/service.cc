@@ -135,8 +135,7 @@ void Service::wait_for_end() {
             return log_error(std::string("The service cannot wait: ") + strerror(errno) + ".");
         if (waiting[1].revents != 0) return;
         if (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal) return;
-        if (waiting[2].revents != 0) {
-            if (waiting[2].revents != 0 && is_at_end(until_eof_.get())) return;
+        if (waiting[2].revents != 0 && is_at_end(until_eof_.get())) return;
         past_mounts_.tidy();
         if (nobody_asks()) {
             log_info("Nobody has asked for this past for a while; the service ends.");

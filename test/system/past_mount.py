@@ -123,7 +123,7 @@ def programs(past, name, witness, work):
         check(f"{what} of @{name}", [line for line in done.stderr.splitlines() if "socket ignored" not in line] + listed)
         check(f"{what} keeps the holes of @{name}", os.stat(copy / "sparse").st_blocks > os.stat(witness / "sparse").st_blocks + 64 and "the copy is larger")
         run("rm", "-rf", copy)
-    listed = {line for line in run("find", moment, "-printf", "%i %y %n %P\\n").splitlines()}
+    listed = run("find", moment, "-printf", "%i %y %n %P\\n", errors="surrogateescape").splitlines()
     numbers = {}
     for line in listed:
         number, kind, links, path = (line.split(" ", 3) + [""])[:4]
