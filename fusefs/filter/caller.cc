@@ -1,6 +1,5 @@
 #include "fusefs/filter/caller.h"
 
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
@@ -10,12 +9,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
 #include "base/check.h"
-#include "base/unique_fd.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -80,19 +75,6 @@ void Caller::use_umask(uint32_t mask) {
     if (mask == umask_) return;
     ::umask(mask);
     umask_ = mask;
-}
-
-bool is_administrator(uint32_t pid, uint32_t uid) {
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%u/status", pid);
-    const UniqueFd fd(pid == 0 ? -1 : ::open(path, O_RDONLY | O_CLOEXEC));
-    char text[4096];
-    const ssize_t size = fd ? ::read(fd.get(), text, sizeof text - 1) : -1;
-    if (size <= 0) return uid == 0;
-    text[size] = 0;
-    const char* line = std::strstr(text, "\nCapEff:");
-    if (!line) return uid == 0;
-    return std::strtoull(line + 8, nullptr, 16) >> CAP_SYS_ADMIN & 1;
 }
 
 }  // namespace holdfast::fusefs

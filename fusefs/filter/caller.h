@@ -40,7 +40,15 @@ private:
     bool has_resource_ = true;
 };
 
-// Whether process PID has CAP_SYS_ADMIN. Not known (it ended, another pid namespace): what UID suggests.
-bool is_administrator(uint32_t pid, uint32_t uid);
+// What /proc knows of the process that waits for an answer. For rare questions that a request leaves open.
+
+// Whether it has a capability. Not known (another pid namespace): what UID suggests.
+bool has_capability(uint32_t pid, uint32_t uid, int capability);
+// Whether the system call that it is in changes an owner. Not known: no.
+bool is_in_chown(uint32_t pid);
+// Whether it is being killed: every deadly signal becomes a pending SIGKILL. True when it is gone.
+bool is_being_killed(uint32_t pid);
+// Whether it is in GROUP by its supplementary groups.
+bool is_in_group(uint32_t pid, uint32_t group);
 
 }  // namespace holdfast::fusefs

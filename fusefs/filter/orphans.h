@@ -44,6 +44,7 @@ public:
     // Null: it is none.
     std::shared_ptr<UniqueFd> find(NodeId node) const;
     bool is_removed_directory(NodeId node) const;
+    bool are_none() const { return count_.load() == 0; }
     std::vector<Orphan> take_all();
 
     // What a predecessor left with the keeper. Their nodes are still known to the kernel.

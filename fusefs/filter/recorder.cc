@@ -11,6 +11,7 @@ using journal::SlotState;
 
 namespace {
 constexpr uint32_t patience_before_gap_ms = 100;
+constexpr uint32_t space_slice_ms = 100;
 }  // namespace
 
 Recorder::Recorder(const Wiring& wiring)
@@ -67,6 +68,14 @@ bool Recorder::append(const Record& record) {
     const Reserved reserved = reserve(journal::encoded_length(record.body), ticket);
     if (reserved == Reserved::yes) note_failure(writer_->commit(ticket, record));
     return reserved != Reserved::no_space;
+}
+
+void Recorder::append_or_gap(const Record& record) {
+    for (uint32_t waited_ms = 0; !append(record); waited_ms += space_slice_ms) {
+        if (is_ending_.load() || waited_ms >= append_patience_ms)
+            return enter_gap(HF_GAP_JOURNAL_FULL, "the journal has no room for what has already happened");
+        writer_->wait_for_space(journal::encoded_length(record.body), space_slice_ms);
+    }
 }
 
 void Recorder::sync() {

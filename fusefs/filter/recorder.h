@@ -28,6 +28,8 @@
 
 namespace holdfast::fusefs {
 
+inline constexpr uint32_t append_patience_ms = 60'000;
+
 class Recorder {
 public:
     explicit Recorder(const Wiring& wiring);
@@ -39,6 +41,11 @@ public:
 
     // For what needs no slot, because it only says what is. False: not now (no space under `block`); try again later.
     bool append(const journal::Record& record);
+    // The same for what has already happened and must be said: waits for room, at most append_patience_ms and not after
+    // end(); then a gap begins, because from here on the journal does not tell the whole truth.
+    void append_or_gap(const journal::Record& record);
+    // No more waiting.
+    void end() { is_ending_.store(true); }
 
     // Everything recorded so far is durable, or the journal is fenced and a gap open.
     void sync();
@@ -60,6 +67,7 @@ private:
     const Clock& clock_;
     const journal::FullPolicy policy_;
     std::atomic<bool> in_gap_ = false;
+    std::atomic<bool> is_ending_ = false;
     std::mutex entering_gap_;
 };
 

@@ -1,14 +1,11 @@
 #include "fusefs/filter/server.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -40,21 +37,6 @@ void let_wake_signal_in() {
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-// A process that waits for us and is being killed has SIGKILL pending (every deadly signal becomes one).
-bool is_being_killed(uint32_t pid) {
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%u/status", pid);
-    const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-    char text[4096];
-    const ssize_t size = fd ? ::read(fd.get(), text, sizeof text - 1) : -1;
-    if (size <= 0) return true;  // gone already
-    text[size] = 0;
-    uint64_t pending = 0;
-    for (const char* label : {"\nSigPnd:", "\nShdPnd:"})
-        if (const char* line = std::strstr(text, label)) pending |= std::strtoull(line + 8, nullptr, 16);
-    return pending >> (SIGKILL - 1) & 1;
-}
-
 bool has_no_answer(uint32_t opcode) {
     return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET || opcode == FUSE_INTERRUPT || opcode == FUSE_NOTIFY_REPLY;
 }
@@ -76,6 +58,7 @@ Server::~Server() {
 
 void Server::stop() {
     is_ending_.store(true);
+    shared_.recorder.end();
     const uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one);
 }

@@ -43,7 +43,11 @@ Result<UniqueFd> Shared::open(NodeId node, int flags) const {
 
 Result<OpenFilePointer> Shared::file(NodeId node, uint64_t handle) {
     if (auto file = files.find(handle)) return file;
-    UniqueFd fd = HF_TRY(open(node, OpenFiles::flags_of(handle)));
+    auto opened = open(node, OpenFiles::flags_of(handle));
+    // An append-only file wants every writer to say so, though what it writes where is the kernel's business by now.
+    if (!opened && opened.error().sys_errno == EPERM) opened = open(node, OpenFiles::flags_of(handle) | O_APPEND);
+    if (!opened) return std::move(opened).error();
+    UniqueFd fd = std::move(*opened);
     const ObjectName object = HF_TRY(name(node, fd.get()));
     return files.adopt(handle, node, object.id, std::move(fd));
 }
@@ -82,6 +86,9 @@ void Shared::flush_times(uint64_t before_ns, bool open) {
 }
 
 void Shared::forget(NodeId node) {
+    // A FORGET that was read early and comes late may be about an earlier acquaintance of the kernel with this object: as
+    // long as it is open, the kernel knows it.
+    if (orphans.are_none() || files.object(node)) return;
     if (auto orphan = orphans.take(node)) end(std::move(*orphan));
 }
 

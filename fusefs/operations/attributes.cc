@@ -1,5 +1,6 @@
 // Changing attributes and size. One request may ask for several changes; each is carried out and recorded on its own.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,13 +118,21 @@ Outcome change_times(const Change& change, const ObjectName& object, const Objec
     return carry_out(change, setattr_record(object, wanted), facts_of(object), call);
 }
 
-// Nothing asked for: the kernel's way of saying that privileges must go. Two calls lead here, and only what is there
-// tells them apart: chown() to nobody takes everything; a write by root takes file capabilities only, and comes here only
-// if there are any.
-Outcome drop_privileges(const Change& change, const ObjectName& object, const ObjectFd& fd, fuse_setattr_in in) {
-    if (change.request.header().uid == 0 && get_xattr(fd, capability_xattr, nullptr, 0) >= 0)
-        return take_capability(change, object, fd);
-    return change_owner(change, object, fd, in);
+// Nothing asked for: the kernel's way of saying that privileges must go. Two things lead here. Before somebody writes to
+// the file or cuts it, what cannot stay in his hands goes, whoever he is. And chown() to nobody takes everything, but
+// only the owner may: where bits would go the bare file system sees a change of mode in it. Which of the two it is, only
+// the system call says that the process waits in.
+Outcome drop_privileges(const Change& change, const ObjectName& object, const ObjectFd& fd, const fuse_setattr_in& in) {
+    const fuse_in_header& header = change.request.header();
+    if (is_in_chown(header.pid)) {
+        struct stat status {};
+        if (::fstatat(fd.get(), "", &status, AT_EMPTY_PATH) != 0) return errno;
+        const bool loses_bits = !S_ISDIR(status.st_mode) && ((status.st_mode & S_ISUID) || (status.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ||
+                                                             ((status.st_mode & S_ISGID) && !caller_is_member(change.request, status.st_gid)));
+        if (loses_bits && header.uid != status.st_uid && !has_capability(header.pid, header.uid, CAP_FOWNER)) return EPERM;
+        return change_owner(change, object, fd, in);
+    }
+    return header.uid == 0 ? take_capability(change, object, fd) : take_privileges(change, object, fd);
 }
 
 Outcome change_all(const Change& change, const ObjectName& object, const ObjectFd& fd, const fuse_setattr_in& in) {

@@ -118,7 +118,7 @@ Outcome give_birth(const Change& change, int directory_fd, const Wanted& wanted,
             addition.type = HF_SETXATTR;
             addition.object = born.name.id;
             addition.body = journal::SetXattr{rest};
-            append_now(shared, addition);
+            shared.recorder.append_or_gap(addition);
         }
     if (!wanted.name.empty()) shared.note_entries_changed(*parent);
     return 0;
@@ -187,6 +187,15 @@ Answer make_symlink(Shared& shared, Thread& thread, Request& request) {
     const Wanted wanted{request.node(), std::string(*name), S_IFLNK | 0777, 0, *target, 0};
     return give_named_birth(shared, thread, request, wanted, [&](int fd, const char* path) {
         return ::symlinkat(std::string(*target).c_str(), fd, path);
+    });
+}
+
+int make_whiteout(Shared& shared, Thread& thread, Request& request, NodeId directory, int directory_fd, const std::string& name) {
+    const Wanted wanted{directory, name, S_IFCHR, 0, {}, 0};
+    Born born;
+    return give_birth({shared, thread, request}, directory_fd, wanted, born, [&](int fd, Born& made) -> int {
+        if (::mknodat(fd, name.c_str(), S_IFCHR, 0) != 0) return errno;
+        return look(shared, fd, name, made);
     });
 }
 

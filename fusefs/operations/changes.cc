@@ -6,14 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
 namespace holdfast::fusefs {
 namespace {
-
-constexpr uint32_t space_slice_ms = 100;
 
 journal::Record record_of(const ObjectName& object, hf_record_type type, journal::Body body) {
     journal::Record record;
@@ -78,25 +73,7 @@ Outcome take_privileges(const Change& change, const ObjectName& object, const Ob
 
 bool caller_is_member(const Request& request, gid_t group) {
     const fuse_in_header& header = request.header();
-    if (header.gid == group) return true;
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%u/status", header.pid);
-    const UniqueFd fd(header.pid == 0 ? -1 : ::open(path, O_RDONLY | O_CLOEXEC));
-    if (!fd) return false;
-    std::string text;
-    char buffer[16384];
-    for (ssize_t size; (size = ::read(fd.get(), buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(size));
-    const size_t at = text.find("\nGroups:");
-    if (at == text.npos) return false;
-    const char* position = text.c_str() + at + std::strlen("\nGroups:");
-    while (*position == '\t' || *position == ' ') {
-        char* end = nullptr;
-        const unsigned long number = std::strtoul(position, &end, 10);
-        if (end == position) break;
-        if (number == group) return true;
-        position = end;
-    }
-    return false;
+    return header.gid == group || is_in_group(header.pid, group);
 }
 
 ssize_t get_xattr(const ObjectFd& fd, const char* name, void* value, size_t size) {
@@ -113,12 +90,8 @@ Outcome record_access_acl(const Change& change, const ObjectName& object, const 
     const ssize_t size = get_xattr(fd, access_acl_xattr, value.data(), value.size());
     if (size <= 0 || change.shared.orphans.is_removed_directory(object.node)) return 0;
     const std::string_view text(reinterpret_cast<const char*>(value.data()), static_cast<size_t>(size));
-    append_now(change.shared, record_of(object, HF_SETXATTR, journal::SetXattr{{access_acl_xattr, text}}));
+    change.shared.recorder.append_or_gap(record_of(object, HF_SETXATTR, journal::SetXattr{{access_acl_xattr, text}}));
     return 0;
-}
-
-void append_now(Shared& shared, const journal::Record& record) {
-    while (!shared.recorder.append(record)) shared.recorder.wait_for_space(journal::encoded_length(record.body), space_slice_ms);
 }
 
 }  // namespace holdfast::fusefs

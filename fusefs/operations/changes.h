@@ -66,8 +66,4 @@ inline constexpr const char* default_acl_xattr = "system.posix_acl_default";
 // Records the access ACL as it is now: a change of mode changes its mask.
 Outcome record_access_acl(const Change& change, const ObjectName& object, const ObjectFd& fd);
 
-// Appends what is true now, in addition to what was carried out. Without room for it the request fails to record
-// something that it did, so room is awaited here (rare: the last bytes of a full journal).
-void append_now(Shared& shared, const journal::Record& record);
-
 }  // namespace holdfast::fusefs

@@ -150,7 +150,8 @@ Outcome carry_out_move(Shared& shared, Thread& thread, Request& request, Move& m
     journal::Rename body{move.old_parent.id, move.old_name, move.new_parent.id, move.new_name, {}, move.is_exchange(), last};
     if (replaces || move.is_exchange()) body.other = move.other ? move.other->name.id : journal::ObjectId{};
     const auto rename = [&](journal::Record&) {
-        return ::renameat2(move.old_fd, move.old_name.c_str(), move.new_fd, move.new_name.c_str(), move.flags) == 0 ? 0 : errno;
+        const unsigned flags = move.flags & ~RENAME_WHITEOUT;
+        return ::renameat2(move.old_fd, move.old_name.c_str(), move.new_fd, move.new_name.c_str(), flags) == 0 ? 0 : errno;
     };
     journal::Record record;
     record.type = HF_RENAME;
@@ -177,9 +178,6 @@ Answer move_name(Shared& shared, Thread& thread, Request& request, NodeId new_di
     const auto old_text = request.take_text();
     const auto new_text = request.take_text();
     if (!old_text || !new_text) return Answer::error(EIO);
-    // A whiteout would be a second object that one call makes; only union mounts use it, and those do not take a FUSE
-    // file system as their upper layer.
-    if (flags & RENAME_WHITEOUT) return Answer::error(EINVAL);
     thread.caller.become(request.header().uid, request.header().gid);
     auto old_fd = thread.directories.get(shared.ids, shared.orphans, request.node());
     if (!old_fd) return failure(old_fd.error());
@@ -196,7 +194,11 @@ Answer move_name(Shared& shared, Thread& thread, Request& request, NodeId new_di
         ObjectLocks::Held held(shared.locks, {move.old_parent.node, move.new_parent.node, move.moved.name.node,
                                               move.other ? move.other->name.node : 0});
         if (!are_still(move)) continue;
-        const Outcome outcome = carry_out_move(shared, thread, request, move);
+        Outcome outcome = carry_out_move(shared, thread, request, move);
+        // The two halves are operations of their own in the journal; the kernel's locks keep others from seeing between
+        // them. Should the second fail (a full disk), the first stays.
+        if (outcome == 0 && (flags & RENAME_WHITEOUT) && !move.is_nothing())
+            outcome = make_whiteout(shared, thread, request, move.old_parent.node, move.old_fd, move.old_name);
         return outcome == 0 ? Answer::nothing() : failure(outcome);
     }
 }
@@ -219,6 +221,19 @@ Answer rename_object(Shared& shared, Thread& thread, Request& request) {
 Answer rename_with_flags(Shared& shared, Thread& thread, Request& request) {
     const auto* in = request.take<fuse_rename2_in>();
     return in ? move_name(shared, thread, request, in->newdir, in->flags) : Answer::error(EIO);
+}
+
+Answer finish_whiteout(Shared& shared, Thread& thread, Request& request) {
+    const auto name = request.take_text();
+    if (!name) return Answer::error(EIO);
+    thread.caller.become(request.header().uid, request.header().gid);
+    auto fd = thread.directories.get(shared.ids, shared.orphans, request.node());
+    if (!fd) return failure(fd.error());
+    Gate::Passage passage(shared.gate, thread.place);
+    ObjectLocks::Held held(shared.locks, {request.node()});
+    if (::faccessat(*fd, std::string(*name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return Answer::nothing();
+    const Outcome outcome = make_whiteout(shared, thread, request, request.node(), *fd, std::string(*name));
+    return outcome == 0 ? Answer::nothing() : failure(outcome);
 }
 
 Answer link_object(Shared& shared, Thread& thread, Request& request) {

@@ -1,6 +1,7 @@
 #include "fusefs/operations/operations.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 
 #include <array>
 #include <cerrno>
@@ -100,6 +101,10 @@ Answer answer_of_done(Shared& shared, Thread& thread, Request& request, int erro
         case FUSE_LINK: request.take<fuse_link_in>(); break;
         case FUSE_SYMLINK: break;
         case FUSE_CREATE: return entry_and_open(shared, thread, request);
+        case FUSE_RENAME2: {
+            const auto* in = request.take<fuse_rename2_in>();
+            return in && (in->flags & RENAME_WHITEOUT) ? finish_whiteout(shared, thread, request) : Answer::nothing();
+        }
         default: return Answer::nothing();  // taking and moving names, extended attributes
     }
     const auto name = request.take_text();

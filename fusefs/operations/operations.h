@@ -68,6 +68,12 @@ Answer remove_xattr(Shared&, Thread&, Request&);
 // ioctls.cc
 Answer control(Shared&, Thread&, Request&);
 
+// A whiteout (a character device 0:0) in place of a name that was moved away. REQUIRES: the caller is inside the gate
+// and has locked DIRECTORY. Returns 0, an errno, or outcome_parked.
+int make_whiteout(Shared& shared, Thread& thread, Request& request, NodeId directory, int directory_fd, const std::string& name);
+// For a rename with a whiteout that was carried out but for the whiteout.
+Answer finish_whiteout(Shared&, Thread&, Request&);
+
 // For several of the above: the entry NAME of DIRECTORY as an answer to LOOKUP.
 Result<fuse_entry_out> entry_at(Shared& shared, int directory_fd, const std::string& name);
 // What O_SYNC and fsync promise: both the backing file and its records are durable. Returns 0 or an errno.

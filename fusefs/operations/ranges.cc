@@ -32,7 +32,7 @@ void append_holes(const Change& change, const ObjectName& object, int fd, uint64
         record.object = object.id;
         record.body = journal::Fallocate{static_cast<uint64_t>(hole), hole_end - static_cast<uint64_t>(hole),
                                          HF_FALLOC_PUNCH_HOLE | HF_FALLOC_KEEP_SIZE};
-        append_now(change.shared, record);
+        change.shared.recorder.append_or_gap(record);
         at = hole_end;
     }
 }
@@ -48,7 +48,7 @@ void append_what_is(const Change& change, const ObjectName& object, uint64_t off
         record.type = HF_TRUNCATE;
         record.object = object.id;
         record.body = journal::Truncate{size};
-        append_now(change.shared, record);
+        change.shared.recorder.append_or_gap(record);
     }
     const uint64_t end = std::min(size, offset + length);
     std::vector<std::byte>& buffer = change.thread.data;
@@ -60,7 +60,7 @@ void append_what_is(const Change& change, const ObjectName& object, uint64_t off
         record.type = HF_WRITE;
         record.object = object.id;
         record.body = journal::Write{at, {buffer.data(), static_cast<size_t>(got)}};
-        append_now(change.shared, record);
+        change.shared.recorder.append_or_gap(record);
         at += static_cast<uint64_t>(got);
     }
     if (offset < end) append_holes(change, object, fd, offset, end);

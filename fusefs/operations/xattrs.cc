@@ -1,5 +1,6 @@
 // Extended attributes, ACLs among them.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -65,7 +66,7 @@ Outcome after_access_acl(const Change& change, const ObjectName& object, const O
     record.type = HF_SETATTR;
     record.object = object.id;
     record.body = journal::SetAttr{to_record(status, HF_ATTR_MODE)};
-    append_now(change.shared, record);
+    change.shared.recorder.append_or_gap(record);
     return 0;
 }
 
@@ -116,7 +117,7 @@ size_t filter_names(std::byte* names, size_t size, const Request& request) {
         const std::string_view text(name, bytes - 1);
         bool visible = !is_own(text);
         if (visible && text.starts_with(trusted_prefix)) {
-            if (is_admin < 0) is_admin = is_administrator(request.header().pid, request.header().uid);
+            if (is_admin < 0) is_admin = has_capability(request.header().pid, request.header().uid, CAP_SYS_ADMIN);
             visible = is_admin;
         }
         if (visible) {
