@@ -44,6 +44,12 @@ std::vector<std::pair<uint64_t, uint64_t>> data_of(const fs::path& path) {
     return found;
 }
 
+std::string text_of(const std::vector<std::pair<uint64_t, uint64_t>>& extents) {
+    std::string text;
+    for (const auto& [offset, length] : extents) text += std::to_string(offset) + "+" + std::to_string(length) + " ";
+    return text;
+}
+
 class TreeComparison {
 public:
     std::string object(const fs::path& left, const fs::path& right, const std::string& name) {
@@ -62,7 +68,9 @@ public:
         }
         if (S_ISREG(a.st_mode)) {
             if (bytes_of_file(left) != bytes_of_file(right)) return quoted(name) + ": bytes differ";
-            if (data_of(left) != data_of(right)) return quoted(name) + ": holes differ";
+            if (data_of(left) != data_of(right))
+                return quoted(name) + " of " + std::to_string(a.st_size) + " bytes: holes differ: " + text_of(data_of(left)) + "against " +
+                       text_of(data_of(right));
         }
         return S_ISDIR(a.st_mode) ? entries(left, right, name) : "";
     }

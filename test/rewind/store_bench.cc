@@ -3,10 +3,13 @@
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "rewind/extents.h"
 #include "rewind/reconcile/reconcile.h"
 #include "rewind/reconcile/tree_repair.h"
 
@@ -18,6 +21,20 @@ template <typename T>
 T need(Result<T> result) {
     if (!result) FAIL(result.error().message);
     if constexpr (!std::is_void_v<T>) return std::move(result).value();
+}
+
+// cp makes a hole of a block of zeros; in the original it was data, and that must be compared as well.
+void keep_zeros(const std::string& original, const std::string& copy) {
+    const UniqueFd from(::open(original.c_str(), O_RDONLY)), to(::open(copy.c_str(), O_WRONLY));
+    struct stat info;
+    REQUIRE(fstat(from.get(), &info) == 0);
+    for (const auto& extent : need(rewind::data_extents_of(from.get()))) {
+        std::vector<std::byte> bytes(extent.length);
+        bytes.resize(need(rewind::read_fully(from.get(), extent.offset, bytes)));
+        REQUIRE(pwrite(to.get(), bytes.data(), bytes.size(), static_cast<off_t>(extent.offset)) == static_cast<ssize_t>(bytes.size()));
+    }
+    const timespec times[2] = {info.st_atim, info.st_mtim};
+    REQUIRE(futimens(to.get(), times) == 0);
 }
 
 }  // namespace
@@ -80,6 +97,10 @@ journal::Lsn StoreBench::record() {
 std::string StoreBench::snapshot() {
     const std::string path = scratch_ / ("snapshot-" + std::to_string(snapshots_++));
     REQUIRE(system(("cp -a '" + live() + "' '" + path + "'").c_str()) == 0);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(live())) {
+        if (std::filesystem::is_regular_file(entry.symlink_status()))
+            keep_zeros(entry.path(), path + entry.path().string().substr(live().size()));
+    }
     return path;
 }
 
