@@ -56,6 +56,11 @@ uint32_t Gaps::open_at(Lsn at) const {
     return open;
 }
 
+bool Gaps::is_open(hf_gap_reason reason) const {
+    const MutexLock lock(mutex_);
+    return std::any_of(gaps_.begin(), gaps_.end(), [&](const Gap& gap) { return gap.reason == reason && gap.end == journal::lsn_max; });
+}
+
 void Gaps::prune_below(Lsn at) {
     const MutexLock lock(mutex_);
     std::erase_if(gaps_, [&](const Gap& gap) { return gap.end <= at; });

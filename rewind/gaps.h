@@ -28,6 +28,8 @@ public:
     Status check(Lsn at) const HF_EXCLUDES(mutex_);
     // The reasons of the gaps that are open at AT, as a set of bits: what start() needs when the window begins there.
     uint32_t open_at(Lsn at) const HF_EXCLUDES(mutex_);
+    // A gap of this reason has begun and not ended.
+    bool is_open(hf_gap_reason reason) const HF_EXCLUDES(mutex_);
     // Forgets what ended at or before AT.
     void prune_below(Lsn at) HF_EXCLUDES(mutex_);
 

@@ -23,7 +23,7 @@ std::string body_of(const journal::VolumeId& volume, const Position& position) {
     std::ostringstream body;
     body << first_line << "\nvolume " << journal::to_string(volume) << "\ncheckpoint " << position.checkpoint
          << "\nundo_end " << position.undo_end << "\nwindow_begin " << position.window_begin << "\nopen_gaps "
-         << position.open_gaps << "\n";
+         << position.open_gaps << "\ndamaged_from " << position.damaged_from << "\n";
     return body.str();
 }
 
@@ -51,7 +51,7 @@ Result<std::optional<Position>> load_position(Disk& disk, const journal::VolumeI
     std::string key, id;
     Position position;
     lines >> key >> id >> key >> position.checkpoint >> key >> position.undo_end >> key >> position.window_begin >> key >>
-        position.open_gaps;
+        position.open_gaps >> key >> position.damaged_from;
     if (!lines) return damaged();
     if (id != journal::to_string(volume))
         return Error{ErrorCode::foreign, "the store belongs to volume " + id + ", not to " + journal::to_string(volume)};

@@ -14,6 +14,7 @@ struct Position {
     Lsn checkpoint = 0;        // the image on disk has everything below this
     UndoAddress undo_end = 0;  // of the undo log at that time; a log that ends before has lost what was durable
     Lsn window_begin = 0;      // the oldest moment
+    Lsn damaged_from = 0;      // the image may lack records from here on that the journal lost; 0: none
     uint32_t open_gaps = 0;    // gaps that began before the window and were open at its begin (Gaps)
 };
 

@@ -13,9 +13,11 @@ namespace holdfast::rewind {
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
 
-Result<std::unique_ptr<Store>> Store::open(const journal::Volume& volume, journal::Reader& journal, const Clock& clock) {
+// Records that are applied again lie below the journal's durable end, wherever its writer is now: recovery reads them with
+// a reader of its own, which needs no in-flight table. After a reboot that table knows nothing.
+Result<std::unique_ptr<Store>> Store::open(const journal::Volume& volume, journal::Reader&, const Clock& clock) {
     auto impl = std::make_unique<Impl>(volume, clock);
-    HF_TRY(impl->open(journal));
+    HF_TRY(impl->open());
     return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
@@ -30,6 +32,13 @@ Result<uint64_t> Store::apply(journal::Reader& reader, uint64_t bytes) {
         taken += batch;
     }
     return taken;
+}
+
+Status Store::skip_to(Lsn at) {
+    if (impl_->failure) return *impl_->failure;
+    HF_CHECK(at >= applied());
+    impl_->applied = at;
+    return ok();
 }
 
 Result<uint64_t> Store::Impl::apply_batch(journal::Reader& reader, uint64_t bytes) {
@@ -99,6 +108,7 @@ Status Store::Impl::save(Lsn at_checkpoint) {
     next.undo_end = undo->end();
     next.window_begin = window_begin;
     next.open_gaps = gaps.open_at(window_begin);
+    if (!gaps.is_open(HF_GAP_JOURNAL_DAMAGED)) next.damaged_from = 0;  // repaired
     HF_TRY(save_position(*store_disk, volume.id, next));
     position = next;
     // Only now may the journal forget what lies below.

@@ -28,7 +28,8 @@ class Image;
 
 class Store {
 public:
-    // JOURNAL reads the records that must be applied again. Errors: busy (another process has it open), foreign,
+    // The records that must be applied again are read from the volume's journal; of those that it lost it is told in
+    // evidence(), and the moments from there to the end of the gap that repairs it are not offered. Errors: busy (another process has it open), foreign,
     // corrupt, io.
     static Result<std::unique_ptr<Store>> open(const journal::Volume& volume, journal::Reader& journal,
                                                const Clock& clock);
@@ -37,6 +38,9 @@ public:
     // Applies records from READER (at applied()) until its published end or until BYTES of records are done, in batches:
     // undo durable, indexed, image changed, position advanced. Returns the bytes taken; 0: there was nothing.
     Result<uint64_t> apply(journal::Reader& reader, uint64_t bytes);
+    // Goes on at AT, when nothing lies between applied() and AT because the journal lost it: its recovery says so, and the
+    // stream goes on there with a gap. Durable with the next checkpoint. REQUIRES: AT >= applied().
+    Status skip_to(Lsn at);
     // Syncs the image and persists the position that the journal may forget below. Durable on return.
     Result<Lsn> checkpoint();
     // Drops history that the volume's limits no longer cover. Returns the bytes freed. Moments that go are refused

@@ -19,6 +19,8 @@ namespace {
 
 constexpr size_t index_batch_records = 4096;
 constexpr size_t gap_events_at_once = 1024;
+constexpr uint64_t small_window_bytes = 1ULL << 30;
+constexpr uint64_t small_segment_bytes = 2 * HF_UNDO_RECORD_BYTES_MAX;
 
 Result<UniqueFd> take_lock(const std::string& store) {
     UniqueFd lock(::open((store + "/store.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -33,7 +35,7 @@ Result<UniqueFd> take_lock(const std::string& store) {
 
 }  // namespace
 
-Status Store::Impl::open(journal::Reader& journal) {
+Status Store::Impl::open() {
     lock = HF_TRY(take_lock(volume.store));
     HF_TRY(open_parts());
     HF_TRY(take_position());
@@ -45,16 +47,19 @@ Status Store::Impl::open(journal::Reader& journal) {
         return ok();
     }
     HF_TRY(index_undo());
-    HF_TRY(redo(journal));
-    return load_gaps();
+    HF_TRY(load_gaps());
+    return redo();
 }
 
 Status Store::Impl::open_parts() {
     store_disk = HF_TRY(open_disk(volume.store));
+    journal_disk = HF_TRY(open_disk(volume.journal_directory));
     cursor_disk = HF_TRY(open_disk(volume.journal_directory + "/cursors"));
     image = std::make_unique<Image>(HF_TRY(Image::open(volume.store)));
     undo_disk = HF_TRY(open_disk(volume.store + "/undo"));
-    undo = HF_TRY(UndoLog::open(*undo_disk, volume.id, &evidence));
+    // History goes by whole segments, so a small window needs small ones. The largest record must fit.
+    const bool is_small = volume.window_bytes_max != 0 && volume.window_bytes_max < small_window_bytes;
+    undo = HF_TRY(UndoLog::open(*undo_disk, volume.id, &evidence, is_small ? small_segment_bytes : HF_UNDO_SEGMENT_BYTES));
     const auto pending = store_disk->open(first_copy_file, Disk::Open::existing_read_only);
     if (!pending && pending.error().code != ErrorCode::not_found) return Error(pending.error());
     first_copy_pending = pending.has_value();
@@ -113,32 +118,36 @@ Status Store::Impl::name_root() {
 
 Status Store::Impl::find_all_objects() {
     std::vector<Index::LocationChange> found;
+    std::vector<Index::HeldName> names;
     size_t count = 0;
-    const auto take = [&](int directory, const std::string& name, bool in_graveyard) -> Result<ImageLocation> {
+    const auto take = [&](int directory, const ObjectId& holder, const std::string& name) -> Result<ImageLocation> {
         const auto object = image->object_of(directory, name);
         if (!object) return Error(object.error());
         MadeObject there = HF_TRY(open_named(directory, name));
-        if (in_graveyard) there.location.links = 0;
+        if (!holder) there.location.links = 0;
+        if (holder) names.push_back({*object, holder, name, true});
         found.push_back({*object, there.location});
         ++count;
         if (found.size() >= index_batch_records) {
-            HF_TRY(index->insert({}, found));
+            HF_TRY(index->insert({}, found, names));
             found.clear();
+            names.clear();
         }
         return there.location;
     };
     // Directories still to be listed, by handle: neither depth nor breadth of the tree is bounded by descriptors.
     std::vector<std::string> waiting{HF_TRY(file_handle_at(image->root_fd(), "")).bytes};
     HF_TRY(read_directory(image->graveyard_fd(), [&](const DirectoryEntry& entry) -> Status {
-        if (auto there = take(image->graveyard_fd(), entry.name, true); !there && there.error().code != ErrorCode::corrupt)
+        if (auto there = take(image->graveyard_fd(), ObjectId{}, entry.name); !there && there.error().code != ErrorCode::corrupt)
             return std::move(there).error();
         return ok();
     }));
     while (!waiting.empty()) {
         const UniqueFd directory = HF_TRY(image->open_object({waiting.back(), S_IFDIR, 1}, O_RDONLY | O_DIRECTORY));
         waiting.pop_back();
+        const ObjectId holder = HF_TRY(image->object_of(directory.get()));
         HF_TRY(read_directory(directory.get(), [&](const DirectoryEntry& entry) -> Status {
-            auto there = take(directory.get(), entry.name, false);
+            auto there = take(directory.get(), holder, entry.name);
             // Without an id: the rest of a birth that a crash cut short; its record is applied again.
             if (!there && there.error().code == ErrorCode::corrupt) return ok();
             if (!there) return std::move(there).error();
@@ -146,7 +155,7 @@ Status Store::Impl::find_all_objects() {
             return ok();
         }));
     }
-    HF_TRY(index->insert({}, found));
+    HF_TRY(index->insert({}, found, names));
     if (count > 0) evidence += "The places of " + std::to_string(count) + " objects were read from the image. ";
     return ok();
 }
@@ -177,18 +186,29 @@ Status Store::Impl::index_undo() {
     return ok();
 }
 
-Status Store::Impl::redo(journal::Reader& journal) {
+Status Store::Impl::redo() {
     const Lsn from = position.checkpoint, to = applied;
     if (undo->end_lsn() <= from) return ok();
-    const uint64_t records = HF_TRY(applier->redo(journal, from, to));
-    evidence += std::to_string(records) + " records from lsn " + std::to_string(from) + " to " + std::to_string(to) +
-                " were applied again. ";
+    journal::Reader journal(*journal_disk, volume.id, volume.segment_bytes, nullptr);
+    const RedoReport report = HF_TRY(applier->redo(journal, from, to));
+    evidence += std::to_string(report.records) + " records from lsn " + std::to_string(from) + " to " +
+                std::to_string(report.to) + " were applied again. ";
+    if (report.to < to) {
+        // What the lost records changed may be in the image or not. Moments before them are exact, because the undo of
+        // all of them is there; from there on nothing is, until tree and image were compared.
+        evidence += "The journal lost the records from lsn " + std::to_string(report.to) + " to " + std::to_string(to) +
+                    " (" + report.loss + "), so moments from there to the end of the repair are not offered. ";
+        log_warning("The journal lost records that the store " + quoted(volume.store) + " had to apply again: " + report.loss + ".");
+        position.damaged_from = report.to;
+        gaps.begin(HF_GAP_JOURNAL_DAMAGED, report.to);
+    }
     // So that one crash after another does not apply ever more again.
     return checkpoint();
 }
 
 Status Store::Impl::load_gaps() {
     gaps.start(position.open_gaps);
+    if (position.damaged_from) gaps.begin(HF_GAP_JOURNAL_DAMAGED, position.damaged_from);
     Lsn from = window_begin;
     while (true) {
         const auto events = HF_TRY(index->events_of(ObjectId{}, from, gap_events_at_once));

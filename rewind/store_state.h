@@ -24,14 +24,14 @@ public:
     explicit Impl(const journal::Volume& of, const Clock& with) : volume(of), clock(with) {}
 
     // store_open.cc
-    Status open(journal::Reader& journal);
+    Status open();
     Status open_parts();
     Status take_position();
     Status open_index();
     Status name_root();
     Status find_all_objects();
     Status index_undo();
-    Status redo(journal::Reader& journal);
+    Status redo();
     Status load_gaps();
     Status follow_gap(const UndoRecord& record);
 
@@ -64,6 +64,7 @@ public:
     const Clock& clock;
     UniqueFd lock;
     std::unique_ptr<Disk> store_disk;
+    std::unique_ptr<Disk> journal_disk;
     std::unique_ptr<Disk> cursor_disk;
     std::unique_ptr<Disk> undo_disk;
     std::unique_ptr<Image> image;

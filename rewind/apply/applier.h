@@ -13,6 +13,12 @@
 
 namespace holdfast::rewind {
 
+struct RedoReport {
+    uint64_t records = 0;
+    Lsn to = 0;        // the image has everything below this
+    std::string loss;  // why not more
+};
+
 class Applier {
 public:
     // All of them outlive the applier.
@@ -21,8 +27,8 @@ public:
     Status apply(Batch& batch);
 
     // Brings the image to the state after all records of [from, to), which are in the undo log and in the index
-    // already, from whatever a crash made of them. Returns the number of records.
-    Result<uint64_t> redo(journal::Reader& journal, Lsn from, Lsn to);
+    // already, from whatever a crash made of them. Where the journal does not have them any more it stops.
+    Result<RedoReport> redo(journal::Reader& journal, Lsn from, Lsn to);
 
     // An object was removed from the graveyard for good. The index learns of it with the next batch or publish().
     void forget(const ObjectId& object) { files_.remove(object); }
@@ -33,7 +39,7 @@ private:
         : files_(image, index), index_(index), undo_(undo), builder_(undo), block_bytes_(block_bytes) {}
 
     Status change_attributes(Changes& changes);
-    Status collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
+    Result<RedoReport> collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
     Status redo_data(journal::Reader& journal, Lsn from, Lsn to);
     Status redo_shift(const Record& record);
 

@@ -61,29 +61,40 @@ Record without_data(Record record) {
 
 }  // namespace
 
-Result<uint64_t> Applier::redo(journal::Reader& journal, Lsn from, Lsn to) {
+Result<RedoReport> Applier::redo(journal::Reader& journal, Lsn from, Lsn to) {
     files_.clear();
     unsettled_.clear();
     builder_.written().clear();
     Batch records;
     Changes changes;
-    HF_TRY(collect(journal, from, to, records, changes));
+    const RedoReport report = HF_TRY(collect(journal, from, to, records, changes));
     NameChanger names(files_, changes);
     HF_TRY(names.discover());
     HF_TRY(names.run());
-    HF_TRY(redo_data(journal, from, to));
+    HF_TRY(redo_data(journal, from, report.to));
     HF_TRY(change_attributes(changes));
     HF_TRY(publish());
-    return uint64_t{records.records().size()};
+    return report;
 }
 
-Status Applier::collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes) {
+// The journal is damaged, not the disk that it is on: trying again would not help.
+static bool is_loss(ErrorCode code) {
+    return code == ErrorCode::corrupt || code == ErrorCode::torn || code == ErrorCode::not_found || code == ErrorCode::foreign;
+}
+
+Result<RedoReport> Applier::collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes) {
     const Kept kept = HF_TRY(read_kept(undo_, HF_TRY(index_.undo_address_at(from)), from, to));
     // All of them first: changes borrow from records, which move while their list grows.
-    HF_TRY(read_journal(journal, from, to, [&](const Record& record) -> Status {
+    RedoReport report{0, from, {}};
+    const Status read = read_journal(journal, from, to, [&](const Record& record) -> Status {
         records.add(without_data(record));
+        report.to = record.end();
         return ok();
-    }));
+    });
+    if (!read && !is_loss(read.error().code)) return Error(read.error());
+    if (!read) report.loss = read.error().message;
+    if (read) report.to = to;
+    report.records = records.records().size();
     for (const Record& record : records.records()) {
         if (const auto mode = kept.modes.find(record.lsn); mode != kept.modes.end()) {
             const uint32_t valid = record.as<journal::SetAttr>().attributes.valid;
@@ -94,7 +105,7 @@ Status Applier::collect(journal::Reader& journal, Lsn from, Lsn to, Batch& recor
             changes.keep_capability(record.object, records.arena().keep(std::string_view(value->second)));
         changes.follow(record);
     }
-    return ok();
+    return report;
 }
 
 Status Applier::redo_data(journal::Reader& journal, Lsn from, Lsn to) {

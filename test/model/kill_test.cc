@@ -2,6 +2,7 @@
 // also in the middle of its recovery; in between and in the end the view at every LSN must equal the model.
 //
 //   kill_test [--kills N] [--seed S] [--ops N]
+//   kill_test --prepare DIR | --apply DIR | --check DIR  --seed S --ops N     the parts, for test/crash/store_power_loss.sh
 //
 // The child is traced, so that a kill falls exactly before or after a system call of its main thread: every state that the
 // disk goes through is one that a kill can leave. A process that has threads (RocksDB's) must not fork, so this one
@@ -57,7 +58,8 @@ Status apply_history(const journal::Volume& volume, uint64_t seed) {
 }
 
 Status compare(const journal::Volume& volume, const History& history, bool whole) {
-    auto bench = HF_TRY(FollowingStore::open(volume));
+    // Without the table: after a reboot it knows nothing.
+    auto bench = HF_TRY(FollowingStore::open(volume, false));
     const std::string evidence = bench->store().evidence();
     if (whole) HF_TRY(bench->apply_all());
     if (whole && bench->store().applied() < history.moments.back().at)
@@ -134,6 +136,28 @@ int run(int kills_wanted, uint64_t seed, size_t ops) {
     return 0;
 }
 
+// The parts of a run whose end is not a kill but a loss of power: history and volume are made, taken in slowly, and
+// judged in three processes.
+int part(const std::string& what, const std::string& directory, uint64_t seed, size_t ops) {
+    const auto report = [](const Status& status) { return status ? 0 : (std::printf("%s\n", status.error().message.c_str()), 1); };
+    if (what == "--prepare") {
+        const auto volume = make_volume(directory);
+        const auto history = volume ? write_history(*volume, seed, ops) : Result<History>(volume.error());
+        return report(history ? ok() : Status(history.error()));
+    }
+    auto volume = journal::load_volume(directory + "/store");
+    if (!volume) return report(volume.error());
+    if (what == "--apply") return report(apply_history(*volume, seed));
+    // The same history once more, for its moments; the copy that was cut is only read.
+    const ScratchHere scratch("power");
+    const auto again = make_volume(scratch.path);
+    const auto history = again ? write_history(*again, seed, ops) : Result<History>(again.error());
+    if (!history) return report(history.error());
+    for (const bool whole : {false, true})
+        if (const int failed = report(compare(*volume, *history, whole))) return failed;
+    return 0;
+}
+
 }  // namespace
 }  // namespace holdfast::test
 
@@ -141,15 +165,18 @@ int main(int argc, char** argv) {
     int kills = 250;
     size_t ops = 60;
     uint64_t seed = static_cast<uint64_t>(time(nullptr)) * 1000;
+    std::string part, directory;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string option = argv[i];
         const uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
         if (option == "--kills") kills = static_cast<int>(value);
         else if (option == "--seed") seed = value;
         else if (option == "--ops") ops = value;
+        else if (option == "--prepare" || option == "--apply" || option == "--check") part = option, directory = argv[i + 1];
         else return std::fprintf(stderr, "usage: kill_test [--kills N] [--seed S] [--ops N]\n"), 2;
     }
     if (geteuid() != 0) return std::fprintf(stderr, "skipped: needs root for owners, devices and trusted xattrs\n"), 77;
+    if (!part.empty()) return holdfast::test::part(part, directory, seed, ops);
     std::printf("first seed %lu\n", seed);
     return holdfast::test::run(kills, seed, ops);
 }
