@@ -103,7 +103,8 @@ Status check_space(const RestorePlan& plan) {
     const uint64_t free_bytes = uint64_t{space.f_bavail} * space.f_frsize;
     if (plan.bytes <= free_bytes) return ok();
     return Error{ErrorCode::no_space, "restoring needs " + human_bytes(plan.bytes) + ", but the file system of " +
-                                          quoted(plan.directory) + " has " + human_bytes(free_bytes) + " left",
+                                          quoted(plan.directory) + " has " + human_bytes(free_bytes) +
+                                          " left; make space there, or choose another destination",
                  ENOSPC};
 }
 
