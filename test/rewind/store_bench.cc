@@ -23,16 +23,18 @@ T need(Result<T> result) {
     if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
 
-// cp makes a hole of a block of zeros; in the original it was data, and that must be compared as well.
-void keep_zeros(const std::string& original, const std::string& copy) {
+// cp makes holes of zeros, and zeros of a hole in a file that has few; the copy's holes are to be those of the original.
+void copy_exactly(const std::string& original, const std::string& copy) {
     const UniqueFd from(::open(original.c_str(), O_RDONLY)), to(::open(copy.c_str(), O_WRONLY));
     struct stat info;
     REQUIRE(fstat(from.get(), &info) == 0);
+    REQUIRE(ftruncate(to.get(), 0) == 0);
     for (const auto& extent : need(rewind::data_extents_of(from.get()))) {
         std::vector<std::byte> bytes(extent.length);
         bytes.resize(need(rewind::read_fully(from.get(), extent.offset, bytes)));
         REQUIRE(pwrite(to.get(), bytes.data(), bytes.size(), static_cast<off_t>(extent.offset)) == static_cast<ssize_t>(bytes.size()));
     }
+    REQUIRE(ftruncate(to.get(), info.st_size) == 0);
     const timespec times[2] = {info.st_atim, info.st_mtim};
     REQUIRE(futimens(to.get(), times) == 0);
 }
@@ -99,7 +101,7 @@ std::string StoreBench::snapshot() {
     REQUIRE(system(("cp -a '" + live() + "' '" + path + "'").c_str()) == 0);
     for (const auto& entry : std::filesystem::recursive_directory_iterator(live())) {
         if (std::filesystem::is_regular_file(entry.symlink_status()))
-            keep_zeros(entry.path(), path + entry.path().string().substr(live().size()));
+            copy_exactly(entry.path(), path + entry.path().string().substr(live().size()));
     }
     return path;
 }
