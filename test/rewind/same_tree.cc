@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "rewind/extents.h"
+#include "rewind/image.h"
 
 namespace holdfast::test {
 
@@ -31,6 +32,7 @@ std::map<std::string, std::string> xattrs_of(const fs::path& path) {
     char names[4096], value[65536];
     const ssize_t length = llistxattr(path.c_str(), names, sizeof names);
     for (ssize_t at = 0; at < length; at += static_cast<ssize_t>(std::string(names + at).size()) + 1) {
+        if (rewind::is_private_xattr(names + at)) continue;
         const ssize_t size = lgetxattr(path.c_str(), names + at, value, sizeof value);
         if (size >= 0) found.emplace(names + at, std::string(value, static_cast<size_t>(size)));
     }

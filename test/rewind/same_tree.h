@@ -1,5 +1,5 @@
 // Holds two directory trees against each other as rsync -aHAX --checksum would: names, types, bytes, holes, owners, modes,
-// mtimes, xattrs, which names are hard links of one file.
+// mtimes, xattrs (but the product's own, so that an image can be compared), which names are hard links of one file.
 #pragma once
 
 #include <string>
