@@ -115,6 +115,7 @@ Status Reconciliation::apply_all() {
         next = std::max(next, (from + volume_.segment_bytes - 1) / volume_.segment_bytes);
         from = next * volume_.segment_bytes;
     }
+    if (lost_its_place_) HF_TRY(store_.skip_to(from));
     sealed_.reader->seek(from);
     while (const uint64_t bytes = HF_TRY(store_.apply(*sealed_.reader, apply_batch_bytes))) {
         evidence_.records_applied_bytes += bytes;
