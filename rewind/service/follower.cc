@@ -44,7 +44,7 @@ Status Follower::finish() {
     wake();
     thread_.join();
     MutexLock lock(mutex_);
-    if (!error_.empty()) return Error{ErrorCode::io, error_};
+    if (failure_) return *failure_;
     return ok();
 }
 
@@ -107,8 +107,8 @@ Status Follower::round() {
     // An error is told until a round has gone through again.
     {
         MutexLock lock(mutex_);
-        if (!error_.empty()) log_info("The store goes on after the failure.");
-        error_.clear();
+        if (failure_) log_info("The store goes on after the failure.");
+        failure_.reset();
     }
     retry_pause_ns_ = retry_first_ns;
     if (taken == 0)
@@ -191,7 +191,7 @@ void Follower::fail(const Error& error) {
     retry_due_ns_ = clock_.monotonic_ns() + retry_pause_ns_;
     retry_pause_ns_ = std::min(2 * retry_pause_ns_, retry_longest_ns);
     MutexLock lock(mutex_);
-    error_ = error.message;
+    failure_ = error;
     progressed_.notify_all();
 }
 
@@ -204,8 +204,8 @@ void Follower::announce() {
 Result<StoreLoan> Follower::borrow_any() const {
     std::shared_lock open(gate_, gate_patience);
     if (!open || !store_) {
-        const std::string why = error();
-        return Error{ErrorCode::unavailable, "the store is not open: " + (why.empty() ? "it is being opened" : why)};
+        if (auto why = failure()) return std::move(*why).within("the store is not open");
+        return Error{ErrorCode::unavailable, "the store is being opened; try again in a moment"};
     }
     const Store& store = *store_;
     return StoreLoan(std::move(open), store);
@@ -252,14 +252,29 @@ Status Follower::on_store(std::function<Status(Store&)> work) {
     return done.get();
 }
 
-std::string Follower::error() const {
+std::optional<Error> Follower::failure() const {
     MutexLock lock(mutex_);
-    return error_;
+    return failure_;
+}
+
+Status Follower::reach(Lsn lsn, uint64_t timeout_ms) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+    MutexLock lock(mutex_);
+    while (applied_ < lsn) {
+        if (failure_) return Error(*failure_).within("the store cannot take in what was recorded");
+        const auto left = deadline - std::chrono::steady_clock::now();
+        if (left <= left.zero() || ended_)
+            return Error{ErrorCode::unavailable, "the store is still " + human_bytes(lsn - applied_) +
+                                                     " behind what was recorded; try again when it has caught up "
+                                                     "(`holdfast wait`)"};
+        (void)progressed_.wait_for(mutex_, left);
+    }
+    return ok();
 }
 
 Follower::Condition Follower::condition() const {
-    Condition condition{"following", error(), checkpoint_};
-    if (!condition.error.empty()) {
+    Condition condition{"following", failure(), checkpoint_};
+    if (condition.failure) {
         condition.state = "failed";
         return condition;
     }

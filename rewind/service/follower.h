@@ -17,6 +17,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <shared_mutex>
 #include <string>
@@ -57,7 +58,8 @@ public:
     Status finish();
     void hurry() { at_once_ = true; }  // finish() ends after the batch in hand
 
-    // Errors: unavailable (the store cannot be opened, the first copy is not complete) with a sentence.
+    // Errors: the failure for which the store is not open; unavailable (it is being opened, the first copy is not
+    // complete); each with a sentence.
     Result<StoreLoan> borrow() const;
     // Like borrow(), while the first copy is pending, too.
     Result<StoreLoan> borrow_any() const;
@@ -65,12 +67,14 @@ public:
     Lsn applied() const { return applied_.load(); }
     // Waits until everything below LSN is applied or time is up; returns what is applied.
     Lsn wait_applied(Lsn lsn, uint64_t timeout_ms) const;
+    // The same for whoever needs it. Errors: the store's failure, at once; unavailable when time is up.
+    Status reach(Lsn lsn, uint64_t timeout_ms) const;
     // Runs JOB on the follower's thread between two batches and waits for it. Errors: JOB's; busy; unavailable.
     Status on_store(std::function<Status(Store&)> job);
 
     struct Condition {
         std::string state;  // "following", "catching up", "first copy", "failed"
-        std::string error;  // a sentence when failed
+        std::optional<Error> failure;
         Lsn checkpoint = 0;
     };
     Condition condition() const;
@@ -89,7 +93,7 @@ private:
     void fail(const Error& error);
     void announce();
     void wake();
-    std::string error() const;
+    std::optional<Error> failure() const;
 
     const journal::Volume& volume_;
     Bookmarks& bookmarks_;
@@ -110,7 +114,7 @@ private:
     mutable Mutex mutex_;
     mutable ConditionVariable progressed_;
     std::queue<Job> jobs_ HF_GUARDED_BY(mutex_);
-    std::string error_ HF_GUARDED_BY(mutex_);
+    std::optional<Error> failure_ HF_GUARDED_BY(mutex_);
     bool ended_ HF_GUARDED_BY(mutex_) = false;
 
     std::atomic<Lsn> applied_{0};

@@ -2,26 +2,17 @@
 
 #include <algorithm>
 
-#include "base/text.h"
-
 namespace holdfast::rewind {
-
-Status Moments::wait_applied(Lsn lsn) const {
-    const Lsn applied = follower_.wait_applied(lsn, resolve_wait_ms);
-    if (applied >= lsn) return ok();
-    return Error{ErrorCode::unavailable,
-                 "the store is still " + human_bytes(lsn - applied) +
-                     " behind what was recorded; try again when it has caught up (`holdfast wait`)"};
-}
 
 // Returns when everything that decides about TEXT is applied.
 Status Moments::wait_for(const MomentText& text) const {
     const Lsn published = follower_.published();
-    if (std::holds_alternative<NowMoment>(text)) return wait_applied(published);
-    if (const auto* lsn = std::get_if<LsnMoment>(&text)) return wait_applied(std::min(lsn->lsn, published));
+    if (std::holds_alternative<NowMoment>(text)) return follower_.reach(published, resolve_wait_ms);
+    if (const auto* lsn = std::get_if<LsnMoment>(&text))
+        return follower_.reach(std::min(lsn->lsn, published), resolve_wait_ms);
     if (const auto* named = std::get_if<NamedMoment>(&text)) {
         if (bookmarks_.find(named->name)) return ok();
-        return wait_applied(published);
+        return follower_.reach(published, resolve_wait_ms);
     }
     uint64_t wanted_ns = clock_.realtime_ns();
     if (const auto* time = std::get_if<TimeMoment>(&text)) wanted_ns = time->time_ns;
@@ -31,7 +22,7 @@ Status Moments::wait_for(const MomentText& text) const {
         const auto newest_ns = HF_TRY(store->index().time_at_lsn(store->applied()));
         if (newest_ns && *newest_ns > wanted_ns) return ok();
     }
-    return wait_applied(published);
+    return follower_.reach(published, resolve_wait_ms);
 }
 
 Result<Moment> Moments::resolve(std::string_view text) const {

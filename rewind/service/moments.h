@@ -26,7 +26,6 @@ public:
 
 private:
     Status wait_for(const MomentText& text) const;
-    Status wait_applied(Lsn lsn) const;
 
     const Follower& follower_;
     const Bookmarks& bookmarks_;

@@ -60,10 +60,10 @@ Result<Lsn> reach_present(Service& service, const ProgressSink& progress, bool m
     const Lsn published = service.follower().published();
     const Lsn start = service.follower().applied();
     for (uint64_t waited_ms = 0; waited_ms < present_wait_ms; waited_ms += present_turn_ms) {
-        const Lsn applied = service.follower().wait_applied(published, present_turn_ms);
-        if (applied >= published) return applied;
-        if (auto condition = service.follower().condition(); condition.state == "failed")
-            return Error{ErrorCode::unavailable, "the store cannot take in the present: " + condition.error};
+        const Status reached = service.follower().reach(published, present_turn_ms);
+        const Lsn applied = service.follower().applied();
+        if (reached) return applied;
+        if (reached.error().code != ErrorCode::unavailable) return Error(reached.error());
         if (!progress({0, applied - start, 0, published - start}))
             return Error{ErrorCode::unavailable, "the store service is ending"};
     }

@@ -21,7 +21,7 @@ Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) 
                    {"past_mounts", service.past_mounts().asked_for()},
                    {"bookmarks", service.bookmarks().list().size()}};
     // Not "error", which would make the whole answer one.
-    if (!condition.error.empty()) answer["failure"] = condition.error;
+    if (condition.failure) answer["failure"] = condition.failure->message;
     if (auto store = service.follower().borrow_any()) {
         const Lsn begin = (*store)->window_begin();
         auto time_ns = (*store)->index().time_at_lsn(begin);
@@ -82,7 +82,9 @@ Result<Json> verify(Service& service, const Json&, const JsonServer::Progress& p
                 {"problems_left_out", report.problems_left_out},
                 {"segments", report.segments},
                 {"journal_records", report.journal_records},
+                {"undo_segments", report.undo_segments},
                 {"undo_records", report.undo_records},
+                {"indexed_items", report.indexed_items},
                 {"objects", report.objects},
                 {"bytes", report.bytes}};
 }

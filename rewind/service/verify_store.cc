@@ -11,6 +11,7 @@
 #include "rewind/image.h"
 #include "rewind/read_directory.h"
 #include "rewind/service/verify_journal.h"
+#include "rewind/verify.h"
 
 namespace holdfast::rewind {
 
@@ -55,7 +56,7 @@ public:
     Result<VerifyReport> run() {
         HF_TRY(journal());
         const StoreLoan store = HF_TRY(follower_.borrow_any());
-        HF_TRY(undo_log(*store));
+        HF_TRY(history(*store));
         HF_TRY(image(*store));
         HF_TRY(directory(*store, store->image().graveyard_fd(), "the graveyard", true, nullptr));
         return std::move(report_);
@@ -91,30 +92,19 @@ private:
         return ok();
     }
 
-    Status undo_log(const Store& store) {
-        const UndoLog& undo = store.undo_log();
-        UndoAddress at = undo.begin();
-        const UndoAddress end = undo.end();
-        Status stepped = ok();
-        while (at < end) {
-            Status scanned = undo.scan(at, [&](const UndoRecord& record) {
-                at = record.end;
-                report_.undo_records += !record.continued;
-                report_.bytes += record.end - record.address;
-                stepped = step();
-                return stepped.has_value() && at < end;
-            });
-            HF_TRY(std::move(stepped));
-            stepped = ok();
-            if (scanned) break;
-            // Pruning has passed this place: go on with the oldest that is there.
-            if (undo.begin() > at) {
-                at = undo.begin();
-                continue;
-            }
-            tell("The undo log is damaged: " + scanned.error().message);
-            break;
-        }
+    Status history(const Store& store) {
+        const uint64_t before = report_.bytes;
+        const std::function<Status(uint64_t)> told = [&](uint64_t bytes) {
+            report_.bytes += bytes;
+            return step();
+        };
+        const HistoryReport found = HF_TRY(verify_history(store.undo_log(), store.index(), {}, told));
+        report_.bytes = before + found.bytes;
+        report_.undo_segments = found.segments;
+        report_.undo_records = found.undo_records;
+        report_.indexed_items = found.indexed_items;
+        for (const std::string& sentence : found.problems) tell(sentence);
+        report_.problems_left_out += found.problems_left_out;
         return ok();
     }
 
