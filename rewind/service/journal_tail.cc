@@ -7,8 +7,8 @@ namespace holdfast::rewind {
 Result<std::unique_ptr<JournalTail>> JournalTail::open(const journal::Volume& volume) {
     std::unique_ptr<JournalTail> tail(new JournalTail(HF_TRY(open_disk(volume.journal_directory))));
     auto table = journal::InflightTable::open_existing(volume.journal_directory + "/inflight");
-    // One in which nothing was published says nothing of the records that are there.
-    if (table && (*table)->head().volume == volume.id && (*table)->survived())
+    // One in which nothing was published yet is as good: a writer is about to.
+    if (table && (*table)->head().volume == volume.id)
         tail->table_ = std::move(*table);
     else if (!table && table.error().code != ErrorCode::not_found)
         return std::move(table).error();

@@ -69,18 +69,18 @@ public:
         INFO((started ? std::string() : started.error().message));
         REQUIRE(started);
         service_ = std::move(*started);
-        runner_ = std::thread([this] { ended_well = service_->run().has_value(); });
+        runner_ = std::thread([this] {
+            ended_well = service_->run().has_value();
+            service_.reset();
+        });
     }
     // As SIGTERM does.
     void end() {
-        if (!service_) return;
+        if (!runner_.joinable()) return;
         service_->ask_to_end();
-        join();
-    }
-    void join() {
         runner_.join();
-        service_.reset();
     }
+    void join() { runner_.join(); }
 
     Result<Json> call(Json request) { return json_call(journal::store_socket(volume.id), request); }
     Json ask(Json request) {
@@ -190,7 +190,7 @@ TEST_CASE("service: damage to the journal is told and stays told, and what was a
     ::close(fd);
     bench.start();
 
-    Json status;
+    Json status = Json::object();
     for (int attempt = 0; attempt < 200 && status.value("state", "") != "failed"; ++attempt) {
         status = bench.ask({{"verb", "status"}});
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -198,7 +198,9 @@ TEST_CASE("service: damage to the journal is told and stays told, and what was a
     CHECK(status["state"] == "failed");
     CHECK(status["failure"].get<std::string>().find(journal::segment_name(0)) != std::string::npos);
     CHECK(status["applied"] <= before);
-    CHECK(bench.refusal({{"verb", "ls"}, {"path", ""}, {"at", "now"}}) == ErrorCode::unavailable);
+    // The present cannot be told any more, and the reason is the damage.
+    CHECK(bench.refusal({{"verb", "ls"}, {"path", ""}, {"at", "now"}}) == ErrorCode::torn);
+    CHECK(bench.ask({{"verb", "ls"}, {"path", ""}, {"at", "lsn:0"}})["entries"] == Json::array());
     bench.end();
     CHECK(!bench.ended_well);
 }
