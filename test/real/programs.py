@@ -56,14 +56,14 @@ def unpack(live, archive):
 
 
 def compile_project(live):
-    for folder in ("base", "journal"):
-        shutil.copytree(SOURCE / folder, live / "project" / folder)
+    """The project's own base/: more of it would only measure the compiler."""
+    shutil.copytree(SOURCE / "base", live / "project/base")
     (live / "project/CMakeLists.txt").write_text(
-        (SOURCE / "CMakeLists.txt").read_text().replace("foreach(folder base journal rewind fusefs tools test)", "foreach(folder base journal)"))
+        (SOURCE / "CMakeLists.txt").read_text().replace("foreach(folder base journal rewind fusefs tools test)", "foreach(folder base)"))
     # Without the compiler cache, which would do the work elsewhere.
     run("cmake", "-G", "Ninja", "-S", live / "project", "-B", live / "project/build", "-DCMAKE_BUILD_TYPE=Debug", "-DCCACHE=")
     run("ninja", "-C", live / "project/build", env=dict(os.environ, CCACHE_DISABLE="1"))
-    assert (live / "project/build/journal/libholdfast_journal.a").stat().st_size > 0
+    assert (live / "project/build/base/libholdfast_base.a").stat().st_size > 0
 
 
 def sqlite_work(live):
