@@ -31,7 +31,8 @@ Result<Json> bookmark(const Capture& capture, const Json& request) {
         return Error{ErrorCode::gap, "the directory is mounted with allow_bypass and can be changed " + capture.bypass +
                                          ", so no moment of this session can be gone back to"};
     const Filter::Cut cut = HF_TRY(capture.filter->cut(name));
-    return Json{{"lsn", cut.end}, {"time_ns", cut.time_ns}};
+    // The catalog names a bookmark by its record's address: the same state as its end, and one number for people.
+    return Json{{"lsn", cut.end - journal::encoded_length(journal::Bookmark{name})}, {"time_ns", cut.time_ns}};
 }
 
 // The backing tree first: what is published now has changed it already, and a journal that is durable beyond its tree

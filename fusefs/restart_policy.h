@@ -17,8 +17,8 @@ inline constexpr unsigned worker_failed_starts_max = 20;         // one after th
 
 // For the store service, which may take its time: nobody waits for it.
 inline constexpr uint64_t service_restart_delay_min_ns = 20'000'000;
-inline constexpr uint64_t service_restart_delay_max_ns = 5'000'000'000;
-inline constexpr uint64_t service_is_well_after_ns = 10'000'000'000;
+inline constexpr uint64_t service_restart_delay_max_ns = 1'000'000'000;
+inline constexpr uint64_t service_is_well_after_ns = 5'000'000'000;
 
 class WorkerRestarts {
 public:

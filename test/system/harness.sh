@@ -49,9 +49,10 @@ await() {
     return 1
 }
 
-make_file_system() { # KIND DEVICE
+make_file_system() { # KIND DEVICE MOUNT-OPTIONS
     case $1 in
-        ext4) mkfs.ext4 -q -F -O quota "$2" ;;
+        # The quota feature has to be there from the beginning, and not every kernel can mount it.
+        ext4) [ "$3" = usrquota ] && mkfs.ext4 -q -F -O quota "$2" || mkfs.ext4 -q -F "$2" ;;
         xfs) mkfs.xfs -q -f "$2" ;;
         btrfs) mkfs.btrfs -q -f "$2" ;;
         *) skip "unknown kind of file system: $1" ;;
@@ -63,7 +64,7 @@ new_disk() { # NAME KIND SIZE [OPTIONS]
     truncate -s "$3" "$work/$1.img" && mkdir -p "$work/$1" || exit 1
     loop=$(losetup -f --show "$work/$1.img") || skip "no loop device"
     loops+=("$loop")
-    make_file_system "$2" "$loop" >"$work/output" 2>&1 || { cat "$work/output"; skip "mkfs.$2 fails"; }
+    make_file_system "$2" "$loop" "${4:-}" >"$work/output" 2>&1 || { cat "$work/output"; skip "mkfs.$2 fails"; }
     mount ${4:+-o "$4"} "$loop" "$work/$1" || skip "$2 cannot be mounted here"
     mounts+=("$work/$1")
 }
