@@ -27,15 +27,23 @@ Status Applier::apply(Batch& batch) {
     builder_.written().clear();
 
     HF_TRY(NameChanger(files_, changes).run());
+    HF_TRY(change_bytes(batch, changes));
+    HF_TRY(change_attributes(changes));
+    return publish();
+}
+
+Status Applier::change_bytes(const Batch& batch, const Changes& changes) {
+    std::unordered_set<ObjectId> born;
     for (const Record& record : batch.records()) {
         if (is_data_record(record)) {
             HF_TRY(change_data(HF_TRY(files_.fd(record.object)), record));
-        } else if (record.type == HF_CREATE && changes.find(record.object)->in_image) {
-            HF_TRY(empty_file(HF_TRY(files_.fd(record.object))));  // its earlier life's bytes
+        } else if (record.type == HF_CREATE) {
+            // Made again, it still has the bytes of its earlier life, in the image or from this batch.
+            const bool lived = !born.insert(record.object).second || changes.find(record.object)->in_image;
+            if (lived) HF_TRY(empty_file(HF_TRY(files_.fd(record.object))));
         }
     }
-    HF_TRY(change_attributes(changes));
-    return publish();
+    return ok();
 }
 
 Status Applier::change_attributes(Changes& changes) {

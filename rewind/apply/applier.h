@@ -38,6 +38,7 @@ private:
     Applier(const Image& image, Index& index, UndoLog& undo, uint64_t block_bytes)
         : files_(image, index), index_(index), undo_(undo), builder_(undo), block_bytes_(block_bytes) {}
 
+    Status change_bytes(const Batch& batch, const Changes& changes);
     Status change_attributes(Changes& changes);
     Result<RedoReport> collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
     Status redo_data(journal::Reader& journal, Lsn from, Lsn to);
