@@ -7,6 +7,7 @@
 // 2: a tree could not be read.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -37,17 +38,22 @@ constexpr const char* own_attributes = "trusted.holdfast.";
     std::exit(2);
 }
 
-struct Side {
-    std::string root;
-    // Object to the first path that led to it: two trees agree on hard links when they agree on that path.
-    std::map<std::pair<dev_t, ino_t>, std::string> first_path;
+// An object: a name in a directory that is held open, because paths may be longer than a system call takes.
+struct Place {
+    int directory = AT_FDCWD;
+    std::string name;
 
-    std::string path(const std::string& below) const { return below.empty() ? root : root + "/" + below; }
+    std::string path() const { return directory == AT_FDCWD ? name : "/proc/self/fd/" + std::to_string(directory) + "/" + name; }
 };
 
-std::vector<std::string> names_in(const std::string& path) {
+struct Side {
+    // Object to the first path that led to it: two trees agree on hard links when they agree on that path.
+    std::map<std::pair<dev_t, ino_t>, std::string> first_path;
+};
+
+std::vector<std::string> names_in(int directory, const std::string& path) {
     std::vector<std::string> names;
-    DIR* listing = ::opendir(path.c_str());
+    DIR* listing = ::fdopendir(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!listing) give_up(path);
     errno = 0;
     while (const dirent* entry = ::readdir(listing)) {
@@ -61,7 +67,8 @@ std::vector<std::string> names_in(const std::string& path) {
     return names;
 }
 
-std::map<std::string, std::string> xattrs_of(const std::string& path) {
+std::map<std::string, std::string> xattrs_of(const Place& place) {
+    const std::string path = place.path();
     std::map<std::string, std::string> found;
     std::string names(65536, '\0'), value(65536, '\0');
     const ssize_t size = ::llistxattr(path.c_str(), names.data(), names.size());
@@ -76,20 +83,20 @@ std::map<std::string, std::string> xattrs_of(const std::string& path) {
     return found;
 }
 
-std::string target_of(const std::string& path) {
+std::string target_of(const Place& place) {
     std::string target(65536, '\0');
-    const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
-    if (length < 0) give_up(path);
+    const ssize_t length = ::readlinkat(place.directory, place.name.c_str(), target.data(), target.size());
+    if (length < 0) give_up(place.path());
     target.resize(static_cast<size_t>(length));
     return target;
 }
 
 class Comparison {
 public:
-    Comparison(std::string a, std::string b, bool holes, bool times) : a_{std::move(a), {}}, b_{std::move(b), {}}, holes_(holes), times_(times) {}
+    Comparison(bool holes, bool times) : holes_(holes), times_(times) {}
 
-    size_t run() {
-        object("");
+    size_t run(const std::string& a, const std::string& b) {
+        object("", {AT_FDCWD, a}, {AT_FDCWD, b});
         std::printf("%zu objects, %zu differences\n", objects_, differences_);
         return differences_;
     }
@@ -106,10 +113,10 @@ private:
         tell(below, std::string(what) + " " + text[0] + " and " + text[1]);
     }
 
-    void object(const std::string& below) {
+    void object(const std::string& below, const Place& place_a, const Place& place_b) {
         struct stat a {}, b {};
-        if (::lstat(a_.path(below).c_str(), &a) != 0) give_up(a_.path(below));
-        if (::lstat(b_.path(below).c_str(), &b) != 0) give_up(b_.path(below));
+        for (auto [place, info] : {std::pair(&place_a, &a), std::pair(&place_b, &b)})
+            if (::fstatat(place->directory, place->name.c_str(), info, AT_SYMLINK_NOFOLLOW) != 0) give_up(below);
         ++objects_;
         if ((a.st_mode & S_IFMT) != (b.st_mode & S_IFMT)) return tell(below, "is not of the same type");
         number(below, "mode", a.st_mode & 07777, b.st_mode & 07777, "%llo");
@@ -120,18 +127,17 @@ private:
         if (times_ && !same_time)
             tell(below, "modified at " + std::to_string(a.st_mtim.tv_sec) + "." + std::to_string(a.st_mtim.tv_nsec) + " and " +
                             std::to_string(b.st_mtim.tv_sec) + "." + std::to_string(b.st_mtim.tv_nsec));
-        attributes(below);
+        attributes(below, xattrs_of(place_a), xattrs_of(place_b));
         if (S_ISCHR(a.st_mode) || S_ISBLK(a.st_mode)) number(below, "device", a.st_rdev, b.st_rdev);
-        if (S_ISLNK(a.st_mode) && target_of(a_.path(below)) != target_of(b_.path(below))) tell(below, "does not lead to the same place");
-        if (S_ISDIR(a.st_mode)) return directory(below);
+        if (S_ISLNK(a.st_mode) && target_of(place_a) != target_of(place_b)) tell(below, "does not lead to the same place");
+        if (S_ISDIR(a.st_mode)) return directory(below, place_a, place_b);
         const std::string first_a = a_.first_path.emplace(std::pair(a.st_dev, a.st_ino), below).first->second;
         const std::string first_b = b_.first_path.emplace(std::pair(b.st_dev, b.st_ino), below).first->second;
         if (first_a != first_b) return tell(below, "is the same object as " + quoted(first_a) + " and as " + quoted(first_b));
-        if (S_ISREG(a.st_mode) && first_a == below) file(below, a.st_size, b.st_size);
+        if (S_ISREG(a.st_mode) && first_a == below) file(below, place_a, place_b, a.st_size, b.st_size);
     }
 
-    void attributes(const std::string& below) {
-        const auto a = xattrs_of(a_.path(below)), b = xattrs_of(b_.path(below));
+    void attributes(const std::string& below, const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b) {
         for (const auto& [name, value] : a) {
             const auto other = b.find(name);
             if (other == b.end()) tell(below, "only the first has the attribute " + quoted(name));
@@ -141,22 +147,27 @@ private:
             if (a.count(name) == 0) tell(below, "only the second has the attribute " + quoted(name));
     }
 
-    void directory(const std::string& below) {
-        const auto a = names_in(a_.path(below)), b = names_in(b_.path(below));
+    static UniqueFd opened(const Place& place, int flags) {
+        UniqueFd fd(::openat(place.directory, place.name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd) give_up(place.path());
+        return fd;
+    }
+
+    void directory(const std::string& below, const Place& place_a, const Place& place_b) {
+        const UniqueFd fd_a = opened(place_a, O_RDONLY | O_DIRECTORY), fd_b = opened(place_b, O_RDONLY | O_DIRECTORY);
+        const auto a = names_in(fd_a.get(), place_a.path()), b = names_in(fd_b.get(), place_b.path());
         const auto child = [&](const std::string& name) { return below.empty() ? name : below + "/" + name; };
         for (const std::string& name : a) {
-            if (std::binary_search(b.begin(), b.end(), name)) object(child(name));
+            if (std::binary_search(b.begin(), b.end(), name)) object(child(name), {fd_a.get(), name}, {fd_b.get(), name});
             else tell(child(name), "only the first has it");
         }
         for (const std::string& name : b)
             if (!std::binary_search(a.begin(), a.end(), name)) tell(child(name), "only the second has it");
     }
 
-    void file(const std::string& below, off_t size_a, off_t size_b) {
+    void file(const std::string& below, const Place& place_a, const Place& place_b, off_t size_a, off_t size_b) {
         if (size_a != size_b) return number(below, "size", static_cast<unsigned long long>(size_a), static_cast<unsigned long long>(size_b));
-        UniqueFd a(::open(a_.path(below).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-        UniqueFd b(::open(b_.path(below).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-        if (!a || !b) give_up(below);
+        const UniqueFd a = opened(place_a, O_RDONLY), b = opened(place_b, O_RDONLY);
         bytes(below, a.get(), b.get(), size_a);
         if (holes_) holes(below, a.get(), b.get(), size_a);
     }
@@ -209,5 +220,7 @@ int main(int argc, char** argv) {
         else trees.push_back(word);
     }
     if (trees.size() != 2) return std::fprintf(stderr, "usage: tree_compare A B [--ignore-holes] [--ignore-times]\n"), 2;
-    return Comparison(trees[0], trees[1], holes, times).run() == 0 ? 0 : 1;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) limit.rlim_cur = limit.rlim_max, ::setrlimit(RLIMIT_NOFILE, &limit);
+    return Comparison(holes, times).run(trees[0], trees[1]) == 0 ? 0 : 1;
 }
