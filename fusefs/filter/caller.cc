@@ -34,6 +34,16 @@ struct Capabilities {
     bool set() { return ::syscall(SYS_capset, &header, data) == 0; }
 };
 
+// Of the calling thread; one that the process does not have at all is not missed.
+void set_capability(int capability, bool wanted) {
+    Capabilities capabilities;
+    HF_CHECK(capabilities.get());
+    __user_cap_data_struct& data = capabilities.data[capability / 32];
+    const uint32_t bit = 1u << (capability % 32);
+    data.effective = wanted ? data.effective | (data.permitted & bit) : data.effective & ~bit;
+    HF_CHECK(capabilities.set());
+}
+
 }  // namespace
 
 Status Caller::prepare_thread() {
@@ -54,20 +64,13 @@ void Caller::become(uint32_t uid, uint32_t gid) {
     if (gid != gid_) set_fsgid(gid_ = gid);
     if (uid == uid_) return;
     set_fsuid(uid_ = uid);
-    set_resource_capability(uid == 0);
+    if (has_resource_ == (uid == 0)) return;
+    set_capability(CAP_SYS_RESOURCE, uid == 0);
+    has_resource_ = uid == 0;
 }
 
-void Caller::set_resource_capability(bool wanted) {
-    if (wanted == has_resource_) return;
-    Capabilities capabilities;
-    const uint32_t bit = 1u << CAP_SYS_RESOURCE;
-    if (!capabilities.get()) return;
-    if (wanted)
-        capabilities.data[0].effective |= capabilities.data[0].permitted & bit;
-    else
-        capabilities.data[0].effective &= ~bit;
-    HF_CHECK(capabilities.set());
-    has_resource_ = wanted;
+void Caller::set_administration(bool wanted) {
+    set_capability(CAP_SYS_ADMIN, wanted);
 }
 
 void Caller::use_umask(uint32_t mask) {

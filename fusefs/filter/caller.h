@@ -32,9 +32,10 @@ public:
     void become(uint32_t uid, uint32_t gid);
     void become_root() { become(0, 0); }
     void use_umask(uint32_t mask);
+    // For questions whose answer depends on CAP_SYS_ADMIN; to be given back at once.
+    void set_administration(bool wanted);
 
 private:
-    void set_resource_capability(bool wanted);
     uint32_t uid_ = 0, gid_ = 0;
     uint32_t umask_ = ~0u;
     bool has_resource_ = true;

@@ -117,6 +117,8 @@ Result<uint64_t> copy(Shared& shared, Thread& thread, Request& request, const fu
         to->object->has_new_times = true;
         if (shared.recorder.is_recording()) append_holes(change, object, readable.get(), in.off_out + done, in.off_out + done + copied);
         done += copied;
+        // Short of what was asked for, at the end of the source or where blocks are shared only whole: so it is answered.
+        if (copied < length) break;
     }
     // What was copied before something went wrong is a success; the application asks for the rest again.
     if (done > 0 || outcome == outcome_at_end) outcome = 0;

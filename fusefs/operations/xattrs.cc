@@ -107,21 +107,16 @@ Outcome remove_one(const Change& change, const ObjectName& object, const ObjectF
     return carry_out(change, record, facts_of(object, fd), [&](journal::Record&) { return remove_value(fd, name); });
 }
 
-// Leaves out of NAMES what this caller would not see on the bare file system.
-size_t filter_names(std::byte* names, size_t size, const Request& request) {
+// Leaves the names that a store uses out of NAMES. Says in HAS_TRUSTED whether any is left that not everybody may see.
+size_t filter_names(std::byte* names, size_t size, bool& has_trusted) {
     size_t kept = 0;
-    int is_admin = -1;  // nobody asked yet
     for (size_t at = 0; at < size;) {
         const char* name = reinterpret_cast<const char*>(names + at);
-        const size_t bytes = strnlen(name, size - at) + 1;
+        const size_t bytes = std::min(strnlen(name, size - at) + 1, size - at);
         const std::string_view text(name, bytes - 1);
-        bool visible = !is_own(text);
-        if (visible && text.starts_with(trusted_prefix)) {
-            if (is_admin < 0) is_admin = has_capability(request.header().pid, request.header().uid, CAP_SYS_ADMIN);
-            visible = is_admin;
-        }
-        if (visible) {
-            std::memmove(names + kept, names + at, std::min(bytes, size - at));
+        if (!is_own(text)) {
+            has_trusted |= text.starts_with(trusted_prefix);
+            std::memmove(names + kept, names + at, bytes);
             kept += bytes;
         }
         at += bytes;
@@ -197,9 +192,21 @@ Answer list_xattrs_of(Shared& shared, Thread& thread, Request& request) {
     if (!in) return Answer::error(EIO);
     auto fd = shared.object(request.node());
     if (!fd) return failure(fd.error());
-    const ssize_t size = list_xattrs(*fd, reinterpret_cast<char*>(thread.data.data()), thread.data.size());
+    const auto list = [&] { return list_xattrs(*fd, reinterpret_cast<char*>(thread.data.data()), thread.data.size()); };
+    ssize_t size = list();
     if (size < 0) return Answer::error(errno);
-    const size_t kept = filter_names(thread.data.data(), static_cast<size_t>(size), request);
+    bool has_trusted = false;
+    size_t kept = filter_names(thread.data.data(), static_cast<size_t>(size), has_trusted);
+    // Who may see such names is the file system's decision (ext4: administrators, btrfs: everybody), so it is asked again
+    // as the caller would ask it.
+    if (has_trusted && !has_capability(request.header().pid, request.header().uid, CAP_SYS_ADMIN)) {
+        thread.caller.set_administration(false);
+        size = list();
+        const int error = errno;
+        thread.caller.set_administration(true);
+        if (size < 0) return Answer::error(error);
+        kept = filter_names(thread.data.data(), static_cast<size_t>(size), has_trusted);
+    }
     return sized({thread.data.data(), kept}, in->size);
 }
 
