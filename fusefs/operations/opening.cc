@@ -46,8 +46,10 @@ Outcome open_and_cut(const Change& change, const fuse_open_in& in, int flags, Un
     if (!object) return errno_of(object.error());
     Gate::Passage passage(shared.gate, change.thread.place);
     ObjectLocks::Held held(shared.locks, {node});
-    if (in.open_flags & FUSE_OPEN_KILL_SUIDGID)
-        if (const Outcome outcome = take_privileges(change, *object, *path)) return outcome;
+    // Cutting takes file capabilities from everybody's file, root's caller included, and set-id bits where it is said.
+    const bool takes_bits = in.open_flags & FUSE_OPEN_KILL_SUIDGID;
+    const Outcome taken = takes_bits ? take_privileges(change, *object, *path) : take_capability(change, *object, *path);
+    if (taken != 0) return taken;
     journal::Record record;
     record.type = HF_TRUNCATE;
     record.object = object->id;
