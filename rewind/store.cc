@@ -27,9 +27,12 @@ Result<uint64_t> Store::apply(journal::Reader& reader, uint64_t bytes) {
     if (reader.position() != applied()) reader.seek(applied());
     uint64_t taken = 0;
     while (taken < bytes) {
-        const uint64_t batch = HF_TRY(impl_->fence(impl_->apply_batch(reader, std::min(bytes - taken, batch_bytes_max))));
-        if (batch == 0) break;
-        taken += batch;
+        Batch batch;
+        // A journal that cannot be read is no failure of the store: nothing of it has changed.
+        HF_TRY(impl_->fill(reader, std::min(bytes - taken, batch_bytes_max), batch));
+        HF_TRY(impl_->fence(impl_->apply_batch(reader, batch)));
+        if (batch.empty()) break;
+        taken += batch.bytes();
     }
     return taken;
 }
@@ -41,9 +44,7 @@ Status Store::skip_to(Lsn at) {
     return ok();
 }
 
-Result<uint64_t> Store::Impl::apply_batch(journal::Reader& reader, uint64_t bytes) {
-    Batch batch;
-    HF_TRY(fill(reader, bytes, batch));
+Status Store::Impl::apply_batch(journal::Reader& reader, Batch& batch) {
     const Lsn end = reader.position();
     if (!batch.empty()) {
         // Records are read as soon as they are published, which is before they are durable. Did the undo log keep one
@@ -63,13 +64,19 @@ Result<uint64_t> Store::Impl::apply_batch(journal::Reader& reader, uint64_t byte
     uncheckpointed_records += batch.records().size();
     if (uncheckpointed_bytes >= uncheckpointed_bytes_max || uncheckpointed_records >= uncheckpointed_records_max)
         HF_TRY(checkpoint());
-    return batch.bytes();
+    return ok();
 }
 
 // A record that moves bytes within a file is a batch of its own: its undo is read straight from the image.
 Status Store::Impl::fill(journal::Reader& reader, uint64_t bytes, Batch& batch) {
     while (batch.bytes() < bytes && batch.records().size() < batch_records_max) {
-        const auto record = HF_TRY(reader.next());
+        auto next = reader.next();
+        // What was read before the damage is whole; the next batch meets the error with an empty hand.
+        if (!next && !batch.empty()) {
+            reader.seek(batch.records().back().end());
+            return ok();
+        }
+        const auto record = HF_TRY(std::move(next));
         if (!record) return ok();
         const bool shifts = is_shift(*record);
         if (shifts && !batch.empty()) {

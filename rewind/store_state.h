@@ -36,7 +36,7 @@ public:
     Status follow_gap(const UndoRecord& record);
 
     // store.cc
-    Result<uint64_t> apply_batch(journal::Reader& reader, uint64_t bytes);
+    Status apply_batch(journal::Reader& reader, Batch& batch);
     Status fill(journal::Reader& reader, uint64_t bytes, Batch& batch);
     Status checkpoint();
     Status save(Lsn at_checkpoint);

@@ -42,18 +42,45 @@ Status write_zeros(int fd, uint64_t offset, uint64_t length) {
     return ok();
 }
 
-// Moves [from, from + length) to TO without the file system's help. Ranges may overlap.
+// Where the next data and the end of it lie in [from, end) of the file; END when there is none.
+Result<std::pair<uint64_t, uint64_t>> next_data(int fd, uint64_t from, uint64_t end) {
+    const off_t data = ::lseek(fd, static_cast<off_t>(from), SEEK_DATA);
+    if (data < 0 && errno == ENXIO) return std::pair(end, end);
+    if (data < 0 && errno == EINVAL) return std::pair(from, end);  // a file system that cannot tell
+    if (data < 0) return errno_error(errno, "find the data of a file of the image");
+    if (static_cast<uint64_t>(data) >= end) return std::pair(end, end);
+    const off_t hole = ::lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) return errno_error(errno, "find the holes of a file of the image");
+    return std::pair(static_cast<uint64_t>(data), std::min(end, static_cast<uint64_t>(hole)));
+}
+
+// One step of move_bytes(): the source is read whole before the target, which may overlap it, is changed.
+Status move_step(int fd, uint64_t from, uint64_t to, MutableByteSpan buffer) {
+    const uint64_t end = from + buffer.size();
+    const size_t got = HF_TRY(read_fully(fd, buffer, from));
+    std::fill(buffer.begin() + static_cast<ptrdiff_t>(got), buffer.end(), std::byte{0});
+    std::vector<std::pair<uint64_t, uint64_t>> data;
+    for (uint64_t at = from; at < end;) {
+        data.push_back(HF_TRY(next_data(fd, at, end)));
+        at = data.back().second;
+    }
+    uint64_t at = from;
+    for (const auto& [start, stop] : data) {
+        HF_TRY(punch(fd, to + (at - from), start - at));
+        HF_TRY(write_fully(fd, buffer.subspan(start - from, stop - start), to + (start - from)));
+        at = stop;
+    }
+    return ok();
+}
+
+// Moves [from, from + length) to TO without the file system's help; holes stay holes. Ranges may overlap.
 Status move_bytes(int fd, uint64_t from, uint64_t to, uint64_t length) {
     std::vector<std::byte> buffer(std::min<uint64_t>(length, copy_bytes));
     for (uint64_t done = 0; done < length;) {
         const uint64_t part = std::min<uint64_t>(buffer.size(), length - done);
         // Downwards from the front, upwards from the back, so that nothing is overwritten before it was read.
         const uint64_t at = to < from ? done : length - done - part;
-        const MutableByteSpan bytes = MutableByteSpan(buffer).first(part);
-        const size_t got = HF_TRY(read_fully(fd, bytes, from + at));
-        const bool is_zero = std::all_of(bytes.begin(), bytes.begin() + got, [](std::byte byte) { return byte == std::byte{0}; });
-        if (is_zero) HF_TRY(punch(fd, to + at, got));
-        if (!is_zero) HF_TRY(write_fully(fd, bytes.first(got), to + at));
+        HF_TRY(move_step(fd, from + at, to + at, MutableByteSpan(buffer).first(part)));
         done += part;
     }
     return ok();
