@@ -150,7 +150,10 @@ Answer give_named_birth(Shared& shared, Thread& thread, Request& request, const 
     Born born;
     const Outcome outcome = give_birth({shared, thread, request}, *directory, wanted, born, [&](int fd, Born& made) -> int {
         if (make(fd, wanted.name.c_str()) != 0) return errno;
-        return look(shared, fd, wanted.name, made);
+        const int error = look(shared, fd, wanted.name, made);
+        // Not to be described, so not to be recorded (no memory, an inode number that does not fit): it must not stay.
+        if (error != 0) (void)::unlinkat(fd, wanted.name.c_str(), S_ISDIR(wanted.mode) ? AT_REMOVEDIR : 0);
+        return error;
     });
     if (outcome != 0) return failure(outcome);
     return Answer::of(entry_answer(born.name, born.status));
@@ -216,7 +219,10 @@ Answer create_file(Shared& shared, Thread& thread, Request& request) {
         const Outcome outcome = give_birth({shared, thread, request}, *directory, wanted, born, [&](int fd, Born& made) -> int {
             // The kernel sends this only for a name that is not there, and it knows of every name.
             made.fd.reset(::openat(fd, wanted.name.c_str(), flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, in->mode & 07777));
-            return made.fd ? look(shared, made) : errno;
+            if (!made.fd) return errno;
+            const int error = look(shared, made);
+            if (error != 0) (void)::unlinkat(fd, wanted.name.c_str(), 0);
+            return error;
         });
         if (outcome != 0) return failure(outcome);
     }
