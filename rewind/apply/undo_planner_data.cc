@@ -61,7 +61,7 @@ Status UndoPlanner::plan_write(const ObjectId& object, Pending& state, const jou
 }
 
 Status UndoPlanner::plan_truncate(const ObjectId& object, Pending& state, uint64_t size) {
-    if (size >= state.attributes.size) return ok();
+    if (size >= state.attributes.size) return size > state.attributes.size ? save_touched_tail(object, state, size) : ok();
     HF_TRY(save_range(object, state, size, state.attributes.size, Save::all));
     if (size % block_ != 0 && !HF_TRY(is_hole(object, state, size))) state.pieces.set_zeros(size, up(size));
     state.pieces.set_hole(up(size), Pieces::end_of_file);
@@ -101,11 +101,12 @@ Status UndoPlanner::fill_block_around(const ObjectId& object, Pending& state, ui
     return ok();
 }
 
-// A change that begins behind the end of the file, in the block of that end, also fills what was a hole before it.
+// A change behind the end of the file also fills the block of that end where it was a hole: when it begins there, and on
+// btrfs whenever the file grows beyond it.
 Status UndoPlanner::save_touched_tail(const ObjectId& object, const Pending& state, uint64_t from) {
     const uint64_t size = state.attributes.size;
-    if (from < size || down(from) >= size || !HF_TRY(is_hole(object, state, down(from)))) return ok();
-    HF_TRY(save_hole(object, down(from), up(from)));
+    if (from < size || size % block_ == 0 || !HF_TRY(is_hole(object, state, size))) return ok();
+    HF_TRY(save_hole(object, down(size), up(size)));
     return flush_hole(object);
 }
 

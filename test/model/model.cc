@@ -14,7 +14,10 @@ uint64_t blocks_in(uint64_t bytes) {
     return (bytes + block_bytes - 1) / block_bytes;
 }
 
-void grow_blocks(Object& object, uint64_t count) {
+void grow_blocks(Object& object, uint64_t old_size, uint64_t count) {
+    // A file that grows beyond a partial block that is a hole: btrfs writes the block's zeros.
+    const bool grows_past = old_size % block_bytes != 0 && count > object.blocks.size();
+    if (grows_past && object.blocks.back() == Block::hole) object.blocks.back() = Block::either;
     object.blocks.resize(count, object.is_preallocated ? Block::either : Block::hole);
 }
 
@@ -77,10 +80,11 @@ void Model::unbind(const ObjectId& directory, std::string_view name) {
 
 void Model::write(Object& object, uint64_t offset, std::string_view bytes) {
     auto changed = std::make_shared<std::string>(*object.bytes);
-    if (changed->size() < offset + bytes.size()) changed->resize(offset + bytes.size());
+    const uint64_t old_size = changed->size();
+    if (old_size < offset + bytes.size()) changed->resize(offset + bytes.size());
     changed->replace(offset, bytes.size(), bytes);
     object.bytes = changed;
-    grow_blocks(object, blocks_in(changed->size()));
+    grow_blocks(object, old_size, blocks_in(changed->size()));
     for (uint64_t block = offset / block_bytes; block < blocks_in(offset + bytes.size()); ++block) {
         object.blocks[block] = Block::data;
     }
@@ -90,10 +94,11 @@ void Model::write(Object& object, uint64_t offset, std::string_view bytes) {
 void Model::resize(Object& object, uint64_t size) {
     auto changed = std::make_shared<std::string>(*object.bytes);
     // A file that becomes shorter loses what lies beyond its end; one that grows keeps it.
-    if (size < changed->size()) object.is_preallocated = false;
+    const uint64_t old_size = changed->size();
+    if (size < old_size) object.is_preallocated = false;
     changed->resize(size);
     object.bytes = changed;
-    grow_blocks(object, blocks_in(size));
+    grow_blocks(object, old_size, blocks_in(size));
     object.mtime_ns.reset();
 }
 
@@ -110,7 +115,7 @@ void Model::fallocate(Object& object, const journal::Fallocate& body) {
     } else {
         const bool is_punch = body.mode & HF_FALLOC_PUNCH_HOLE;
         if (!(body.mode & HF_FALLOC_KEEP_SIZE) && changed->size() < end) changed->resize(end);
-        grow_blocks(object, blocks_in(changed->size()));
+        grow_blocks(object, object.bytes->size(), blocks_in(changed->size()));
         if (body.mode & HF_FALLOC_KEEP_SIZE && !is_punch && end > changed->size()) object.is_preallocated = true;
         if (is_punch || (body.mode & HF_FALLOC_ZERO_RANGE)) {
             const uint64_t stop = std::min<uint64_t>(end, changed->size());
