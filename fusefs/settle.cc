@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/file_time.h"
 #include "base/text.h"
 #include "fusefs/settle_case.h"
 
@@ -36,8 +37,6 @@ Result<bool> reads_as_zeros(int fd, uint64_t offset, uint64_t end, bool must_be_
     }
     return true;
 }
-
-int64_t ns_of(const timespec& time) { return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec; }
 
 // Extended attributes of an object that may be a symbolic link or a device: only its place in /proc reaches those
 // without opening them.
@@ -162,9 +161,9 @@ Settler::Settled Settler::set_attributes(Case& one) {
     now.mode = info.st_mode;
     now.uid = info.st_uid;
     now.gid = info.st_gid;
-    now.atime_ns = ns_of(info.st_atim);
-    now.mtime_ns = ns_of(info.st_mtim);
-    now.ctime_ns = ns_of(info.st_ctim);
+    now.atime_ns = file_time_ns(info.st_atim);
+    now.mtime_ns = file_time_ns(info.st_mtim);
+    now.ctime_ns = file_time_ns(info.st_ctim);
     return record_of(one, journal::SetAttr{now});
 }
 
@@ -182,7 +181,7 @@ Settler::Settled Settler::set_xattr(Case& one) {
     // Longer than what was wanted: the old value, nothing was set.
     if (journal::encoded_length(body) > one.slot.length) return std::optional<journal::Record>();
     // Asked to create what was there already. Its value is recorded once more, which is true, and the caller is told.
-    const bool unchanged = one.facts.ctime_before_ns != 0 && ns_of(info.st_ctim) == one.facts.ctime_before_ns;
+    const bool unchanged = one.facts.ctime_before_ns != 0 && file_time_ns(info.st_ctim) == one.facts.ctime_before_ns;
     if (one.facts.repeatable == 0 && unchanged) one.slot.answer_error = EEXIST;
     target_ = name;
     return record_of(one, journal::SetXattr{{target_, body.xattr.value}});
@@ -196,7 +195,7 @@ Settler::Settled Settler::remove_xattr(Case& one) {
     const std::string name(one.record.as<journal::RemoveXattr>().name);
     if (::getxattr(proc_path(file->get()).c_str(), name.c_str(), nullptr, 0) >= 0) return std::optional<journal::Record>();
     if (errno != ENODATA) return doubtful(one, "the attribute " + quoted(name) + " cannot be read");
-    if (one.facts.ctime_before_ns != 0 && ns_of(info.st_ctim) == one.facts.ctime_before_ns) one.slot.answer_error = ENODATA;
+    if (one.facts.ctime_before_ns != 0 && file_time_ns(info.st_ctim) == one.facts.ctime_before_ns) one.slot.answer_error = ENODATA;
     return std::optional(one.record);
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/text.h"
+#include "base/file_time.h"
 #include "fusefs/settle_case.h"
 
 namespace holdfast::fusefs {
@@ -17,7 +18,7 @@ namespace {
 constexpr int64_t clock_tick_ns_max = 20'000'000;
 constexpr size_t xattr_list_bytes_max = 65536;
 
-int64_t ns_of(const statx_timestamp& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+int64_t ns_of(const statx_timestamp& time) { return file_time_ns({static_cast<time_t>(time.tv_sec), static_cast<long>(time.tv_nsec)}); }
 
 journal::Attributes attributes_of(const struct statx& info) {
     journal::Attributes attributes{};

@@ -6,6 +6,7 @@
 
 #include <charconv>
 
+#include "base/file_time.h"
 #include "base/text.h"
 
 namespace holdfast::rewind {
@@ -27,10 +28,6 @@ Result<ObjectId> read_id(const std::string& path, std::string_view what) {
 // The magic link of a descriptor: leads to exactly its object, without a walk over names.
 std::string proc_path(int fd) {
     return "/proc/self/fd/" + std::to_string(fd);
-}
-
-int64_t nanoseconds(const struct timespec& time) {
-    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
 }
 
 }  // namespace
@@ -102,9 +99,9 @@ Result<ObjectAttributes> Image::attributes_of(int fd) const {
     attributes.nlink = static_cast<uint32_t>(status.st_nlink);
     attributes.size = static_cast<uint64_t>(status.st_size);
     attributes.rdev = status.st_rdev;
-    attributes.atime_ns = nanoseconds(status.st_atim);
-    attributes.mtime_ns = nanoseconds(status.st_mtim);
-    attributes.ctime_ns = nanoseconds(status.st_ctim);
+    attributes.atime_ns = file_time_ns(status.st_atim);
+    attributes.mtime_ns = file_time_ns(status.st_mtim);
+    attributes.ctime_ns = file_time_ns(status.st_ctim);
     return attributes;
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "base/file_time.h"
 #include "fusefs/filter/node_id.h"
 #include "fusefs/filter/protocol.h"
 #include "journal/record.h"
@@ -23,7 +24,7 @@ fuse_entry_out no_entry_answer();
 journal::Attributes to_record(const struct stat& status, uint32_t valid = HF_ATTR_ALL);
 
 inline int64_t nanoseconds(const struct timespec& time) {
-    return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+    return file_time_ns(time);
 }
 
 // The kernel's 32-bit form in requests and answers.

@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/file_time.h"
 #include "base/text.h"
 #include "rewind/acl_mode.h"
 #include "rewind/apply/object_files.h"
@@ -15,16 +16,6 @@
 namespace holdfast::rewind {
 
 namespace {
-
-timespec to_timespec(int64_t ns) {
-    // Rounded down, so that times before 1970 have a positive fraction as the kernel demands.
-    int64_t seconds = ns / 1'000'000'000, rest = ns % 1'000'000'000;
-    if (rest < 0) {
-        rest += 1'000'000'000;
-        --seconds;
-    }
-    return {static_cast<time_t>(seconds), static_cast<long>(rest)};
-}
 
 Status set_owner(int fd, const ObjectChange& change, const struct stat& now, bool* changed) {
     const bool has_uid = change.valid & HF_ATTR_UID, has_gid = change.valid & HF_ATTR_GID;
@@ -61,8 +52,8 @@ Status set_xattrs(const std::string& path, int fd, const ObjectChange& change, b
 Status set_times(int fd, const ObjectChange& change) {
     if (!(change.valid & (HF_ATTR_ATIME | HF_ATTR_MTIME))) return ok();
     timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
-    if (change.valid & HF_ATTR_ATIME) times[0] = to_timespec(change.attributes.atime_ns);
-    if (change.valid & HF_ATTR_MTIME) times[1] = to_timespec(change.attributes.mtime_ns);
+    if (change.valid & HF_ATTR_ATIME) times[0] = file_time(change.attributes.atime_ns);
+    if (change.valid & HF_ATTR_MTIME) times[1] = file_time(change.attributes.mtime_ns);
     if (::utimensat(fd, "", times, AT_EMPTY_PATH) != 0) return errno_error(errno, "set the times");
     return ok();
 }

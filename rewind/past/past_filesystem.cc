@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/file_time.h"
 #include "base/text.h"
 #include "rewind/image.h"
 
@@ -16,16 +17,6 @@ constexpr uint64_t page_bytes = 4096;
 // that there may be holes and ask where they are, which is then answered exactly.
 constexpr uint64_t exact_blocks_bytes_max = 64ULL << 20;
 
-timespec timespec_of(int64_t ns) {
-    constexpr int64_t second = 1'000'000'000;
-    int64_t seconds = ns / second, rest = ns % second;
-    if (rest < 0) {
-        --seconds;
-        rest += second;
-    }
-    return {seconds, static_cast<long>(rest)};
-}
-
 struct stat stat_of(const ObjectAttributes& attributes, uint64_t number, uint64_t blocks) {
     struct stat status {};
     status.st_ino = number;
@@ -37,9 +28,9 @@ struct stat stat_of(const ObjectAttributes& attributes, uint64_t number, uint64_
     status.st_size = static_cast<off_t>(attributes.size);
     status.st_blksize = page_bytes;
     status.st_blocks = static_cast<blkcnt_t>(blocks);
-    status.st_atim = timespec_of(attributes.atime_ns);
-    status.st_mtim = timespec_of(attributes.mtime_ns);
-    status.st_ctim = timespec_of(attributes.ctime_ns);
+    status.st_atim = file_time(attributes.atime_ns);
+    status.st_mtim = file_time(attributes.mtime_ns);
+    status.st_ctim = file_time(attributes.ctime_ns);
     return status;
 }
 
@@ -164,7 +155,7 @@ struct stat PastFilesystem::top_attributes() const {
     status.st_mode = S_IFDIR | 0555;
     status.st_nlink = 2;
     status.st_blksize = page_bytes;
-    status.st_atim = status.st_mtim = status.st_ctim = timespec_of(static_cast<int64_t>(mounted_ns_));
+    status.st_atim = status.st_mtim = status.st_ctim = file_time(static_cast<int64_t>(mounted_ns_));
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <linux/limits.h>
 
+#include "base/file_time.h"
 #include "base/text.h"
 #include "rewind/image.h"
 #include "rewind/read_directory.h"
@@ -15,10 +16,6 @@
 namespace holdfast::rewind {
 
 namespace {
-
-int64_t nanoseconds(const timespec& time) {
-    return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
 
 ObjectAttributes attributes_of(const struct stat& info) {
     ObjectAttributes attributes;
@@ -28,9 +25,9 @@ ObjectAttributes attributes_of(const struct stat& info) {
     attributes.nlink = static_cast<uint32_t>(info.st_nlink);
     attributes.size = static_cast<uint64_t>(info.st_size);
     attributes.rdev = info.st_rdev;
-    attributes.atime_ns = nanoseconds(info.st_atim);
-    attributes.mtime_ns = nanoseconds(info.st_mtim);
-    attributes.ctime_ns = nanoseconds(info.st_ctim);
+    attributes.atime_ns = file_time_ns(info.st_atim);
+    attributes.mtime_ns = file_time_ns(info.st_mtim);
+    attributes.ctime_ns = file_time_ns(info.st_ctim);
     return attributes;
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "base/file_time.h"
 #include "base/text.h"
 #include "rewind/acl_mode.h"
 #include "rewind/reconcile/backing_tree.h"
@@ -19,17 +20,6 @@ namespace {
 
 constexpr size_t copy_bytes = 1 << 20;
 constexpr int open_tries_max = 100;
-
-timespec time_of(int64_t nanoseconds) {
-    constexpr int64_t second = 1'000'000'000;
-    int64_t seconds = nanoseconds / second;
-    int64_t rest = nanoseconds % second;
-    if (rest < 0) {
-        rest += second;
-        --seconds;
-    }
-    return {static_cast<time_t>(seconds), static_cast<long>(rest)};
-}
 
 Status write_fully(int fd, ByteSpan bytes, uint64_t offset) {
     size_t done = 0;
@@ -145,7 +135,7 @@ Status set_all_attributes(int object_fd, const ObjectAttributes& attributes, con
     bool acl_changed = false;
     HF_TRY(set_xattrs(object_fd, xattrs, mode_differs, &acl_changed));
     if (acl_changed) HF_TRY(set_mode());
-    const timespec times[2] = {time_of(attributes.atime_ns), time_of(attributes.mtime_ns)};
+    const timespec times[2] = {file_time(attributes.atime_ns), file_time(attributes.mtime_ns)};
     if (utimensat(object_fd, "", times, AT_EMPTY_PATH) != 0) return errno_error(errno, "set the times");
     return ok();
 }
