@@ -127,23 +127,27 @@ off_t seek_in(const OpenFile& file, off_t offset, int whence) {
     return whence == SEEK_DATA ? -ENXIO : offset;
 }
 
+// The answer is given after the lock is: with it in hand the kernel may close the file, which frees the lock.
+Result<off_t> found_in(PastFilesystem& filesystem, fuse_ino_t number, OpenFile& file, off_t offset, int whence) {
+    const std::lock_guard lock(file.mutex);
+    if (!file.extents) {
+        const auto attributes = HF_TRY(filesystem.attributes(number));
+        file.extents = HF_TRY(filesystem.data_extents(number));
+        file.size = static_cast<uint64_t>(attributes.first.st_size);
+    }
+    return seek_in(file, offset, whence);
+}
+
 void seek_file(fuse_req_t request, fuse_ino_t number, off_t offset, int whence, fuse_file_info* info) {
     if (whence != SEEK_DATA && whence != SEEK_HOLE) return void(fuse_reply_err(request, EINVAL));
     auto& file = *reinterpret_cast<OpenFile*>(info->fh);
-    std::lock_guard lock(file.mutex);
-    if (!file.extents) {
-        auto attributes = filesystem_of(request).attributes(number);
-        if (!attributes) return refuse(request, attributes.error());
-        auto extents = filesystem_of(request).data_extents(number);
-        if (!extents) return refuse(request, extents.error());
-        file.size = static_cast<uint64_t>(attributes->first.st_size);
-        file.extents = std::move(*extents);
-    }
-    const off_t found = seek_in(file, offset, whence);
-    if (found < 0)
-        fuse_reply_err(request, static_cast<int>(-found));
+    const auto found = found_in(filesystem_of(request), number, file, offset, whence);
+    if (!found)
+        refuse(request, found.error());
+    else if (*found < 0)
+        fuse_reply_err(request, static_cast<int>(-*found));
     else
-        fuse_reply_lseek(request, found);
+        fuse_reply_lseek(request, *found);
 }
 
 // A directory's names as of opendir; offset N is the position after the Nth of ".", "..", and the names.
