@@ -47,7 +47,7 @@ private:
 bool has_capability(uint32_t pid, uint32_t uid, int capability);
 // Whether the system call that it is in changes an owner. Not known: no.
 bool is_in_chown(uint32_t pid);
-// Whether it is being killed: every deadly signal becomes a pending SIGKILL. True when it is gone.
+// Whether it is being killed: every deadly signal becomes a pending SIGKILL. Not known: no.
 bool is_being_killed(uint32_t pid);
 // Whether it is in GROUP by its supplementary groups.
 bool is_in_group(uint32_t pid, uint32_t group);

@@ -59,7 +59,6 @@ bool is_in_chown(uint32_t pid) {
 
 bool is_being_killed(uint32_t pid) {
     const std::string status = read_proc(pid, "status");
-    if (status.empty()) return true;
     return (mask_in(status, "\nSigPnd:") | mask_in(status, "\nShdPnd:")) >> (SIGKILL - 1) & 1;
 }
 

@@ -34,6 +34,10 @@ public:
         bytes_ += request.size();
         waiting_.push_front(std::move(request));
     }
+    bool is_empty() {
+        std::lock_guard lock(mutex_);
+        return waiting_.empty();
+    }
     std::optional<Bytes> take() {
         std::lock_guard lock(mutex_);
         if (waiting_.empty()) return std::nullopt;

@@ -135,7 +135,6 @@ void Server::serve(Serving& serving) {
 void Server::process(Thread& thread, ByteSpan bytes) {
     auto request = Request::parse(bytes);
     if (!request) return log_error("The kernel sent a request that is no request.");
-    if (request->opcode() == FUSE_INTERRUPT) return interrupt(*request);
     Request copy = *request;
     Answer answer = carry_out(thread, copy);
     // Beyond what may be parked this thread waits itself.
@@ -163,17 +162,23 @@ Answer Server::carry_out(Thread& thread, Request& request) {
     return handler(shared_, thread, request);
 }
 
-// Requests under way are short; only one that waits for space is worth giving up, and only for a process that is being
-// killed: a call on a file is not interrupted by other signals.
-void Server::interrupt(Request& request) {
-    const auto* in = request.take<fuse_interrupt_in>();
-    if (!in) return;
-    const uint64_t unique = in->unique;
-    const auto parked = parked_.take_if([&](ByteSpan bytes) {
-        const auto waiting = Request::parse(bytes);
-        return waiting && waiting->header().unique == unique && is_being_killed(waiting->header().pid);
-    });
-    if (parked) shared_.device.send(unique, Answer::error(EINTR));
+// Requests under way are short, so INTERRUPT is not needed for them. One that waits for space is worth giving up, but only
+// for a process that is being killed: a call on a file is not interrupted by other signals. Whether it is, is looked up
+// again and again, because an INTERRUPT comes once, and may come before its request was parked. What the kernel writes back
+// by itself has no process that waits.
+void Server::release_killed() {
+    const auto is_waited_for_in_vain = [](ByteSpan bytes) {
+        auto request = Request::parse(bytes);
+        if (!request) return false;
+        const uint32_t pid = request->header().pid;
+        if (request->opcode() == FUSE_WRITE) {
+            const auto* in = request->take<fuse_write_in>();
+            if (in && (in->write_flags & FUSE_WRITE_CACHE)) return false;
+        }
+        return is_being_killed(pid);
+    };
+    while (const auto bytes = parked_.take_if(is_waited_for_in_vain))
+        if (const auto request = Request::parse(*bytes)) shared_.device.send(request->header().unique, Answer::error(EINTR));
 }
 
 void Server::maintain() {
@@ -197,12 +202,12 @@ void Server::maintain() {
 }
 
 void Server::retry_parked(Thread& thread) {
-    while (!is_ending()) {
+    while (!is_ending() && !parked_.is_empty()) {
+        if (!shared_.recorder.wait_for_space(HF_RECORD_BYTES_MAX, space_slice_ms)) return release_killed();
         auto bytes = parked_.take();
         if (!bytes) return;
         auto request = Request::parse(*bytes);
         HF_CHECK(request);
-        if (!shared_.recorder.wait_for_space(HF_RECORD_BYTES_MAX, space_slice_ms)) return parked_.put_back(std::move(*bytes));
         const Answer answer = carry_out(thread, *request);
         if (answer.is_parked()) return parked_.put_back(std::move(*bytes));
         if (answer.is_sent()) shared_.device.send(request->header().unique, answer);

@@ -37,10 +37,10 @@ private:
     void serve(Serving& serving);
     void process(Thread& thread, ByteSpan bytes);
     Answer carry_out(Thread& thread, Request& request);
-    void interrupt(Request& request);
     bool take_slot(Thread& thread);
     void maintain();
     void retry_parked(Thread& thread);
+    void release_killed();
     void end(Status status);
     void wait_for_the_end();
     bool is_ending() const { return is_ending_.load(); }

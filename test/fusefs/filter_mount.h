@@ -43,9 +43,19 @@ public:
         auto mount = fusefs::FuseMount::make("test", live, backing_.get(), 0);
         if (!mount) throw std::runtime_error(mount.error().message);
         mount_ = std::make_unique<fusefs::FuseMount>(std::move(*mount));
-        start(false);
+        try {
+            start(false);
+        } catch (...) {
+            give_up();  // a constructor that throws has no destructor
+            throw;
+        }
     }
-    ~FilterMount() {
+    ~FilterMount() { give_up(); }
+    FilterMount(const FilterMount&) = delete;
+    FilterMount& operator=(const FilterMount&) = delete;
+
+    // Takes everything away at once.
+    void give_up() {
         if (!is_mounted_) return;
         mount_->detach();
         ::kill(child_, SIGKILL);
@@ -96,10 +106,17 @@ public:
         ::kill(child_, SIGKILL);
         ::waitpid(child_, nullptr, 0);
     }
+    // Whoever asks a mount that nobody serves waits for ever, so a child that cannot begin ends the test here.
     void start(bool resumed) {
+        int ends[2];
+        REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        UniqueFd said(ends[0]), says(ends[1]);
         child_ = ::fork();
         REQUIRE(child_ >= 0);
-        if (child_ == 0) ::_exit(serve(resumed));
+        if (child_ == 0) ::_exit(serve(resumed, says.get()));
+        says.reset();
+        char ready = 0;
+        REQUIRE(::read(said.get(), &ready, 1) == 1);
     }
     // Done in the child between serving and closing the journal.
     std::function<void(fusefs::Filter&)> beside;
@@ -125,7 +142,7 @@ private:
         return text;
     }
 
-    int serve(bool resumed) {
+    int serve(bool resumed, int says) {
         fusefs::Wiring wiring;
         wiring.device_fd = mount_->device_fd();
         wiring.backing_root_fd = backing_.get();
@@ -146,7 +163,7 @@ private:
             wiring.table = table.get();
         }
         auto filter = fusefs::Filter::create(wiring);
-        if (!filter) return 4;
+        if (!filter || ::write(says, "r", 1) != 1) return 4;
         std::thread other;
         if (beside) other = std::thread([&] { beside(**filter); });
         const auto status = (*filter)->run();
