@@ -24,7 +24,7 @@ ATTEMPTS_MAX = 50
 
 
 def differences(left, right):
-    return run("rsync", "-naHAX", "--checksum", "--delete", "--itemize-changes", f"{left}/", f"{right}/").strip()
+    return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", f"{left}/", f"{right}/").strip()
 
 
 def make_tree(tree, dice):
@@ -105,7 +105,7 @@ def one_round(mounts, dice, number, kills):
     live = mounts.directories["protected"]
     damage(live, dice)
     damaged = mounts.work / f"damaged{number}"
-    run("rsync", "-aHAX", f"{live}/", damaged)
+    run("rsync", "-aHAX", "--modify-window=-1", f"{live}/", damaged)
     bookmark(mounts, live, f"damaged{number}")
     killer = Killer(mounts, dice, kills)
     killer.start()
@@ -140,7 +140,7 @@ def main():
         with Mounts(work, BUILD, kinds=("protected",)) as mounts:
             live = mounts.directories["protected"]
             make_tree(live, dice)
-            run("rsync", "-aHAX", f"{live}/", work / "start")
+            run("rsync", "-aHAX", "--modify-window=-1", f"{live}/", work / "start")
             bookmark(mounts, live, "start")
             while kills < options.kills and not failures and rounds < options.kills * 4:
                 done, attempts, found = one_round(mounts, dice, rounds, min(6, options.kills - kills))

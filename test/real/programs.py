@@ -26,7 +26,7 @@ SOURCE = Path(os.environ.get("HOLDFAST_SOURCE_DIR", Path(__file__).resolve().par
 def differences(left, right):
     """What rsync would change to make RIGHT equal to LEFT: content, modes, owners, times, links, ACLs, xattrs. Only the
     image's own mark on each object, its id, is left out."""
-    return run("rsync", "-naHAX", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
+    return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
 
 
 def git_work(live):
@@ -99,7 +99,7 @@ def main():
                 started = time.monotonic()
                 act(live)
                 mounts.holdfast("bookmark", "create", name, "--volume", live)
-                run("rsync", "-aHAX", f"{live}/", work / f"copy-{name}")
+                run("rsync", "-aHAX", "--modify-window=-1", f"{live}/", work / f"copy-{name}")
                 print(f"{name}: {time.monotonic() - started:.1f} s", flush=True)
             mounts.settle()
             past = work / "past"

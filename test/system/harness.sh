@@ -84,7 +84,7 @@ is_free() { flock -n "$store/lock" true; }
 image_is_equal() {
     "$build/test/system/tree_compare" "$live" "$store/image" >"$work/output" || { fail "${1:-image} differs from the tree"; tail -45 "$work/output"; return 1; }
     # Trees that are deeper than a path can be long are beyond rsync.
-    rsync -nai -HAX --checksum --delete --exclude=name.beyond_path_max --filter='-x trusted.holdfast.*' "$live/" "$store/image/" >"$work/output" 2>&1
+    rsync -nai -HAX --modify-window=-1 --checksum --delete --exclude=name.beyond_path_max --filter='-x trusted.holdfast.*' "$live/" "$store/image/" >"$work/output" 2>&1
     [ -s "$work/output" ] && { fail "rsync sees a difference between ${1:-image} and tree"; head -20 "$work/output"; return 1; }
     return 0
 }

@@ -30,7 +30,7 @@ def check(what, found):
 
 
 def differences(left, right):
-    return run("rsync", "-naHAX", "--checksum", "--delete", "--itemize-changes", f"{left}/", f"{right}/").strip()
+    return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", f"{left}/", f"{right}/").strip()
 
 
 def make_tree(tree, dice):
@@ -236,10 +236,10 @@ def main():
             live = mounts.directories["protected"]
             make_tree(live, dice)
             mounts.holdfast("bookmark", "create", "one", "--volume", live)
-            run("rsync", "-aHAXS", f"{live}/", work / "one")
+            run("rsync", "-aHAXS", "--modify-window=-1", f"{live}/", work / "one")
             change_tree(live, dice)
             mounts.holdfast("bookmark", "create", "two", "--volume", live)
-            run("rsync", "-aHAXS", f"{live}/", work / "two")
+            run("rsync", "-aHAXS", "--modify-window=-1", f"{live}/", work / "two")
             run("rm", "-rf", live / "d7", live / "sparse")
             past, second = work / "past", work / "second"
             past.mkdir()
