@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from volume import Mounts, run
 
-SOURCES = ["/usr/include", "/usr/share/doc", "/usr/lib/python3.11", "/usr/share/perl"]
+SOURCES = ["/usr/include", "/usr/share/perl", "/usr/share/zoneinfo", "/usr/lib/python3.11"]
 FILES_MIN = 10000
 BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
 SOURCE = Path(os.environ.get("HOLDFAST_SOURCE_DIR", Path(__file__).resolve().parents[2])).resolve()
@@ -93,7 +93,7 @@ def main():
         run("tar", "-cf", archive, *[s for s in SOURCES if os.path.isdir(s)])
         with Mounts(work, BUILD, kinds=("protected",)) as mounts:
             live = mounts.directories["protected"]
-            steps = [("git", git_work), ("unpack", lambda d: unpack(d, archive)), ("compile", compile_project), ("sqlite", sqlite_work),
+            steps = [("git", git_work), ("compile", compile_project), ("sqlite", sqlite_work), ("unpack", lambda d: unpack(d, archive)),
                      ("remove", lambda d: shutil.rmtree(d / "tree"))]
             for name, act in steps:
                 started = time.monotonic()
@@ -112,10 +112,10 @@ def main():
                     failures += [name] if found else []
             finally:
                 mounts.holdfast("umount-past", past)
-            print(mounts.holdfast("rewind", live, "--to", "compile", "--yes"), end="")
-            found = differences(work / "copy-compile", live)
+            print(mounts.holdfast("rewind", live, "--to", "unpack", "--yes"), end="")
+            found = differences(work / "copy-unpack", live)
             failures += ["rewind"] if found else []
-            print(f"rewound to @compile: {'equal' if not found else found[:2000]}")
+            print(f"rewound to @unpack: {'equal' if not found else found[:2000]}")
             mounts.holdfast("bookmark", "create", "rewound", "--volume", live)
             print(mounts.holdfast("rewind", live, "--to", "remove", "--yes"), end="")
             found = differences(work / "copy-remove", live)
