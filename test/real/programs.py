@@ -26,7 +26,7 @@ SOURCE = Path(os.environ.get("HOLDFAST_SOURCE_DIR", Path(__file__).resolve().par
 def differences(left, right):
     """What rsync would change to make RIGHT equal to LEFT: content, modes, owners, times, links, ACLs, xattrs. Only the
     image's own mark on each object, its id, is left out."""
-    return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
+    return run("rsync", "-naHAX", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
 
 
 def git_work(live):
