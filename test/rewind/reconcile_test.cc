@@ -72,7 +72,8 @@ public:
             struct stat info;
             fstat(fd.get(), &info);
             for (const auto& [id, object] : target.model().objects()) {
-                if (id.inode != info.st_ino || id.origin != 1) continue;
+                // An object without a name had this inode before it was used again.
+                if (id.inode != info.st_ino || id.origin != 1 || object->names == 0) continue;
                 auto real = rewind::data_extents_of(fd.get()).value();
                 auto seen = target.data_extents(id).value();
                 const auto same = [](const auto& a, const auto& b) { return a.offset == b.offset && a.length == b.length; };
