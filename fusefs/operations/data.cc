@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "base/write_at.h"
 #include "fusefs/operations/changes.h"
 #include "fusefs/operations/operations.h"
 
@@ -41,18 +42,6 @@ private:
     char value_[64];
     size_t size_ = 0;
 };
-
-// All of DATA, or as much as fits on the disk; -1 and errno when nothing was written.
-ssize_t write_all(int fd, ByteSpan data, uint64_t offset) {
-    size_t done = 0;
-    while (done < data.size()) {
-        const ssize_t written = ::pwrite(fd, data.data() + done, data.size() - done, static_cast<off_t>(offset + done));
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return done > 0 ? static_cast<ssize_t>(done) : written;
-        done += static_cast<size_t>(written);
-    }
-    return static_cast<ssize_t>(done);
-}
 
 }  // namespace
 
@@ -101,7 +90,7 @@ Answer write_file(Shared& shared, Thread& thread, Request& request) {
         facts.length = data.size();
         facts.repeatable = 1;
         const Outcome outcome = carry_out(change, record, length, facts, [&](journal::Record& happened) {
-            written = write_all(file.fd.get(), data, in->offset);
+            written = write_at(file.fd.get(), data, in->offset);
             if (written < 0) return errno;
             happened.body = journal::Write{in->offset, data.first(static_cast<size_t>(written))};
             file.object->has_new_times = true;

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/write_at.h"
 
 namespace holdfast::rewind {
 
@@ -148,8 +149,7 @@ Status set_file_size(int fd, uint64_t size) {
 
 Status write_fully(int fd, ByteSpan bytes, uint64_t offset) {
     while (!bytes.empty()) {
-        const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (written < 0 && errno == EINTR) continue;
+        const ssize_t written = write_at(fd, bytes, offset);
         if (written < 0) return errno_error(errno, "write a file of the image");
         if (written == 0) return Error{ErrorCode::io, "write a file of the image: the disk took no bytes", EIO};
         bytes = bytes.subspan(static_cast<size_t>(written));
