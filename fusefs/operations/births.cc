@@ -229,7 +229,7 @@ Answer create_file(Shared& shared, Thread& thread, Request& request) {
     const auto file = shared.files.add(born.name.node, born.name.id, std::move(born.fd), flags);
     fuse_open_out out{};
     out.fh = file->handle;
-    out.open_flags = FOPEN_KEEP_CACHE;
+    out.open_flags = flags_of_opened(flags);
     return Answer::of(entry_answer(born.name, born.status)).add(out);
 }
 
@@ -263,7 +263,7 @@ Answer make_nameless(Shared& shared, Thread& thread, Request& request) {
     const auto file = shared.files.add(born.name.node, born.name.id, std::move(born.fd), flags & ~O_EXCL);
     fuse_open_out out{};
     out.fh = file->handle;
-    out.open_flags = FOPEN_KEEP_CACHE;
+    out.open_flags = flags_of_opened(flags);
     return Answer::of(entry_answer(born.name, born.status)).add(out);
 }
 

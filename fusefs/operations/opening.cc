@@ -107,10 +107,9 @@ Answer open_file(Shared& shared, Thread& thread, Request& request) {
     auto object = shared.name(request.node(), fd.get());
     if (!object) return failure(object.error());
     fuse_open_out out{};
+    out.open_flags = flags_of_opened(flags);
     const bool reads = (flags & O_ACCMODE) != O_WRONLY;
-    if (!reads || !would_touch_access_time(shared, fd.get(), flags)) out.open_flags |= FOPEN_KEEP_CACHE;
-    // What was opened for reading alone has nothing to be flushed when it is closed.
-    if ((flags & O_ACCMODE) == O_RDONLY) out.open_flags |= FOPEN_NOFLUSH;
+    if (reads && would_touch_access_time(shared, fd.get(), flags)) out.open_flags &= ~FOPEN_KEEP_CACHE;
     out.fh = shared.files.add(object->node, object->id, std::move(fd), flags)->handle;
     return Answer::of(out);
 }

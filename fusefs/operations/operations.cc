@@ -83,7 +83,7 @@ Answer entry_and_open(Shared& shared, Thread& thread, Request& request) {
     if (!object) return failure(object.error());
     fuse_open_out out{};
     out.fh = shared.files.add(object->node, object->id, std::move(*fd), flags)->handle;
-    out.open_flags = FOPEN_KEEP_CACHE;
+    out.open_flags = flags_of_opened(flags);
     return answer.add(out);
 }
 

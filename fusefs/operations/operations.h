@@ -3,6 +3,8 @@
 // Thread rule: each function is called by the thread of the request.
 #pragma once
 
+#include <fcntl.h>
+
 #include "fusefs/filter/request.h"
 #include "fusefs/filter/shared.h"
 
@@ -15,6 +17,13 @@ Handler handler_of(uint32_t opcode);
 
 // A request that the kernel sent again, and that the predecessor carried out: its answer.
 Answer answer_of_done(Shared& shared, Thread& thread, Request& request, int error);
+
+// What the kernel is told about a file that was opened with FLAGS. Its pages stay, because nobody else changes the tree. And
+// closing it sends no FLUSH, one of the seven requests of making a small file, unless the file can have been written
+// through a shared mapping, whose pages are to come before the close.
+inline uint32_t flags_of_opened(int flags) {
+    return FOPEN_KEEP_CACHE | ((flags & O_ACCMODE) == O_RDWR ? 0 : FOPEN_NOFLUSH);
+}
 
 // session.cc
 Answer initialize(Shared&, Thread&, Request&);
