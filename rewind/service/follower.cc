@@ -1,7 +1,5 @@
 #include "rewind/service/follower.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 
@@ -75,8 +73,6 @@ void Follower::close_store() {
 }
 
 void Follower::run() {
-    // Of this thread alone, as Linux has it. Refused or not, it goes on.
-    (void)::setpriority(PRIO_PROCESS, 0, follow_nice);
     while (!stopping_) {
         if (broken_ || !store_) {
             run_jobs(nullptr);

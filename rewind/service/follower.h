@@ -3,8 +3,9 @@
 //
 // Latency against cost: each batch costs the store one sync of the undo log. A batch begins as soon as something is
 // published, but a small one is followed by a short rest, so that a trickle of operations is taken in fifty batches a
-// second and not in thousands: their syncs would compete with those of the application. For the same reason the
-// thread is nicer than the capture and its clients. When nothing is published it sleeps on the table's futex.
+// second and not in thousands: their syncs would compete with those of the application. When nothing is published the
+// thread sleeps on the table's futex. It is no nicer than others: on a machine whose processors are all busy, a thread
+// of nice 10 fell behind for minutes.
 //
 // Failure: an error of the store is final for that opening of it (the store fences itself). The error is
 // kept for status, views of what is there go on, and after a pause (1 s, doubling up to a minute) the store is
@@ -38,7 +39,6 @@ namespace holdfast::rewind {
 inline constexpr uint64_t follow_bytes_max = 8 << 20;
 inline constexpr uint64_t small_batch_bytes = 64 << 10;
 inline constexpr uint32_t rest_after_small_batch_ms = 20;
-inline constexpr int follow_nice = 10;
 inline constexpr uint32_t idle_wait_ms = 100;
 inline constexpr uint64_t checkpoint_interval_ns = 5'000'000'000;
 inline constexpr uint64_t checkpoint_bytes = 256 << 20;
