@@ -35,7 +35,11 @@ size_t rank(Action action) {
 // have seen, so that none of them is used for another record.
 Result<journal::SurveyHints> survey_hints(const journal::Volume& volume, Disk& cursors, journal::InflightTable& table) {
     journal::SurveyHints hints;
-    if (table.survived()) hints.published = table.head().published.load();
+    if (table.survived()) {
+        hints.published = table.head().published.load();
+        // Nothing says so as long as no record was ever committed.
+        if (hints.published > 0) hints.reserved = std::max(hints.published, table.head().reserved.load());
+    }
     auto positions = HF_TRY(journal::load_cursors(cursors, volume.id));
     for (const auto& [consumer, position] : positions) hints.taken = std::max(hints.taken, position);
     if (auto lowest = HF_TRY(journal::lowest_cursor(cursors, volume.id))) hints.needed = *lowest;

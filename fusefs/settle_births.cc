@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/buffer.h"
 #include "fusefs/settle.h"
 #include "journal/reader.h"
 
@@ -15,10 +16,11 @@ bool is_birth(uint16_t type) { return type == HF_CREATE || type == HF_MKDIR || t
 // Headers are followed from record to record; where none stands (an address that was reserved and not filled) the
 // search goes on eight bytes further. Only a birth of the very object has its checksum examined.
 Result<bool> segment_knows_birth(File& segment, journal::Lsn first, journal::Lsn below, const journal::ObjectId& object) {
-    std::vector<std::byte> bytes(chunk_bytes + HF_RECORD_BYTES_MAX);
+    Buffer buffer(std::min<uint64_t>(chunk_bytes + HF_RECORD_BYTES_MAX, below - first));
     uint64_t at = HF_SEGMENT_HEADER_BYTES;
     const uint64_t end = below - first;
     while (at < end) {
+        const MutableByteSpan bytes(buffer.data(), std::min<uint64_t>(buffer.size(), end - at));
         const size_t got = HF_TRY(segment.pread(bytes, at));
         if (got < sizeof(hf_record_header)) return false;
         size_t inside = 0;

@@ -59,6 +59,7 @@ struct Survey {
 // What the caller knows and the segments do not say.
 struct SurveyHints {
     Lsn published = 0;         // of the in-flight table, if it survived: every record below was whole
+    Lsn reserved = lsn_max;    // likewise: at and beyond it nothing was written, so nothing is looked for
     Lsn needed = 0;            // lowest cursor: segments wholly below are left out, whatever their state
     Lsn taken = 0;             // highest cursor: addresses below were seen by a consumer and are never used again
     bool check_chains = false; // read every sealed segment whole instead of its header and its seal

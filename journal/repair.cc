@@ -15,7 +15,8 @@ namespace {
 //
 // Fill. The host lived, so nothing that was written is missing: holes are reserved addresses. What has a slot is
 // settled, the rest never began and becomes VOID. Segments are done in ascending order; a run that was stopped has
-// left whole records behind, which the next run passes over.
+// left whole records behind, which the next run passes over. Applications wait meanwhile, so nothing is synced here:
+// what the disk does not hold yet is the writer's to sync, as it was before the process died.
 //
 // Cut. The host died, or the middle is damaged: what lies beyond the first place that is not whole cannot be trusted
 // to be a prefix of history. Later segments are emptied from the last one backward, and only then is the segment
@@ -38,6 +39,7 @@ public:
         if (last && first_open <= *last) HF_TRY(fills ? fill(first_open, *last) : cut(first_open, *last));
         report_.stream_end.next_segment = last ? std::max(*last + 1, first_open) : 0;
         report_.end = segment_begin(report_.stream_end.next_segment, segment_bytes_);
+        if (fills) report_.stream_end.durable = std::min(table_.head().durable.load(), report_.end);
         forget_slots();
         return report_;
     }
@@ -61,7 +63,7 @@ private:
         if (!table_.survived()) return ok();
         for (Slot& slot : table_.slots()) {
             if (slot.state.load() != static_cast<uint32_t>(SlotState::intent) || !is_plausible(slot)) continue;
-            auto standing = HF_TRY(type_standing_at(slot.lsn));
+            auto standing = HF_TRY(type_standing_at(slot.lsn, slot.length));
             if (fills && !standing) {
                 slots_.push_back(&slot);
             } else if (standing != HF_VOID) {
@@ -74,12 +76,12 @@ private:
     }
 
     // What a writer wrote that was killed before it could say so.
-    Result<std::optional<hf_record_type>> type_standing_at(Lsn lsn) {
+    Result<std::optional<hf_record_type>> type_standing_at(Lsn lsn, uint32_t slot_length) {
         uint64_t index = segment_of(lsn, segment_bytes_);
         auto file = disk_.open(segment_name(index), Disk::Open::existing_read_only);
         if (!file && file.error().code == ErrorCode::not_found) return std::optional<hf_record_type>();
         if (!file) return std::move(file).error();
-        SegmentWalk walk = HF_TRY(SegmentWalk::open(**file, index, segment_bytes_));
+        SegmentWalk walk = HF_TRY(SegmentWalk::open(**file, index, segment_bytes_, std::min(hints_.reserved, lsn + slot_length)));
         walk.seek(lsn);
         auto record = HF_TRY(walk.next());
         return record ? std::optional(record->type) : std::nullopt;
@@ -109,13 +111,12 @@ private:
         for (uint64_t index = first; index <= last; ++index) {
             auto file = HF_TRY(open_segment(index));
             HF_TRY(fill_segment(*file, index));
-            HF_TRY(file->sync());
         }
         return ok();
     }
 
     Status fill_segment(File& file, uint64_t index) {
-        SegmentWalk walk = HF_TRY(SegmentWalk::open(file, index, segment_bytes_));
+        SegmentWalk walk = HF_TRY(SegmentWalk::open(file, index, segment_bytes_, hints_.reserved));
         ChainHash chain(report_.stream_end.chain);
         for (;;) {
             if (auto record = HF_TRY(walk.next())) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "journal/segment.h"
 
 namespace holdfast::journal {
 namespace {
@@ -30,9 +31,10 @@ bool all_zero(ByteSpan bytes) {
 
 }  // namespace
 
-Result<SegmentWalk> SegmentWalk::open(File& file, uint64_t index, uint64_t segment_bytes) {
-    uint64_t file_bytes = HF_TRY(file.size());
-    return SegmentWalk(file, index, segment_bytes, std::min(file_bytes, segment_bytes));
+Result<SegmentWalk> SegmentWalk::open(File& file, uint64_t index, uint64_t segment_bytes, Lsn below) {
+    const uint64_t file_bytes = std::min(HF_TRY(file.size()), segment_bytes);
+    const Lsn start = segment_begin(index, segment_bytes);
+    return SegmentWalk(file, index, segment_bytes, below <= start ? 0 : std::min(file_bytes, below - start));
 }
 
 Result<ByteSpan> SegmentWalk::bytes_at(Lsn lsn) {
@@ -41,9 +43,10 @@ Result<ByteSpan> SegmentWalk::bytes_at(Lsn lsn) {
     if (lsn >= file_end) return ByteSpan();
     Lsn wanted = std::min<Lsn>(file_end, lsn + HF_RECORD_BYTES_MAX);
     if (window_.empty() || lsn < window_start_ || wanted > window_start_ + window_.size()) {
-        window_.resize(std::min<uint64_t>(segment_walk_window_bytes, file_end - lsn));
-        size_t got = HF_TRY(file_->pread(window_, lsn - start_));
-        window_.resize(got);
+        const size_t size = std::min<uint64_t>(segment_walk_window_bytes, file_end - lsn);
+        if (buffer_.size() < size) buffer_ = Buffer(size);
+        window_ = MutableByteSpan(buffer_.data(), size);
+        window_ = window_.first(HF_TRY(file_->pread(window_, lsn - start_)));
         window_start_ = lsn;
     }
     return ByteSpan(window_).subspan(std::min<size_t>(lsn - window_start_, window_.size()));

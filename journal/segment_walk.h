@@ -5,8 +5,8 @@
 #pragma once
 
 #include <optional>
-#include <vector>
 
+#include "base/buffer.h"
 #include "base/disk.h"
 #include "base/result.h"
 #include "journal/record.h"
@@ -18,8 +18,8 @@ inline constexpr size_t segment_walk_window_bytes = 4 << 20;
 
 class SegmentWalk {
 public:
-    // Begins at the segment's first record. Errors: io.
-    static Result<SegmentWalk> open(File& file, uint64_t index, uint64_t segment_bytes);
+    // Begins at the segment's first record. What lies at or beyond BELOW counts as not there and is not read. Errors: io.
+    static Result<SegmentWalk> open(File& file, uint64_t index, uint64_t segment_bytes, Lsn below = lsn_max);
 
     Lsn position() const { return position_; }
     Lsn segment_end() const { return start_ + segment_bytes_; }
@@ -50,7 +50,8 @@ private:
     Lsn position_ = start_ + HF_SEGMENT_HEADER_BYTES;
     ErrorCode why_ = ErrorCode::torn;
     uint64_t checksum_ = 0;
-    std::vector<std::byte> window_;
+    Buffer buffer_;
+    MutableByteSpan window_;  // the filled part of the buffer
     Lsn window_start_ = 0;
 };
 

@@ -154,7 +154,7 @@ private:
     }
 
     Result<Walked> walk(SegmentFile& segment, const ChainHash::Value& before) const {
-        SegmentWalk walk = HF_TRY(SegmentWalk::open(*segment.file, segment.index, segment_bytes_));
+        SegmentWalk walk = HF_TRY(SegmentWalk::open(*segment.file, segment.index, segment_bytes_, hints_.reserved));
         ChainHash chain(before);
         Walked walked;
         while (auto record = HF_TRY(walk.next())) {
@@ -230,7 +230,7 @@ private:
     Result<Beyond> look_beyond(size_t at) {
         Beyond beyond;
         for (size_t next = at; next < files_.size(); ++next) {
-            SegmentWalk walk = HF_TRY(SegmentWalk::open(*files_[next].file, files_[next].index, segment_bytes_));
+            SegmentWalk walk = HF_TRY(SegmentWalk::open(*files_[next].file, files_[next].index, segment_bytes_, hints_.reserved));
             bool holds_end = result_.end > walk.position() && result_.end < walk.segment_end();
             if (holds_end) walk.seek(result_.end);
             bool blank_here = HF_TRY(walk.is_blank());

@@ -61,6 +61,7 @@ struct WriterOptions {
 struct StreamEnd {
     uint64_t next_segment = 0;
     std::array<uint8_t, 16> chain{};
+    Lsn durable = lsn_max;  // below it all is on disk; from there to the end the writer syncs. lsn_max: all of it is
 };
 
 class Writer {

@@ -94,6 +94,9 @@ private:
 
     // writer_open.cc: the beginning and the end.
     Status survey_directory(const StreamEnd& end) HF_EXCLUDES(mutex_);
+    Result<bool> adopt_spare(const std::string& name, uint64_t next_segment) HF_EXCLUDES(mutex_);
+    Status adopt_unsynced(const StreamEnd& end) HF_EXCLUDES(mutex_);
+    Result<std::unique_ptr<File>> adopted_or_made_spare(uint64_t index, std::unique_ptr<File> adopted) HF_EXCLUDES(mutex_);
     void close() HF_EXCLUDES(mutex_);
     void stop_threads() HF_EXCLUDES(mutex_);
 
@@ -114,6 +117,8 @@ private:
     ChainHash chain_ HF_GUARDED_BY(mutex_){ChainHash::Value{}};
     bool is_stamped_ HF_GUARDED_BY(mutex_) = false;
     std::optional<Error> fence_ HF_GUARDED_BY(mutex_);
+
+    std::array<std::unique_ptr<File>, 2> adopted_;  // by a predecessor, for the first segment and the reserve; used by start()
 
     // The newest is the current one; the oldest is the one that holds `durable`.
     std::deque<std::shared_ptr<OpenSegment>> segments_ HF_GUARDED_BY(mutex_);

@@ -36,10 +36,10 @@ Writer::Impl::Impl(Disk& disk, InflightTable& table, const Clock& clock, const V
                    const WriterOptions& options)
     : disk_(disk), table_(table), clock_(clock), volume_(volume), options_(options) {}
 
-// Counts what is there, and removes what a predecessor had prepared and never used.
+// Counts what is there, takes over what a predecessor had prepared for the same places, and removes what else it had.
 Status Writer::Impl::survey_directory(const StreamEnd& end) {
     for (const std::string& name : HF_TRY(disk_.list())) {
-        if (is_spare_name(name)) HF_TRY(disk_.remove(name));
+        if (is_spare_name(name) && !HF_TRY(adopt_spare(name, end.next_segment))) HF_TRY(disk_.remove(name));
         const auto index = parse_segment_name(name);
         if (!index) continue;
         if (*index >= end.next_segment)
@@ -53,16 +53,54 @@ Status Writer::Impl::survey_directory(const StreamEnd& end) {
     return ok();
 }
 
+// A spare as this writer would make it, whose making ended. Allocating takes long on a busy disk, and after a crash
+// applications wait for it. Nothing was ever written behind its header, because a spare is renamed before it is used.
+Result<bool> Writer::Impl::adopt_spare(const std::string& name, uint64_t next_segment) {
+    for (size_t place = 0; place < adopted_.size(); ++place) {
+        const uint64_t index = next_segment + place;
+        if (name != spare_name(index)) continue;
+        auto file = HF_TRY(disk_.open(name, Disk::Open::existing));
+        std::vector<std::byte> bytes(HF_SEGMENT_HEADER_BYTES);
+        bytes.resize(HF_TRY(file->pread(bytes, 0)));
+        const auto header = decode_segment_header(bytes, volume_, options_.segment_bytes, index);
+        const bool fits = header && header->term == options_.term && header->timeline == options_.timeline;
+        if (!fits || HF_TRY(file->size()) != options_.segment_bytes) return false;
+        adopted_[place] = std::move(file);
+        return true;
+    }
+    return false;
+}
+
+// What was written before and is not on the disk yet: it goes with the next sync.
+Status Writer::Impl::adopt_unsynced(const StreamEnd& end) {
+    const Lsn begin = segment_begin(end.next_segment, options_.segment_bytes);
+    MutexLock lock(mutex_);
+    durable_ = std::min(end.durable, begin);
+    for (const StoredSegment& stored : stored_) {
+        if (segment_end(stored.index, options_.segment_bytes) <= durable_) continue;
+        auto segment = std::make_shared<OpenSegment>();
+        segment->index = stored.index;
+        segment->file = HF_TRY(disk_.open(segment_name(stored.index), Disk::Open::existing));
+        segment->seal = segment_begin(stored.index, options_.segment_bytes) + stored.bytes - HF_SEGMENT_END_BYTES;
+        segment->is_cut = true;
+        segments_.push_back(std::move(segment));
+    }
+    return ok();
+}
+
+Result<std::unique_ptr<File>> Writer::Impl::adopted_or_made_spare(uint64_t index, std::unique_ptr<File> adopted) {
+    return adopted ? std::move(adopted) : make_spare(index);
+}
+
 Status Writer::Impl::start(const StreamEnd& end) {
     HF_TRY(survey_directory(end));
+    HF_TRY(adopt_unsynced(end));
     auto first = std::make_shared<OpenSegment>();
     first->index = end.next_segment;
-    first->file = HF_TRY(make_spare(end.next_segment));
+    first->file = HF_TRY(adopted_or_made_spare(end.next_segment, std::move(adopted_[0])));
+    // As with every later segment, the name goes to the disk with the first sync of what is in it.
     HF_TRY(disk_.rename(spare_name(end.next_segment), segment_name(end.next_segment)));
-    HF_TRY(first->file->sync());
-    HF_TRY(disk_.sync_directory());
-    first->name_is_durable = true;
-    Result<std::unique_ptr<File>> reserve = make_spare(end.next_segment + 1);
+    Result<std::unique_ptr<File>> reserve = adopted_or_made_spare(end.next_segment + 1, std::move(adopted_[1]));
     if (!reserve) {
         // The segment is empty. Without it the attempt can be repeated as soon as the disk has space.
         (void)disk_.remove(segment_name(end.next_segment));
@@ -71,7 +109,7 @@ Status Writer::Impl::start(const StreamEnd& end) {
 
     MutexLock lock(mutex_);
     chain_ = ChainHash(end.chain);
-    tail_ = published_ = durable_ = segment_begin(end.next_segment, options_.segment_bytes);
+    tail_ = published_ = segment_begin(end.next_segment, options_.segment_bytes);
     segments_.push_back(std::move(first));
     stored_.push_back({end.next_segment, options_.segment_bytes});
     spares_.push_back(std::move(reserve).value());

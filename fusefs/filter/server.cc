@@ -111,8 +111,8 @@ bool Server::take_slot(Thread& thread) {
 void Server::serve(Serving& serving) {
     Thread& thread = serving.state;
     let_wake_signal_in();
-    thread.request.resize(protocol::request_bytes_max);
-    thread.data.resize(data_buffer_bytes);
+    thread.request = Buffer(protocol::request_bytes_max);
+    thread.data = Buffer(data_buffer_bytes);
     if (auto prepared = thread.caller.prepare_thread(); !prepared)
         end(std::move(prepared));
     else if (take_slot(thread))
@@ -183,7 +183,7 @@ void Server::release_killed() {
 
 void Server::maintain() {
     Thread& thread = maintenance_.state;
-    thread.data.resize(data_buffer_bytes);
+    thread.data = Buffer(data_buffer_bytes);
     if (auto prepared = thread.caller.prepare_thread(); !prepared) return end(std::move(prepared));
     if (!take_slot(thread)) return;
     while (!is_ending()) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/buffer.h"
 #include "fusefs/filter/attributes.h"
 #include "fusefs/filter/caller.h"
 #include "fusefs/filter/device.h"
@@ -24,8 +25,8 @@ struct Thread {
     journal::Slot* slot = nullptr;  // null: null filter
     Caller caller;
     DirectoryCache directories;
-    std::vector<std::byte> request;  // what was read
-    std::vector<std::byte> data;     // what is answered, or read from the backing tree
+    Buffer request;  // what was read
+    Buffer data;     // what is answered, or read from the backing tree
 };
 
 // A descriptor of an object, borrowed or owned.

@@ -86,7 +86,7 @@ ssize_t list_xattrs(const ObjectFd& fd, char* names, size_t size) {
 
 Outcome record_access_acl(const Change& change, const ObjectName& object, const ObjectFd& fd) {
     if (!change.shared.recorder.is_recording()) return 0;
-    std::vector<std::byte>& value = change.thread.data;
+    Buffer& value = change.thread.data;
     const ssize_t size = get_xattr(fd, access_acl_xattr, value.data(), value.size());
     if (size <= 0 || change.shared.orphans.is_removed_directory(object.node)) return 0;
     const std::string_view text(reinterpret_cast<const char*>(value.data()), static_cast<size_t>(size));

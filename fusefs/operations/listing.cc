@@ -29,7 +29,7 @@ constexpr size_t kernel_bytes_min = 1024;  // one entry with the longest name fi
 // The answer that is being filled.
 class Listing {
 public:
-    Listing(std::vector<std::byte>& buffer, size_t bytes_max) : buffer_(buffer), bytes_max_(bytes_max) {}
+    Listing(Buffer& buffer, size_t bytes_max) : buffer_(buffer), bytes_max_(bytes_max) {}
 
     bool fits(size_t bytes) const { return used_ + FUSE_DIRENT_ALIGN(bytes) <= bytes_max_; }
     template <typename T>
@@ -52,7 +52,7 @@ public:
     ByteSpan bytes() const { return {buffer_.data(), used_}; }
 
 private:
-    std::vector<std::byte>& buffer_;
+    Buffer& buffer_;
     size_t bytes_max_;
     size_t used_ = 0;
 };

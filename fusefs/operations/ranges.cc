@@ -51,7 +51,7 @@ void append_what_is(const Change& change, const ObjectName& object, uint64_t off
         change.shared.recorder.append_or_gap(record);
     }
     const uint64_t end = std::min(size, offset + length);
-    std::vector<std::byte>& buffer = change.thread.data;
+    Buffer& buffer = change.thread.data;
     for (uint64_t at = offset; at < end;) {
         const size_t wanted = std::min<uint64_t>(end - at, protocol::data_bytes_max);
         const ssize_t got = ::pread(fd, buffer.data(), wanted, static_cast<off_t>(at));
@@ -77,7 +77,7 @@ Outcome copy_piece(const Change& change, const ObjectName& object, const OpenFil
     facts.node = object.node;
     facts.length = length;
     facts.repeatable = 1;
-    std::vector<std::byte>& buffer = change.thread.data;
+    Buffer& buffer = change.thread.data;
     const uint32_t room = journal::encoded_length(journal::Write{to_offset, ByteSpan(buffer.data(), length)});
     return carry_out(change, record, room, facts, [&](journal::Record& happened) -> int {
         off_t in = static_cast<off_t>(from_offset), out = static_cast<off_t>(to_offset);

@@ -46,7 +46,7 @@ int remove_value(const ObjectFd& fd, const std::string& name) {
 
 // The file system may store an ACL otherwise than it was given, or not at all when the mode says the same. The record
 // says what became of it.
-void describe_acl(journal::Record& happened, const ObjectFd& fd, const std::string& name, std::vector<std::byte>& buffer) {
+void describe_acl(journal::Record& happened, const ObjectFd& fd, const std::string& name, Buffer& buffer) {
     const ssize_t size = get_xattr(fd, name.c_str(), buffer.data(), buffer.size());
     if (size >= 0) {
         happened.body = journal::SetXattr{{name, {reinterpret_cast<const char*>(buffer.data()), static_cast<size_t>(size)}}};

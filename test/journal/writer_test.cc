@@ -373,5 +373,40 @@ TEST_CASE("writer: many threads reserve, commit, abandon and sync at once, and e
     CHECK(*bench.read_all(false) == followed);
 }
 
+TEST_CASE("writer: what a predecessor left unsynced goes to the disk with the first sync") {
+    JournalBench bench;
+    REQUIRE(bench.open().has_value());
+    REQUIRE(bench.write(0).has_value());
+    bench.close();
+    REQUIRE(bench.open({1, {}, HF_SEGMENT_HEADER_BYTES}).has_value());
+    CHECK(bench.writer().durable() == HF_SEGMENT_HEADER_BYTES);
+    REQUIRE(bench.write(1).has_value());
+    const uint64_t before = bench.memory().sync_count();
+    REQUIRE(bench.writer().sync(lsn_max).has_value());
+    CHECK(bench.memory().sync_count() - before == 2);
+    CHECK(bench.writer().durable() == bench.writer().published());
+}
+
+TEST_CASE("writer: spares of a predecessor are taken over when they are whole, and made anew when not") {
+    for (const bool is_whole : {true, false}) {
+        INFO("whole: " << is_whole);
+        JournalBench killed;
+        REQUIRE(killed.open().has_value());
+        REQUIRE(killed.write(0).has_value());
+        const auto disk = killed.memory().after_process_crash();
+        auto spare = disk->contents(spare_name(1));
+        if (!is_whole) spare.resize(spare.size() / 2), disk->set_contents(spare_name(1), spare);
+        JournalBench bench(bench_options(), disk.get());
+        bench.clock().advance(1'000'000'000);  // what is made now says so
+        REQUIRE(bench.open({1, {}}).has_value());
+        const auto segment = disk->contents(segment_name(1));
+        CHECK(segment.size() == bench.options().segment_bytes);
+        const bool is_same = std::equal(segment.begin(), segment.begin() + HF_SEGMENT_HEADER_BYTES, spare.begin());
+        CHECK(is_same == is_whole);
+        REQUIRE(bench.write(1).has_value());
+        CHECK(disk->list()->size() == 3);  // two segments and the reserve
+    }
+}
+
 }  // namespace
 }  // namespace holdfast::journal
