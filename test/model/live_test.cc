@@ -10,13 +10,17 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +29,7 @@
 
 #include "base/json_socket.h"
 #include "base/text.h"
+#include "base/unique_fd.h"
 #include "journal/cursor.h"
 #include "rewind/store.h"
 #include "test/model/compare.h"
@@ -183,27 +188,60 @@ public:
     size_t foul_errors = 0;
 };
 
+// How long something takes, again and again.
+class Durations {
+public:
+    void add(std::chrono::nanoseconds taken) { all_.push_back(taken); }
+    size_t count() const { return all_.size(); }
+    void print(const char* what) {
+        if (all_.empty()) return;
+        std::sort(all_.begin(), all_.end());
+        std::printf("%s: p50 %.1f ms, p99 %.1f ms, longest %.1f ms (%zu times)\n", what, at(50), at(99), at(100), all_.size());
+    }
+
+private:
+    double at(size_t percent) const { return static_cast<double>(all_[(all_.size() - 1) * percent / 100].count()) / 1e6; }
+    std::vector<std::chrono::nanoseconds> all_;
+};
+
 // Kills the capture worker or the store service with SIGKILL, again and again, at random moments.
 class Killer {
 public:
-    Killer(const journal::Volume& volume, uint64_t seed, size_t kills) : volume_(volume), random_(seed), kills_(kills) {}
+    Killer(const std::string& live, const journal::Volume& volume, uint64_t seed, size_t kills)
+        : volume_(volume), random_(seed), kills_(kills), live_(open(live.c_str(), O_PATH | O_DIRECTORY)) {}
 
     void run(const std::atomic<bool>& over) {
         while (!over && done < kills_) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20 + random_() % 180));
-            const std::string socket = random_() % 2 ? journal::capture_socket(volume_.id) : journal::store_socket(volume_.id);
-            auto status = json_call(socket, {{"verb", "status"}});
+            const bool is_capture = random_() % 2;
+            auto status = json_call(is_capture ? journal::capture_socket(volume_.id) : journal::store_socket(volume_.id), {{"verb", "status"}});
             if (!status) continue;  // still on its way up from the last time
-            kill((*status)["pid"].get<pid_t>(), SIGKILL);
+            kill_one((*status)["pid"].get<pid_t>(), is_capture);
             ++done;
         }
     }
     size_t done = 0;
+    Durations deaths, restarts;  // of the capture worker: from the kill on
 
 private:
+    // An application's view of a restart: the time until a call on the directory is answered again. The dead give no
+    // answers, so whoever answers after the death is the successor.
+    void kill_one(pid_t pid, bool is_capture) {
+        UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+        const auto begun = std::chrono::steady_clock::now();
+        if (kill(pid, SIGKILL) != 0 || !process || !is_capture) return;
+        pollfd dead{process.get(), POLLIN, 0};
+        while (poll(&dead, 1, -1) < 0 && errno == EINTR) {
+        }
+        deaths.add(std::chrono::steady_clock::now() - begun);
+        struct statfs answered {};
+        if (fstatfs(live_.get(), &answered) == 0) restarts.add(std::chrono::steady_clock::now() - begun);
+    }
+
     const journal::Volume& volume_;
     std::mt19937_64 random_;
     size_t kills_;
+    UniqueFd live_;
 };
 
 struct Setup {
@@ -261,7 +299,7 @@ struct Load {
 size_t make_mischief(const Setup& setup, const journal::Volume& volume, const Load& load) {
     std::atomic<bool> over = false;
     std::atomic<size_t> foul_errors = 0, calls = 0;
-    Killer killer(volume, load.seed, load.kills);
+    Killer killer(setup.live, volume, load.seed, load.kills);
     std::atomic<bool> kills_done = load.kills == 0;
     std::thread killing([&] {
         killer.run(over);
@@ -274,7 +312,8 @@ size_t make_mischief(const Setup& setup, const journal::Volume& volume, const Lo
             for (size_t op = 0; op < load.ops || !kills_done; ++op) {
                 mischief.one();
                 ++calls;
-                if (op >= load.ops) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                // Some calls between two kills, and not so many that judging every moment takes longer than the kills.
+                if (op >= load.ops) std::this_thread::sleep_for(std::chrono::milliseconds(10));
             }
             foul_errors += mischief.foul_errors;
         });
@@ -283,6 +322,8 @@ size_t make_mischief(const Setup& setup, const journal::Volume& volume, const Lo
     over = true;
     killing.join();
     std::printf("%zu calls by %lu threads, %zu kills, %zu foul errors\n", calls.load(), load.threads, killer.done, foul_errors.load());
+    killer.deaths.print("the capture worker is dead after SIGKILL");
+    killer.restarts.print("a call is answered after SIGKILL");
     return foul_errors;
 }
 
@@ -294,9 +335,20 @@ int run(const Setup& setup, const Load& load) {
     // A consumer that never moves keeps the whole journal for the check.
     auto cursors = open_disk(volume->journal_directory + "/cursors");
     if (!cursors || !journal::save_cursor(**cursors, volume->id, "model-test", 0)) return std::printf("cannot place the cursor\n"), 1;
+    auto phase = std::chrono::steady_clock::now();
+    const auto end_of_phase = [&phase](const char* what) {
+        const auto now = std::chrono::steady_clock::now();
+        std::printf("%s took %.1f s\n", what, std::chrono::duration<double>(now - phase).count());
+        std::fflush(stdout);
+        phase = now;
+    };
     const size_t foul_errors = make_mischief(setup, *volume, load);
+    end_of_phase("mischief");
     if (setup.run("unprotect " + setup.live) != 0) return shell("cat " + setup.base + "/out"), 1;
-    if (auto failure = check(setup)) return std::printf("seed %lu fails: %s\n", load.seed, failure->c_str()), 1;
+    end_of_phase("taking in the rest");
+    const auto failure = check(setup);
+    end_of_phase("judging");
+    if (failure) return std::printf("seed %lu fails: %s\n", load.seed, failure->c_str()), 1;
     return foul_errors == 0 ? 0 : 1;
 }
 
