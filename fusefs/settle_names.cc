@@ -123,7 +123,8 @@ Settler::Settled Settler::unlink(Case& one) {
     const auto& body = one.record.as<journal::Unlink>();
     const auto found = HF_TRY(lookup(one.facts.parent_node, body.name));
     if (!found) return std::optional(one.record);
-    if (leads_to(found, one.facts.node)) return std::optional<journal::Record>();
+    // By its id: the facts of a removal name no node.
+    if (found->id == one.record.object) return std::optional<journal::Record>();
     return doubtful(one, "the name " + quoted(body.name) + " leads to another object");
 }
 

@@ -100,6 +100,8 @@ Outcome give_birth(const Change& change, int directory_fd, const Wanted& wanted,
     record.body = birth;
     IntentFacts facts;
     facts.parent_node = wanted.parent;
+    // What has no name is lost with the process, unless it was kept already; a request that comes again makes another.
+    facts.repeatable = wanted.name.empty();
 
     std::optional<InheritedXattrs> xattrs;
     const Outcome outcome = carry_out(change, record, length, facts, [&](journal::Record& happened) -> int {

@@ -174,6 +174,13 @@ Outcome carry_out_move(Shared& shared, Thread& thread, Request& request, Move& m
     return 0;
 }
 
+// REQUIRES: REQUEST is a RENAME2 with a whiteout.
+Answer finish_move(Shared& shared, Thread& thread, const Request& request) {
+    auto again = Request::parse(request.bytes());
+    if (!again || !again->take<fuse_rename2_in>()) return Answer::error(EIO);
+    return finish_whiteout(shared, thread, *again);
+}
+
 Answer move_name(Shared& shared, Thread& thread, Request& request, NodeId new_directory, unsigned flags) {
     const auto old_text = request.take_text();
     const auto new_text = request.take_text();
@@ -189,7 +196,12 @@ Answer move_name(Shared& shared, Thread& thread, Request& request, NodeId new_di
     if (!new_parent) return failure(new_parent.error());
     Move move{*old_parent, *new_parent, *old_fd, *new_fd, std::string(*old_text), std::string(*new_text), flags, {}, {}};
     for (;;) {
-        if (auto found = find_both(shared, move); !found) return failure(found.error());
+        if (auto found = find_both(shared, move); !found) {
+            // The kernel has seen the old name and holds its lock: gone at the second asking, it was moved by a predecessor
+            // that died while it made the whiteout.
+            const bool was_moved = request.is_resent() && (flags & RENAME_WHITEOUT) && found.error().sys_errno == ENOENT;
+            return was_moved ? finish_move(shared, thread, request) : failure(found.error());
+        }
         Gate::Passage passage(shared.gate, thread.place);
         ObjectLocks::Held held(shared.locks, {move.old_parent.node, move.new_parent.node, move.moved.name.node,
                                               move.other ? move.other->name.node : 0});
