@@ -313,7 +313,7 @@ size_t make_mischief(const Setup& setup, const journal::Volume& volume, const Lo
                 mischief.one();
                 ++calls;
                 // Some calls between two kills, and not so many that judging every moment takes longer than the kills.
-                if (op >= load.ops) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                if (op >= load.ops) std::this_thread::sleep_for(std::chrono::milliseconds(20));
             }
             foul_errors += mischief.foul_errors;
         });
