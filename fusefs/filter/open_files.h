@@ -29,6 +29,8 @@ struct OpenObject {
     std::atomic<bool> has_new_times = false;
     // It has neither set-id bits nor file capabilities. False: nobody looked since they may have changed.
     std::atomic<bool> is_unprivileged = false;
+    // It has no file capabilities. False: nobody looked since one may have been set. Changes with the object locked.
+    std::atomic<bool> has_no_capability = false;
 };
 
 struct OpenFile {

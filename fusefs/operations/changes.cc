@@ -47,13 +47,22 @@ Outcome change_mode(const Change& change, const ObjectName& object, const Object
 }
 
 Outcome take_capability(const Change& change, const ObjectName& object, const ObjectFd& fd) {
-    if (get_xattr(fd, capability_xattr, nullptr, 0) < 0) return 0;
-    return carry_out(change, record_of(object, HF_REMOVEXATTR, journal::RemoveXattr{capability_xattr}), facts_of(object),
-                     [&](journal::Record&) {
-                         const int result = fd.is_path() ? ::removexattr(fd.path().c_str(), capability_xattr)
-                                                         : ::fremovexattr(fd.get(), capability_xattr);
-                         return result == 0 ? 0 : errno;
-                     });
+    const auto open = change.shared.files.object(object.node);
+    if (open && open->has_no_capability) return 0;
+    if (get_xattr(fd, capability_xattr, nullptr, 0) >= 0) {
+        const auto remove = [&](journal::Record&) {
+            const int result = fd.is_path() ? ::removexattr(fd.path().c_str(), capability_xattr)
+                                            : ::fremovexattr(fd.get(), capability_xattr);
+            return result == 0 ? 0 : errno;
+        };
+        const Outcome outcome =
+            carry_out(change, record_of(object, HF_REMOVEXATTR, journal::RemoveXattr{capability_xattr}), facts_of(object), remove);
+        if (outcome != 0) return outcome;
+    } else if (errno != ENODATA && errno != EOPNOTSUPP) {
+        return 0;  // not known: the next change asks again
+    }
+    if (open) open->has_no_capability = true;
+    return 0;
 }
 
 Outcome take_privileges(const Change& change, const ObjectName& object, const ObjectFd& fd) {

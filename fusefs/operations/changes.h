@@ -51,6 +51,8 @@ Outcome change_mode(const Change& change, const ObjectName& object, const Object
 // What a system call on the bare file does when somebody without CAP_FSETID writes to it, cuts it or gives it away: the
 // set-id bits and file capabilities go. WHO has them not only lose the set-gid bit of files without group execution.
 Outcome take_privileges(const Change& change, const ObjectName& object, const ObjectFd& fd);
+// File capabilities alone. The backing file system drops them by itself whoever changes bytes or owner, and says nothing:
+// so every operation that does so takes them first, which is recorded. A file that is open is looked at once.
 Outcome take_capability(const Change& change, const ObjectName& object, const ObjectFd& fd);
 
 // Whether the process of the request is in GROUP. Asks /proc; for rare cases only.

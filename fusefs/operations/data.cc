@@ -27,9 +27,10 @@ bool breaks_direct_alignment(const OpenFile& file, uint64_t offset, uint64_t len
 class CapabilityKept {
 public:
     CapabilityKept(OpenFile& file, bool from_mapping) : file_(file) {
-        if (!from_mapping || file.object->is_unprivileged) return;
+        if (!from_mapping || file.object->has_no_capability) return;
         const ssize_t size = ::fgetxattr(file.fd.get(), capability_xattr, value_, sizeof value_);
         if (size > 0) size_ = static_cast<size_t>(size);
+        if (size < 0 && errno == ENODATA) file.object->has_no_capability = true;
     }
     ~CapabilityKept() {
         if (size_ > 0) (void)::fsetxattr(file_.fd.get(), capability_xattr, value_, size_, 0);
@@ -42,6 +43,14 @@ private:
     char value_[64];
     size_t size_ = 0;
 };
+
+// Two flags in memory for a file that was written to before.
+Outcome take_what_writing_takes(const Change& change, const ObjectName& object, const OpenFilePointer& file, const fuse_write_in& in) {
+    const bool takes_bits = in.write_flags & FUSE_WRITE_KILL_SUIDGID;
+    if (takes_bits) return file->object->is_unprivileged ? 0 : take_privileges(change, object, ObjectFd(file));
+    if ((in.write_flags & FUSE_WRITE_CACHE) || file->object->has_no_capability) return 0;
+    return take_capability(change, object, ObjectFd(file));
+}
 
 }  // namespace
 
@@ -75,8 +84,7 @@ Answer write_file(Shared& shared, Thread& thread, Request& request) {
         const Change change{shared, thread, request};
         Gate::Passage passage(shared.gate, thread.place);
         ObjectLocks::Held held(shared.locks, {object.node});
-        if ((in->write_flags & FUSE_WRITE_KILL_SUIDGID) && !file.object->is_unprivileged)
-            if (const Outcome outcome = take_privileges(change, object, ObjectFd(*found))) return failure(outcome);
+        if (const Outcome outcome = take_what_writing_takes(change, object, *found, *in)) return failure(outcome);
         CapabilityKept kept(file, from_mapping);
 
         journal::Record record;

@@ -112,6 +112,8 @@ Result<uint64_t> copy(Shared& shared, Thread& thread, Request& request, const fu
         const size_t length = std::min<uint64_t>(in.len - done, protocol::data_bytes_max);
         Gate::Passage passage(shared.gate, thread.place);
         ObjectLocks::Held held(shared.locks, {object.node, from->object->node});
+        outcome = take_capability(change, object, ObjectFd(readable.get()));
+        if (outcome != 0) break;
         outcome = copy_piece(change, object, *from, in.off_in + done, *to, readable.get(), in.off_out + done, length, copied);
         if (outcome != 0) break;
         to->object->has_new_times = true;
@@ -163,6 +165,7 @@ Answer allocate(Shared& shared, Thread& thread, Request& request) {
 
     Gate::Passage passage(shared.gate, thread.place);
     ObjectLocks::Held held(shared.locks, {object.node});
+    if (const Outcome outcome = take_capability(change, object, ObjectFd(*found))) return failure(outcome);
     const uint64_t size_before = size_of(file.fd.get());
     journal::Record record;
     record.type = HF_FALLOCATE;

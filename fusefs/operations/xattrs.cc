@@ -91,7 +91,7 @@ Outcome set_one(const Change& change, const ObjectName& object, const ObjectFd& 
     });
     if (name == default_acl_xattr) ++change.shared.default_acl_epoch;
     if (name == capability_xattr)
-        if (auto open = change.shared.files.object(object.node)) open->is_unprivileged = false;
+        if (auto open = change.shared.files.object(object.node)) open->is_unprivileged = open->has_no_capability = false;
     if (outcome != 0 || name != access_acl_xattr) return outcome;
     return after_access_acl(change, object, fd, in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID);
 }

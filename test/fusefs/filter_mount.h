@@ -5,6 +5,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -76,6 +78,22 @@ public:
     // The path of something in the backing tree, after unmount() or meanwhile around the mount.
     std::string backing(const std::string& name) const { return "/proc/self/fd/" + std::to_string(backing_.get()) + "/" + name; }
     std::string operator/(const std::string& name) const { return live + "/" + name; }
+
+    // Until the serving process has NAME open no more: closing is a message that nobody waits for.
+    void await_closed(const std::string& name) const {
+        const std::string all = "/proc/" + std::to_string(child_) + "/fd";
+        const auto is_open = [&] {
+            for (const auto& entry : std::filesystem::directory_iterator(all)) {
+                std::error_code gone;
+                if (std::filesystem::read_symlink(entry.path(), gone).filename() == name) return true;
+            }
+            return false;
+        };
+        for (int tries = 0; is_open(); ++tries) {
+            REQUIRE(tries < 5000);
+            ::poll(nullptr, 0, 1);
+        }
+    }
 
     struct Seen {
         std::string type;
