@@ -141,6 +141,14 @@ bool are_still(Move& move) {
     return ::fstatat(move.new_fd, move.new_name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
 }
 
+// To some file systems (XFS) its parent is among the contents of a directory: moving it changes its own time.
+void record_time_of_moved(Shared& shared, const Victim& moved) {
+    struct stat now {};
+    if (!moved.is_directory() || ::fstat(moved.fd->get(), &now) != 0) return;
+    if (nanoseconds(now.st_mtim) == nanoseconds(moved.status.st_mtim)) return;
+    if (!shared.record_times(moved.name, moved.fd->get())) shared.times.note(moved.name, shared.clock.monotonic_ns());
+}
+
 Outcome carry_out_move(Shared& shared, Thread& thread, Request& request, Move& move) {
     const bool replaces = move.other && !move.is_exchange() && !(move.flags & RENAME_NOREPLACE) && !move.is_nothing();
     const bool last = replaces && (move.other->is_directory() || move.other->has_one_name());
@@ -171,6 +179,8 @@ Outcome carry_out_move(Shared& shared, Thread& thread, Request& request, Move& m
     if (orphaning) orphaning->confirm();
     shared.note_entries_changed(move.old_parent);
     shared.note_entries_changed(move.new_parent);
+    record_time_of_moved(shared, move.moved);
+    if (move.is_exchange()) record_time_of_moved(shared, *move.other);
     return 0;
 }
 

@@ -71,6 +71,13 @@ void Changes::keep_mode(const ObjectId& object, uint32_t mode) {
     change.attributes.mode = mode;
 }
 
+void Changes::keep_time(const ObjectId& object, int64_t mtime_ns) {
+    ObjectChange& change = objects_[object];
+    if (change.valid & HF_ATTR_MTIME) return;
+    change.valid |= HF_ATTR_MTIME;
+    change.attributes.mtime_ns = mtime_ns;
+}
+
 void Changes::keep_capability(const ObjectId& object, std::string_view value) {
     objects_[object].xattrs.emplace(capability_xattr, value);
 }

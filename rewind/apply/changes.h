@@ -47,6 +47,8 @@ public:
     // A change of owner clears set-id bits, and any change of bytes or owner drops a capability. The stream says so in
     // records of their own when that happened at the source; where it does not, it must not happen in the image either.
     void keep_mode(const ObjectId& object, uint32_t mode);
+    // The same for the time of a directory that moves: XFS changes it, others do not.
+    void keep_time(const ObjectId& object, int64_t mtime_ns);
     void keep_capability(const ObjectId& object, std::string_view value);
 
     std::unordered_map<ObjectId, ObjectChange>& objects() { return objects_; }

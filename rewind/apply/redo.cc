@@ -34,13 +34,23 @@ Status read_journal(journal::Reader& journal, Lsn from, Lsn to, const std::funct
 struct Kept {
     std::unordered_map<Lsn, uint32_t> modes;
     std::unordered_map<Lsn, std::string> capabilities;
+    std::unordered_multimap<Lsn, std::pair<ObjectId, int64_t>> times;  // of directories that moved
 };
+
+void keep_times_of_moved(const UndoRecord& record, Kept& kept) {
+    for (const UndoItem& item : record.items) {
+        if (item.kind != UndoKind::attributes || !S_ISDIR(item.attributes.mode)) continue;
+        // An exchange has no other attributes; otherwise the other one is a directory that was replaced.
+        if (item.object == record.object || record.exchange) kept.times.insert({record.lsn, {item.object, item.attributes.mtime_ns}});
+    }
+}
 
 Result<Kept> read_kept(const UndoLog& undo, UndoAddress start, Lsn from, Lsn to) {
     Kept kept;
     HF_TRY(undo.scan(start, [&](const UndoRecord& record) {
         if (record.lsn >= to) return false;
         const bool is_data = record.type == HF_WRITE || record.type == HF_TRUNCATE || record.type == HF_FALLOCATE;
+        if (record.lsn >= from && record.type == HF_RENAME) keep_times_of_moved(record, kept);
         if (record.lsn < from || !(is_data || record.type == HF_SETATTR)) return true;
         for (const UndoItem& item : record.items) {
             if (item.object != record.object) continue;
@@ -103,6 +113,8 @@ Result<RedoReport> Applier::collect(journal::Reader& journal, Lsn from, Lsn to, 
         }
         if (const auto value = kept.capabilities.find(record.lsn); value != kept.capabilities.end())
             changes.keep_capability(record.object, records.arena().keep(std::string_view(value->second)));
+        const auto [first, last] = kept.times.equal_range(record.lsn);
+        for (auto time = first; time != last; ++time) changes.keep_time(time->second.first, time->second.second);
         changes.follow(record);
     }
     return report;

@@ -65,6 +65,7 @@ private:
     Status plan_link(const Record& record);
     Status plan_unlink(const Record& record);
     Status plan_rename(const Record& record);
+    Status keep_time_of_moved(const ObjectId& object);
     Status save_name(const ObjectId& directory, std::string_view name, const ObjectId& previous, const Record& record);
     Status lose_name(const ObjectId& object, const Record& record);
     // undo_planner_data.cc

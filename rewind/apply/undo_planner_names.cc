@@ -99,7 +99,22 @@ Status UndoPlanner::plan_rename(const Record& record) {
     const auto& body = record.as<journal::Rename>();
     HF_TRY(save_name(body.old_parent, body.old_name, record.object, record));
     HF_TRY(save_name(body.new_parent, body.new_name, body.other, record));
+    HF_TRY(keep_time_of_moved(record.object));
+    if (body.exchange) HF_TRY(keep_time_of_moved(body.other));
     return body.other && !body.exchange ? lose_name(body.other, record) : ok();
+}
+
+// A redo takes the time from what is saved here: by then the image may have the changed one.
+Status UndoPlanner::keep_time_of_moved(const ObjectId& object) {
+    if (!pending_.count(object)) {
+        const auto location = HF_TRY(files_.location(object));
+        if (location && !S_ISDIR(location->mode)) return ok();
+    }
+    const Pending& state = *HF_TRY(pending(object));
+    if (!S_ISDIR(state.attributes.mode)) return ok();
+    HF_TRY(save_attributes(object, state));
+    changes_.keep_time(object, state.attributes.mtime_ns);
+    return ok();
 }
 
 }  // namespace holdfast::rewind
