@@ -8,6 +8,8 @@
 // Thread rule: the applier's thread. After an error the image may be half changed: only redo() may follow.
 #pragma once
 
+#include <functional>
+
 #include "journal/reader.h"
 #include "rewind/apply/undo_planner.h"
 
@@ -43,6 +45,7 @@ private:
     Result<RedoReport> collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
     Status redo_data(journal::Reader& journal, Lsn from, Lsn to);
     Status redo_shift(const Record& record);
+    Status visit_undo_of(const Record& record, const std::function<Status(const UndoRecord&)>& visit);
 
     ObjectFiles files_;
     Index& index_;

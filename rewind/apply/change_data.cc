@@ -78,20 +78,24 @@ Status move_step(int fd, uint64_t from, uint64_t to, MutableByteSpan buffer) {
 Status move_bytes(int fd, uint64_t from, uint64_t to, uint64_t length) {
     std::vector<std::byte> buffer(std::min<uint64_t>(length, copy_bytes));
     for (uint64_t done = 0; done < length;) {
-        const uint64_t part = std::min<uint64_t>(buffer.size(), length - done);
-        // Downwards from the front, upwards from the back, so that nothing is overwritten before it was read.
-        const uint64_t at = to < from ? done : length - done - part;
+        // Downwards from the front, upwards from the back, so that nothing is overwritten before it was read. The odd part
+        // is the one at the end of the file: holes are whole blocks, and no step may begin within one.
+        const uint64_t left = length - done, odd = left % buffer.size();
+        const uint64_t part = to > from && odd != 0 ? odd : std::min<uint64_t>(buffer.size(), left);
+        const uint64_t at = to < from ? done : left - part;
         HF_TRY(move_step(fd, from + at, to + at, MutableByteSpan(buffer).first(part)));
         done += part;
     }
     return ok();
 }
 
-Status shift(int fd, const journal::Fallocate& body) {
-    const bool collapses = body.mode & HF_FALLOC_COLLAPSE_RANGE;
-    if (HF_TRY(try_fallocate(fd, static_cast<int>(body.mode), body.offset, body.length))) return ok();
-    const uint64_t size = HF_TRY(size_of(fd));
-    if (collapses) {
+// The last, partial block of a file of SIZE bytes; empty where there is none.
+std::pair<uint64_t, uint64_t> partial_block(uint64_t size, uint64_t block) {
+    return {size / block * block, size % block == 0 ? 0 : block};
+}
+
+Status shift_by_copying(int fd, const journal::Fallocate& body, uint64_t size) {
+    if (body.mode & HF_FALLOC_COLLAPSE_RANGE) {
         if (body.offset + body.length < size)
             HF_TRY(move_bytes(fd, body.offset + body.length, body.offset, size - body.offset - body.length));
         return set_file_size(fd, size - std::min(size, body.length));
@@ -99,6 +103,21 @@ Status shift(int fd, const journal::Fallocate& body) {
     HF_TRY(set_file_size(fd, size + body.length));
     if (size > body.offset) HF_TRY(move_bytes(fd, body.offset, body.offset + body.length, size - body.offset));
     return punch(fd, body.offset, body.length);
+}
+
+Status shift(int fd, const journal::Fallocate& body) {
+    if (HF_TRY(try_fallocate(fd, static_cast<int>(body.mode), body.offset, body.length))) return ok();
+    struct stat status;
+    if (::fstat(fd, &status) != 0) return errno_error(errno, "look at a file of the image");
+    const uint64_t size = static_cast<uint64_t>(status.st_size), block = std::max<uint64_t>(static_cast<uint64_t>(status.st_blksize), 512);
+    const auto [last, length] = partial_block(size, block);
+    const bool is_hole = length > 0 && HF_TRY(next_data(fd, last, size)).first >= size;
+    HF_TRY(shift_by_copying(fd, body, size));
+    // A partial block that is a hole: btrfs makes it data when the file grows beyond it, and what is punched of a part
+    // of a block is zeros. Nobody but the end of the file is in it, so all of it can go.
+    if (!is_hole) return ok();
+    const auto [now_last, now_length] = partial_block(HF_TRY(size_of(fd)), block);
+    return punch(fd, now_last, now_length);
 }
 
 Status allocate(int fd, const journal::Fallocate& body) {

@@ -5,6 +5,8 @@
 // are now; bytes are changed record by record, and the last record that touches a byte decides it.
 #include <sys/stat.h>
 
+#include <optional>
+
 #include "base/check.h"
 #include "rewind/apply/applier.h"
 #include "rewind/apply/change_data.h"
@@ -130,28 +132,31 @@ Status Applier::redo_data(journal::Reader& journal, Lsn from, Lsn to) {
 }
 
 // Bytes that were moved already would be moved again. So the file becomes first what the undo log says it was: the log
-// has everything from the record's offset on, and its size; what lies before is not moved.
+// has everything from the record's offset on, and its size; what lies before is not moved. The size comes first, because
+// growing may fill a hole at the end (btrfs) that the log then makes one again.
 Status Applier::redo_shift(const Record& record) {
     const int fd = HF_TRY(files_.fd(record.object));
-    Status restored = ok();
-    bool has_size = false;
-    uint64_t size = 0;
+    std::optional<uint64_t> size;
+    HF_TRY(visit_undo_of(record, [&](const UndoRecord& undo) -> Status {
+        for (const UndoItem& item : undo.items)
+            if (item.kind == UndoKind::attributes && item.object == record.object) size = item.attributes.size;
+        return ok();
+    }));
+    if (!size) return Error{ErrorCode::corrupt, "the undo log has no size for the shift at lsn " + std::to_string(record.lsn)};
+    HF_TRY(set_file_size(fd, *size));
+    HF_TRY(visit_undo_of(record, [&](const UndoRecord& undo) { return restore_bytes(fd, record.object, undo.items); }));
+    return change_data(fd, record);
+}
+
+Status Applier::visit_undo_of(const Record& record, const std::function<Status(const UndoRecord&)>& visit) {
+    Status visited = ok();
     HF_TRY(undo_.scan(HF_TRY(index_.undo_address_at(record.lsn)), [&](const UndoRecord& undo) {
         if (undo.lsn < record.lsn) return true;
         if (undo.lsn > record.lsn) return false;
-        for (const UndoItem& item : undo.items) {
-            if (item.kind != UndoKind::attributes || item.object != record.object) continue;
-            has_size = true;
-            size = item.attributes.size;
-        }
-        restored = restore_bytes(fd, record.object, undo.items);
-        return restored.has_value() && undo.continued;
+        visited = visit(undo);
+        return visited.has_value() && undo.continued;
     }));
-    HF_TRY(std::move(restored));
-    if (!has_size)
-        return Error{ErrorCode::corrupt, "the undo log has no size for the shift at lsn " + std::to_string(record.lsn)};
-    HF_TRY(set_file_size(fd, size));
-    return change_data(fd, record);
+    return visited;
 }
 
 }  // namespace holdfast::rewind

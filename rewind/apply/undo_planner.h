@@ -80,6 +80,7 @@ private:
     Status save_hole(const ObjectId& object, uint64_t from, uint64_t end);
     Status flush_hole(const ObjectId& object);
     Status save_touched_tail(const ObjectId& object, const Pending& state, uint64_t from);
+    Status save_touched_hole(const ObjectId& object, const Pending& state, uint64_t offset);
     Result<bool> is_hole(const ObjectId& object, const Pending& state, uint64_t offset);
     Status clear(const ObjectId& object, Pending& state, uint64_t from, uint64_t end);
     Status fill_block_around(const ObjectId& object, Pending& state, uint64_t from, uint64_t end);

@@ -74,6 +74,9 @@ Status UndoPlanner::plan_fallocate(const ObjectId& object, Pending& state, const
         return save_range(object, state, body.offset, state.attributes.size, Save::all);
     if (body.mode & HF_FALLOC_PUNCH_HOLE) {
         HF_TRY(save_range(object, state, body.offset, end, Save::data_only));
+        // Zeros for a part of a block: where the block was a hole already, btrfs may make it data.
+        HF_TRY(save_touched_hole(object, state, body.offset));
+        HF_TRY(save_touched_hole(object, state, end));
         return clear(object, state, body.offset, end);
     }
     // Space without data still reads as a hole on most file systems, but not on all.
@@ -104,9 +107,13 @@ Status UndoPlanner::fill_block_around(const ObjectId& object, Pending& state, ui
 // A change behind the end of the file also fills the block of that end where it was a hole: when it begins there, and on
 // btrfs whenever the file grows beyond it.
 Status UndoPlanner::save_touched_tail(const ObjectId& object, const Pending& state, uint64_t from) {
-    const uint64_t size = state.attributes.size;
-    if (from < size || size % block_ == 0 || !HF_TRY(is_hole(object, state, size))) return ok();
-    HF_TRY(save_hole(object, down(size), up(size)));
+    return from < state.attributes.size ? ok() : save_touched_hole(object, state, state.attributes.size);
+}
+
+// The block around OFFSET, if it is cut by it and a hole.
+Status UndoPlanner::save_touched_hole(const ObjectId& object, const Pending& state, uint64_t offset) {
+    if (offset % block_ == 0 || down(offset) >= state.attributes.size || !HF_TRY(is_hole(object, state, offset))) return ok();
+    HF_TRY(save_hole(object, down(offset), up(offset)));
     return flush_hole(object);
 }
 

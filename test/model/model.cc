@@ -14,11 +14,15 @@ uint64_t blocks_in(uint64_t bytes) {
     return (bytes + block_bytes - 1) / block_bytes;
 }
 
-void grow_blocks(Object& object, uint64_t old_size, uint64_t count) {
-    // A file that grows beyond a partial block that is a hole: btrfs writes the block's zeros.
-    const bool grows_past = old_size % block_bytes != 0 && count > object.blocks.size();
-    if (grows_past && object.blocks.back() == Block::hole) object.blocks.back() = Block::either;
+void set_block_count(Object& object, uint64_t count) {
     object.blocks.resize(count, object.is_preallocated ? Block::either : Block::hole);
+}
+
+// Something happens beyond the end of the file: it grows, if only within its last block, or space is allocated there.
+// Where that block is partial and a hole, btrfs writes its zeros first, other file systems leave it.
+void open_last_hole(Object& object) {
+    const bool is_partial = object.bytes->size() % block_bytes != 0;
+    if (is_partial && object.blocks.back() == Block::hole) object.blocks.back() = Block::either;
 }
 
 std::string_view text_of(ByteSpan bytes) {
@@ -80,11 +84,11 @@ void Model::unbind(const ObjectId& directory, std::string_view name) {
 
 void Model::write(Object& object, uint64_t offset, std::string_view bytes) {
     auto changed = std::make_shared<std::string>(*object.bytes);
-    const uint64_t old_size = changed->size();
-    if (old_size < offset + bytes.size()) changed->resize(offset + bytes.size());
+    if (changed->size() < offset) open_last_hole(object);
+    if (changed->size() < offset + bytes.size()) changed->resize(offset + bytes.size());
     changed->replace(offset, bytes.size(), bytes);
     object.bytes = changed;
-    grow_blocks(object, old_size, blocks_in(changed->size()));
+    set_block_count(object, blocks_in(changed->size()));
     for (uint64_t block = offset / block_bytes; block < blocks_in(offset + bytes.size()); ++block) {
         object.blocks[block] = Block::data;
     }
@@ -96,9 +100,10 @@ void Model::resize(Object& object, uint64_t size) {
     // A file that becomes shorter loses what lies beyond its end; one that grows keeps it.
     const uint64_t old_size = changed->size();
     if (size < old_size) object.is_preallocated = false;
+    if (size > old_size) open_last_hole(object);
     changed->resize(size);
     object.bytes = changed;
-    grow_blocks(object, old_size, blocks_in(size));
+    set_block_count(object, blocks_in(size));
     object.mtime_ns.reset();
 }
 
@@ -114,8 +119,9 @@ void Model::fallocate(Object& object, const journal::Fallocate& body) {
         blocks.insert(blocks.begin() + body.offset / block_bytes, body.length / block_bytes, Block::hole);
     } else {
         const bool is_punch = body.mode & HF_FALLOC_PUNCH_HOLE;
+        if (!is_punch && end > changed->size()) open_last_hole(object);
         if (!(body.mode & HF_FALLOC_KEEP_SIZE) && changed->size() < end) changed->resize(end);
-        grow_blocks(object, object.bytes->size(), blocks_in(changed->size()));
+        set_block_count(object, blocks_in(changed->size()));
         if (body.mode & HF_FALLOC_KEEP_SIZE && !is_punch && end > changed->size()) object.is_preallocated = true;
         if (is_punch || (body.mode & HF_FALLOC_ZERO_RANGE)) {
             const uint64_t stop = std::min<uint64_t>(end, changed->size());
@@ -125,6 +131,8 @@ void Model::fallocate(Object& object, const journal::Fallocate& body) {
             const bool is_whole = block * block_bytes >= body.offset && (block + 1) * block_bytes <= end;
             if (is_punch) {
                 if (is_whole) blocks[block] = Block::hole;
+                // Of a block that is a hole, btrfs may write the zeros of a part.
+                else if (blocks[block] == Block::hole) blocks[block] = Block::either;
                 // A punch to the end of the file frees its last, partial block on some file systems.
                 else if (end >= changed->size() && blocks[block] == Block::data) blocks[block] = Block::either;
             } else if (blocks[block] == Block::hole || (body.mode & HF_FALLOC_ZERO_RANGE)) {
