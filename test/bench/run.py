@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The benchmark: one command, one run, ratios against a baseline from the same run.
 
-    test/bench/run.py [--build build/release] [--rounds 3] [--json FILE] [--markdown FILE] [--skip-postgres]
+    test/bench/run.py [--build build/dev] [--rounds 3] [--json FILE] [--markdown FILE] [--skip-postgres]
 
 Three directories on one file system, taken in turn in every round: bare, under the null filter (the same file system
 code, recording nothing) and protected. Figures are medians of the rounds. Then, on the protected one: CPU per write, lag
@@ -103,7 +103,7 @@ def table(speeds, titles):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default="build/release")
+    parser.add_argument("--build", default="build/dev")
     parser.add_argument("--work", default="build", help="a directory on the disk to measure")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json")
