@@ -3,10 +3,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "base/log.h"
 
 namespace holdfast::fusefs {
+namespace {
+
+constexpr size_t answer_alignment = 1024;  // divides a page
+
+}  // namespace
 
 Result<Device::Read> Device::read(MutableByteSpan buffer) const {
     for (;;) {
@@ -25,18 +31,22 @@ Result<Device::Read> Device::read(MutableByteSpan buffer) const {
 }
 
 void Device::send(uint64_t unique, const Answer& answer) const {
+    // Header and body lie in one piece of one page. The kernel takes the process's memory page by page, and a request whose
+    // header it has read and whose body it then cannot get, because this process is being killed, ends with EIO for the
+    // application. So it gets both at once or neither.
+    alignas(answer_alignment) std::byte head[answer_alignment];
+    static_assert(sizeof(fuse_out_header) + Answer::plain_bytes_max <= sizeof head);
+    const bool succeeded = answer.error() == 0;
+    const ByteSpan plain = succeeded ? answer.plain() : ByteSpan{};
+    const ByteSpan bulk = succeeded ? answer.bulk() : ByteSpan{};
     fuse_out_header header{};
     header.unique = unique;
     header.error = -answer.error();
-    iovec pieces[3] = {{&header, sizeof header}, {}, {}};
-    int count = 1;
-    if (answer.error() == 0) {
-        for (const ByteSpan piece : {answer.plain(), answer.bulk()})
-            if (!piece.empty()) pieces[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
-    }
-    size_t length = 0;
-    for (int i = 0; i < count; ++i) length += pieces[i].iov_len;
-    header.len = static_cast<uint32_t>(length);
+    header.len = static_cast<uint32_t>(sizeof header + plain.size() + bulk.size());
+    std::memcpy(head, &header, sizeof header);
+    if (!plain.empty()) std::memcpy(head + sizeof header, plain.data(), plain.size());
+    const iovec pieces[2] = {{head, sizeof header + plain.size()}, {const_cast<std::byte*>(bulk.data()), bulk.size()}};
+    const int count = bulk.empty() ? 1 : 2;
     while (::writev(fd_, pieces, count) < 0) {
         if (errno == EINTR) continue;
         // ENOENT: the request is gone, its process was killed. ENODEV: unmounted. Anything else would be a malformed
