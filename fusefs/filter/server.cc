@@ -3,9 +3,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -35,6 +37,12 @@ void let_wake_signal_in() {
     sigemptyset(&set);
     sigaddset(&set, wake_signal());
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+// The kernel copies a request into pages that are there even while this process is being killed. Where it had to bring one in
+// first, it gives up and ends the request with EIO, which the application sees.
+void keep_present(Buffer& buffer) {
+    if (::mlock(buffer.data(), buffer.size()) != 0) std::memset(buffer.data(), 0, buffer.size());
 }
 
 bool has_no_answer(uint32_t opcode) {
@@ -112,6 +120,7 @@ void Server::serve(Serving& serving) {
     Thread& thread = serving.state;
     let_wake_signal_in();
     thread.request = Buffer(protocol::request_bytes_max);
+    keep_present(thread.request);
     thread.data = Buffer(data_buffer_bytes);
     if (auto prepared = thread.caller.prepare_thread(); !prepared)
         end(std::move(prepared));
