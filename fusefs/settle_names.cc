@@ -7,8 +7,8 @@
 
 #include <cerrno>
 
-#include "base/text.h"
 #include "base/file_time.h"
+#include "base/text.h"
 #include "fusefs/settle_case.h"
 
 namespace holdfast::fusefs {

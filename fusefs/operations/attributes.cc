@@ -39,9 +39,7 @@ int describe_now(journal::Record& happened, const ObjectFd& fd, uint32_t valid) 
 }
 
 Outcome change_size(const Change& change, const ObjectName& object, const ObjectFd& fd, const fuse_setattr_in& in) {
-    const bool takes_bits = in.valid & FATTR_KILL_SUIDGID;
-    const Outcome taken = takes_bits ? take_privileges(change, object, fd) : take_capability(change, object, fd);
-    if (taken != 0) return taken;
+    if (const Outcome taken = take_for_new_bytes(change, object, fd, in.valid & FATTR_KILL_SUIDGID)) return taken;
     journal::Record record;
     record.type = HF_TRUNCATE;
     record.object = object.id;

@@ -54,6 +54,10 @@ Outcome take_privileges(const Change& change, const ObjectName& object, const Ob
 // File capabilities alone. The backing file system drops them by itself whoever changes bytes or owner, and says nothing:
 // so every operation that does so takes them first, which is recorded. A file that is open is looked at once.
 Outcome take_capability(const Change& change, const ObjectName& object, const ObjectFd& fd);
+// One or the other, as the request says: the kernel asks for the bits where the caller may not keep them.
+inline Outcome take_for_new_bytes(const Change& change, const ObjectName& object, const ObjectFd& fd, bool takes_bits) {
+    return takes_bits ? take_privileges(change, object, fd) : take_capability(change, object, fd);
+}
 
 // Whether the process of the request is in GROUP. Asks /proc; for rare cases only.
 bool caller_is_member(const Request& request, gid_t group);

@@ -47,9 +47,7 @@ Outcome open_and_cut(const Change& change, const fuse_open_in& in, int flags, Un
     Gate::Passage passage(shared.gate, change.thread.place);
     ObjectLocks::Held held(shared.locks, {node});
     // Cutting takes file capabilities from everybody's file, root's caller included, and set-id bits where it is said.
-    const bool takes_bits = in.open_flags & FUSE_OPEN_KILL_SUIDGID;
-    const Outcome taken = takes_bits ? take_privileges(change, *object, *path) : take_capability(change, *object, *path);
-    if (taken != 0) return taken;
+    if (const Outcome taken = take_for_new_bytes(change, *object, *path, in.open_flags & FUSE_OPEN_KILL_SUIDGID)) return taken;
     journal::Record record;
     record.type = HF_TRUNCATE;
     record.object = object->id;

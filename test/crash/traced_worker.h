@@ -37,7 +37,7 @@ public:
     void arm(size_t stop);
     void disarm() { stops_left_ = 0; }
     bool has_killed() const { return has_killed_; }
-    // "before pwrite64 (18)": where the last kill was.
+    // "before system call 18": where the last kill was.
     const std::string& place() const { return place_; }
     // Called at the moment of a kill, with the process stopped.
     std::function<void()> at_kill;
