@@ -34,15 +34,15 @@ constexpr int exec_failed_status = 127;
     const int output = how.output_fd >= 0 ? how.output_fd : how.log_fd;
     if (::dup2(input, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 || ::dup2(how.log_fd, STDERR_FILENO) < 0)
         ::_exit(exec_failed_status);
-    ::execv(arguments[0], arguments);
+    ::execveat(how.program.file.get(), "", arguments, ::environ, AT_EMPTY_PATH);
     ::_exit(exec_failed_status);
 }
 
 }  // namespace
 
 Result<ChildProcess> ChildProcess::start(const ChildStart& how) {
-    HF_CHECK(!how.arguments.empty() && how.log_fd >= 0);
-    std::vector<char*> raw;
+    HF_CHECK(how.program.file && how.log_fd >= 0);
+    std::vector<char*> raw{const_cast<char*>(how.program.path.c_str())};
     for (const std::string& argument : how.arguments) raw.push_back(const_cast<char*>(argument.c_str()));
     raw.push_back(nullptr);
 
@@ -50,12 +50,12 @@ Result<ChildProcess> ChildProcess::start(const ChildStart& how) {
     if (!input) return errno_error(errno, "open /dev/null");
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
-    if (pid < 0) return errno_error(errno, "start " + quoted(how.arguments[0]));
+    if (pid < 0) return errno_error(errno, "start " + quoted(how.program.path));
     if (pid == 0) become(raw.data(), how, input.get(), parent);
     UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     ChildProcess child(pid, std::move(pidfd));
     // Without it we could not wait with a bound; the destructor ends the child.
-    if (!child.pidfd_) return errno_error(errno, "watch " + quoted(how.arguments[0]));
+    if (!child.pidfd_) return errno_error(errno, "watch " + quoted(how.program.path));
     ::fcntl(child.pidfd_.get(), F_SETFD, FD_CLOEXEC);
     return child;
 }

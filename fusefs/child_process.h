@@ -12,11 +12,13 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "fusefs/programs.h"
 
 namespace holdfast::fusefs {
 
 struct ChildStart {
-    std::vector<std::string> arguments;  // the first is the program's path
+    const Program& program;
+    std::vector<std::string> arguments;  // without the program
     int log_fd = -1;                     // becomes standard error, and standard output unless output_fd is set
     int output_fd = -1;
     std::vector<int> inherited;          // keep their numbers; every other descriptor must close on exec

@@ -1,6 +1,7 @@
 // mount.fuse.holdfast: the helper that mount(8) runs for `mount -t fuse.holdfast STORE DIRECTORY`, the supervisor that
 // it becomes, and, with private arguments, the supervisor's children. See docs/processes.md.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -57,6 +58,7 @@ int mount_directory(MountOptions options) {
 
 int main(int argc, char** argv) {
     fill_standard_descriptors();
+    ::prctl(PR_SET_NAME, "mount.fuse.holdfast");  // children are started by descriptor, which older kernels show as a number
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
     auto child = parse_worker_arguments(arguments);
     if (!child) return report(child.error(), exit_usage);

@@ -1,7 +1,6 @@
 #include "fusefs/preparation.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -26,14 +25,13 @@ public:
     ChildRun(MountSession& session, const PreparationWatch& watch) : session_(session), watch_(watch) {}
 
     // The child's last line, a JSON object. WHAT is for sentences.
-    Result<Json> run(std::string_view what, std::vector<std::string> arguments, const std::function<void(const Json&)>& progress) {
+    Result<Json> run(std::string_view what, const Program& program, std::vector<std::string> arguments, const std::function<void(const Json&)>& progress) {
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "making a pipe");
         output_.reset(ends[0]);
         UniqueFd writing(ends[1]);
         const uint64_t log_start = session_.log_end();
-        ChildStart how;
-        how.arguments = std::move(arguments);
+        ChildStart how{program, std::move(arguments)};
         how.log_fd = session_.log_fd();
         how.output_fd = writing.get();
         // The lock goes along: nobody else may mount while this child still writes, even if the supervisor is killed.
@@ -95,40 +93,30 @@ void show_progress(Foreground& foreground, const Json& progress) {
     foreground.progress("copying what is there: " + std::to_string(number("files")) + " files, " + human_bytes(number("bytes")));
 }
 
-Result<Json> recover(MountSession& session, const PreparationWatch& watch) {
+Result<Json> recover(MountSession& session, const Program& capture, const PreparationWatch& watch) {
     WorkerArguments arguments;
     arguments.recover_only = true;
     arguments.store = session.volume()->store;
     arguments.backing_fd = session.backing_fd();
-    std::vector<std::string> words = to_arguments(arguments);
-    words.insert(words.begin(), HF_TRY(own_program()));
-    return ChildRun(session, watch).run("journal recovery", std::move(words), [](const Json&) {});
+    return ChildRun(session, watch).run("journal recovery", capture, to_arguments(arguments), [](const Json&) {});
 }
 
 }  // namespace
 
-Status prepare_session(MountSession& session, const MountOptions& options, const PreparationWatch& watch) {
+Status prepare_session(MountSession& session, const MountOptions& options, const Programs& programs, const PreparationWatch& watch) {
     const journal::Volume& volume = *session.volume();
     auto store = HF_TRY(open_disk(volume.store));
     Json evidence;
-    evidence["recovery"] = HF_TRY(recover(session, watch));
+    evidence["recovery"] = HF_TRY(recover(session, programs.capture, watch));
     const auto& action = evidence["recovery"]["action"];
     if (!action.is_string()) return Error{ErrorCode::corrupt, "journal recovery does not say what it decided"};
 
-    std::vector<std::string> words{HF_TRY(find_program(store_program)), "reconcile", volume.store,
-                                   "--backing-fd", std::to_string(session.backing_fd()), "--after", action.get<std::string>()};
+    std::vector<std::string> words{"reconcile", volume.store, "--backing-fd", std::to_string(session.backing_fd()), "--after", action.get<std::string>()};
     if (options.accept_deletions) words.emplace_back("--accept-deletions");
-    evidence["comparison"] = HF_TRY(ChildRun(session, watch).run("comparing the directory with its image", std::move(words),
+    evidence["comparison"] = HF_TRY(ChildRun(session, watch).run("comparing the directory with its image", programs.store, std::move(words),
                                                                  [&](const Json& progress) { show_progress(watch.foreground, progress); }));
     HF_TRY(comparison_done(*store));
     return save_evidence(*store, std::move(evidence));
-}
-
-Result<std::string> own_program() {
-    char buffer[PATH_MAX];
-    const ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof buffer);
-    if (length <= 0) return errno_error(errno, "read /proc/self/exe");
-    return std::string(buffer, static_cast<size_t>(length));
 }
 
 }  // namespace holdfast::fusefs

@@ -7,16 +7,13 @@
 #pragma once
 
 #include "base/json_socket.h"
-#include "base/program.h"
 #include "base/result.h"
 #include "fusefs/foreground.h"
 #include "fusefs/mount_options.h"
 #include "fusefs/mount_session.h"
+#include "fusefs/programs.h"
 
 namespace holdfast::fusefs {
-
-inline constexpr ProgramPlace store_program{"HOLDFAST_STORE_BIN", "../libexec/holdfast/holdfast-store", "holdfast-store",
-                                            "../rewind/holdfast-store"};
 
 // Becomes readable when the supervisor is asked to end.
 struct PreparationWatch {
@@ -25,9 +22,6 @@ struct PreparationWatch {
 };
 
 // Recovery, comparison, evidence. REQUIRES: no worker and no store service run, SESSION has a volume.
-Status prepare_session(MountSession& session, const MountOptions& options, const PreparationWatch& watch);
-
-// The path of this very program.
-Result<std::string> own_program();
+Status prepare_session(MountSession& session, const MountOptions& options, const Programs& programs, const PreparationWatch& watch);
 
 }  // namespace holdfast::fusefs

@@ -89,8 +89,9 @@ Status Supervisor::bring_up() {
     raise_descriptor_limit();
     signals_ = take_signals();
     if (!signals_) return errno_error(errno, "preparing the supervisor");
+    programs_ = HF_TRY(Programs::open(session_->volume() != nullptr));
     session_number_ = system_clock().realtime_ns();
-    if (session_->volume()) HF_TRY(prepare_session(*session_, options_, {foreground_, signals_.get()}));
+    if (session_->volume()) HF_TRY(prepare_session(*session_, options_, programs_, {foreground_, signals_.get()}));
     HF_TRY(start_worker());
     HF_TRY(wait_until_served());
     if (!session_->volume()) return ok();
@@ -113,9 +114,7 @@ Status Supervisor::start_worker() {
     arguments.bypass = session_->bypass();
     arguments.begin_bypass = !session_->bypass().empty() && !session_serves_;
 
-    ChildStart how;
-    how.arguments = to_arguments(arguments);
-    how.arguments.insert(how.arguments.begin(), HF_TRY(own_program()));
+    ChildStart how{programs_.capture, to_arguments(arguments)};
     how.log_fd = session_->log_fd();
     how.inherited = {theirs.get(), session_->mount().device_fd(), session_->backing_fd()};
     // The lock goes along: while a worker that lost its supervisor still writes, nobody else may mount.
@@ -233,7 +232,7 @@ void Supervisor::on_signal() {
 Status Supervisor::compare_again() {
     log_warning("the journal is damaged; the directory is compared with its image before recording goes on");
     finish_service();
-    HF_TRY(prepare_session(*session_, options_, {foreground_, signals_.get()}));
+    HF_TRY(prepare_session(*session_, options_, programs_, {foreground_, signals_.get()}));
     service_start_ns_ = now_ns();
     return ok();
 }
@@ -254,8 +253,7 @@ Status Supervisor::start_service() {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return errno_error(errno, "making a socket");
     UniqueFd ours(ends[0]), theirs(ends[1]);
-    ChildStart how;
-    how.arguments = {HF_TRY(find_program(store_program)), "run", session_->volume()->store, "--until-eof", std::to_string(theirs.get())};
+    ChildStart how{programs_.store, {"run", session_->volume()->store, "--until-eof", std::to_string(theirs.get())}};
     how.log_fd = session_->log_fd();
     how.inherited = {theirs.get()};
     service_.emplace(HF_TRY(ChildProcess::start(how)));

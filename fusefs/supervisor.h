@@ -18,6 +18,7 @@
 #include "fusefs/keeper.h"
 #include "fusefs/mount_options.h"
 #include "fusefs/mount_session.h"
+#include "fusefs/programs.h"
 #include "fusefs/restart_policy.h"
 
 namespace holdfast::fusefs {
@@ -57,6 +58,7 @@ private:
     MountOptions options_;
     Foreground foreground_;
     std::optional<MountSession> session_;
+    Programs programs_;
     UniqueFd signals_;
     KeeperStore kept_;
 

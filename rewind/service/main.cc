@@ -3,6 +3,7 @@
 //   holdfast-store run STORE [--until-eof FD]
 //   holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -136,6 +137,7 @@ int main(int argc, char** argv) {
         std::fputs(rewind::usage, stderr);
         return rewind::exit_usage;
     }
+    ::prctl(PR_SET_NAME, "holdfast-store");  // the supervisor starts it by descriptor, which older kernels show as a number
     rewind::raise_descriptor_limit();
     ::umask(077);
     Status done = arguments->command == "run" ? rewind::run(*arguments) : rewind::reconcile(*arguments);

@@ -75,6 +75,7 @@ unprotect() { "$holdfast" unprotect "$live" >"$work/output" 2>&1 || { cat "$work
 # The process ids of the supervisor and of the worker of $live.
 supervisor_pid() { pgrep -f "mount.fuse.holdfast $store $live( |$)" | head -1; }
 worker_pid() { pgrep -P "$(supervisor_pid)" -f -- "--worker" | head -1; }
+service_pid() { pgrep -P "$(supervisor_pid)" -f "holdfast-store run" 2>/dev/null | head -1; }
 is_mounted() { grep -q " $1 .* - fuse.holdfast " /proc/self/mountinfo; }
 is_gone() { ! is_mounted "$1"; }
 # Nobody holds the store's lock any more: the session is over, everything is applied.

@@ -19,6 +19,7 @@ ln -s "$helper" /usr/sbin/mount.fuse.holdfast
 covered+=("$live")
 echo before >"$live/before"
 
+has_other_service() { [ -n "$(service_pid)" ] && [ "$(service_pid)" != "$1" ]; }
 settled() { await 30 is_gone "$live" && await 60 is_free; }
 evidence() { tail -1 "$store/last-recovery.json"; }
 
@@ -74,6 +75,17 @@ evidence | grep -q '"action"' || fail "no evidence: $(evidence)"
 kill "$(supervisor_pid)"
 settled || fail "SIGTERM to the supervisor of an idle mount does not unmount it"
 image_is_equal "after deaths, the image"
+
+# An upgrade replaces the programs under a running mount: what dies is started again from the files of its beginning.
+mkdir "$work/version"
+cp "$helper" "$HOLDFAST_STORE_BIN" "$work/version"
+check "mount with programs that will be replaced" env HOLDFAST_STORE_BIN="$work/version/holdfast-store" "$work/version/mount.fuse.holdfast" "$store" "$live"
+for program in "$work"/version/*; do rm "$program" && echo "no program" >"$program" && chmod +x "$program"; done
+service=$(service_pid)
+kill -9 "$(worker_pid)" "$service"
+check "a write after the upgrade" sh -c "echo upgraded >'$live/upgraded'"
+await 30 has_other_service "$service" || fail "no store service is started after the upgrade"
+umount "$live" && settled && image_is_equal "after the programs were replaced, the image"
 
 exec 7>"$live/held"
 refuse "a mount while somebody writes beneath" "open for writing" "$helper" "$store" "$live"
