@@ -6,7 +6,7 @@
 // With --kills, the capture worker and the store service are killed at random moments meanwhile, and no
 // application may notice.
 //
-//   live_test [--seed S] [--threads N] [--ops N] [--kills N] [--foul-allowed N] [--keep 1]
+//   live_test [--seed S] [--threads N] [--ops N] [--kills N] [--keep 1]
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -293,7 +293,6 @@ std::optional<std::string> check(const Setup& setup) {
 
 struct Load {
     uint64_t seed, threads, ops, kills;
-    uint64_t foul_allowed;  // see docs/status.md, open defects
 };
 
 // Threads make mischief for at least LOAD.ops calls each, and until the kills are done. Returns the foul errors seen.
@@ -350,14 +349,14 @@ int run(const Setup& setup, const Load& load) {
     const auto failure = check(setup);
     end_of_phase("judging");
     if (failure) return std::printf("seed %lu fails: %s\n", load.seed, failure->c_str()), 1;
-    return foul_errors <= load.foul_allowed ? 0 : 1;
+    return foul_errors == 0 ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace holdfast::test
 
 int main(int argc, char** argv) {
-    uint64_t seed = static_cast<uint64_t>(time(nullptr)), threads = 4, ops = 1500, kills = 0, foul_allowed = 0, keep = 0;
+    uint64_t seed = static_cast<uint64_t>(time(nullptr)), threads = 4, ops = 1500, kills = 0, keep = 0;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string option = argv[i];
         const uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
@@ -365,9 +364,8 @@ int main(int argc, char** argv) {
         else if (option == "--threads") threads = value;
         else if (option == "--ops") ops = value;
         else if (option == "--kills") kills = value;
-        else if (option == "--foul-allowed") foul_allowed = value;
         else if (option == "--keep") keep = value;
-        else return std::fprintf(stderr, "usage: live_test [--seed S] [--threads N] [--ops N] [--kills N] [--foul-allowed N] [--keep 1]\n"), 2;
+        else return std::fprintf(stderr, "usage: live_test [--seed S] [--threads N] [--ops N] [--kills N] [--keep 1]\n"), 2;
     }
     if (geteuid() != 0 || access("/dev/fuse", R_OK) != 0) return std::fprintf(stderr, "skipped: needs root and /dev/fuse\n"), 77;
     std::string base = (std::filesystem::current_path() / "live-XXXXXX").string();
@@ -376,7 +374,7 @@ int main(int argc, char** argv) {
     setenv("HOLDFAST_RUN_DIR", (base + "/run").c_str(), 1);
     std::printf("seed %lu\n", seed);
     const holdfast::test::Setup setup{base, base + "/live", base + "/store", HOLDFAST_COMMAND};
-    const int outcome = holdfast::test::run(setup, {seed, threads, ops, kills, foul_allowed});
+    const int outcome = holdfast::test::run(setup, {seed, threads, ops, kills});
     if (outcome != 0) (void)setup.run("unprotect " + setup.live);
     if (!keep) std::filesystem::remove_all(base);
     return outcome;
