@@ -1,6 +1,7 @@
 #include "rewind/service/verify_journal.h"
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/disk.h"
@@ -48,16 +49,11 @@ private:
     }
 
     Status records(const std::string& name, uint64_t index, File& file) {
-        const auto seal = HF_TRY(journal::read_seal(file, index, volume_.segment_bytes));
         journal::SegmentWalk walk = HF_TRY(journal::SegmentWalk::open(file, index, volume_.segment_bytes));
         // A segment that is still being written has no seal yet: its records are checked, its place in the chain later.
         const bool is_sealed = journal::segment_end(index, volume_.segment_bytes) <= end_;
-        std::optional<journal::ChainHash> chain;
-        if (chain_)
-            chain.emplace(*chain_);
-        else if (seal)
-            chain.emplace(seal->chain_before);
-        chain_.reset();
+        const auto before = std::exchange(chain_, std::nullopt);
+        checksums_.clear();
         while (walk.position() < end_) {
             const journal::Lsn at = walk.position();
             auto record = HF_TRY(walk.next());
@@ -69,22 +65,23 @@ private:
             ++result_.records;
             result_.bytes += record->length;
             if (record->type == HF_SEGMENT_END) {
-                check_seal(name, record->as<journal::SegmentEnd>(), chain);
+                check_seal(name, record->as<journal::SegmentEnd>(), before);
                 return ok();
             }
-            if (chain) chain->add(walk.checksum());
+            checksums_.push_back(walk.checksum());
         }
         if (is_sealed) tell(name, "it has no seal, yet segments follow it");
         return ok();
     }
 
-    void check_seal(const std::string& name, const journal::SegmentEnd& seal,
-                    const std::optional<journal::ChainHash>& chain) {
+    // BEFORE is behind the segment before this one; nothing when that is gone or damaged.
+    void check_seal(const std::string& name, const journal::SegmentEnd& seal, const std::optional<journal::ChainHash::Value>& before) {
         chain_ = seal.chain_after;
-        if (!chain) return;
-        if (seal.chain_before != chain->before())
+        journal::ChainHash chain(seal.chain_before);
+        for (const uint64_t checksum : checksums_) chain.add(checksum);
+        if (before && seal.chain_before != *before)
             tell(name, "it does not continue the chain of the segment before it");
-        else if (seal.chain_after != chain->after() || seal.record_count != chain->count())
+        else if (seal.chain_after != chain.after() || seal.record_count != chain.count())
             tell(name, "its seal does not fit its records");
     }
 
@@ -97,6 +94,7 @@ private:
     const journal::Lsn end_;
     const std::function<Status(uint64_t)>& step_;
     std::optional<journal::ChainHash::Value> chain_;  // behind the last sealed segment
+    std::vector<uint64_t> checksums_;  // of the segment's records
     JournalVerification result_;
 };
 
