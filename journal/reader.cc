@@ -92,6 +92,7 @@ Result<bool> Reader::open_segment() {
         const Lsn durable = table_->head().durable.load();
         std::erase_if(unsynced_, [&](const auto& read) { return segment_end(read.first, segment_bytes_) <= durable; });
         unsynced_.emplace_back(index, segment_);
+        has_unsynced_name_ = true;
     }
     return true;
 }
@@ -143,12 +144,13 @@ Status Reader::sync() {
     for (const auto& [index, segment] : unsynced_) {
         if (synced) synced = segment->sync();
     }
-    if (synced) synced = disk_.sync_directory();
+    if (synced && has_unsynced_name_) synced = disk_.sync_directory();
     if (!synced) {
         // Asked again, the kernel would say yes: it has marked the pages clean.
         sync_failure_ = synced.error();
         return synced;
     }
+    has_unsynced_name_ = false;
     // The one being read goes on growing.
     std::erase_if(unsynced_, [&](const auto& read) { return read.second != segment_; });
     return ok();

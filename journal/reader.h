@@ -66,6 +66,7 @@ private:
     // Read and perhaps not durable. Kept open since before a possible failure: a descriptor that is opened after one
     // would be told that all is well.
     std::vector<std::pair<uint64_t, std::shared_ptr<File>>> unsynced_;
+    bool has_unsynced_name_ = false;  // one of them was opened since the directory was synced
     std::optional<Error> sync_failure_;
     std::vector<std::byte> buffer_;
     Lsn buffer_start_ = 0;

@@ -173,6 +173,11 @@ TEST_CASE("reader: sync makes what was read durable, and remembers when it could
     }
     REQUIRE(bench.write(5).has_value());
     REQUIRE(JournalBench::numbers_from(reader)->size() == 1);
+    disk.fail_at(0, test::Fault::fail, 0);  // counts from here
+    REQUIRE(reader.sync().has_value());
+    CHECK(disk.call_count() == 1);  // the segments' names are durable already
+    REQUIRE(bench.write(6).has_value());
+    REQUIRE(JournalBench::numbers_from(reader)->size() == 1);
     disk.fail_at(1, test::Fault::fail, EIO);
     CHECK_FALSE(reader.sync().has_value());
     CHECK_FALSE(reader.sync().has_value());
