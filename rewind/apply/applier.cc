@@ -36,7 +36,10 @@ Status Applier::change_bytes(const Batch& batch, const Changes& changes) {
     std::unordered_set<ObjectId> born;
     for (const Record& record : batch.records()) {
         if (is_data_record(record)) {
-            HF_TRY(change_data(HF_TRY(files_.fd(record.object)), record));
+            const int fd = HF_TRY(files_.fd(record.object));
+            const ObjectChange* change = changes.find(record.object);
+            if (change && change->leaves_gap) HF_TRY(free_space_ahead(fd, record, block_bytes_));
+            HF_TRY(change_data(fd, record));
         } else if (record.type == HF_CREATE) {
             // Made again, it still has the bytes of its earlier life, in the image or from this batch.
             const bool lived = !born.insert(record.object).second || changes.find(record.object)->in_image;

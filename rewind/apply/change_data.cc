@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/text.h"
 #include "base/write_at.h"
@@ -15,6 +16,7 @@ namespace holdfast::rewind {
 namespace {
 
 constexpr size_t copy_bytes = 1 << 20;
+constexpr uint64_t file_bytes_max = std::numeric_limits<off_t>::max();
 constexpr uint32_t shift_modes = HF_FALLOC_COLLAPSE_RANGE | HF_FALLOC_INSERT_RANGE;
 
 Result<uint64_t> size_of(int fd) {
@@ -137,6 +139,30 @@ bool is_data_record(const Record& record) {
 
 bool is_shift(const Record& record) {
     return record.type == HF_FALLOCATE && record.as<journal::Fallocate>().mode & shift_modes;
+}
+
+uint64_t gap_end(const Record& record) {
+    if (record.type == HF_WRITE) return record.as<journal::Write>().offset;
+    if (record.type == HF_TRUNCATE) return record.as<journal::Truncate>().size;
+    const auto& body = record.as<journal::Fallocate>();
+    return body.mode & (HF_FALLOC_KEEP_SIZE | HF_FALLOC_PUNCH_HOLE | shift_modes) ? 0 : body.offset;
+}
+
+// XFS allocates space behind the end of a file of 64 KiB or more that is written at its end, and takes it into the file, as
+// unwritten blocks, when the file grows over it. No record wrote there, so the undo says that it was a hole. So does
+// SEEK_DATA, but only until somebody reads it: zeros in the page cache make an unwritten block data.
+//
+// Before the file grows and not after: a crash in between would leave a file that has the space in it and its new size
+// already, so applying again would not grow it and would free nothing.
+Status free_space_ahead(int fd, const Record& record, uint64_t block_bytes) {
+    const auto up = [block_bytes](uint64_t offset) {
+        return std::min((offset + block_bytes - 1) / block_bytes * block_bytes, file_bytes_max);
+    };
+    const uint64_t first = up(HF_TRY(size_of(fd))), last = up(gap_end(record));
+    if (first >= last) return ok();
+    // A file system that cannot free a range has allocated none ahead that anybody could see.
+    HF_TRY(try_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first, last - first));
+    return ok();
 }
 
 Status change_data(int fd, const Record& record) {

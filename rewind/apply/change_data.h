@@ -19,6 +19,12 @@ bool is_shift(const Record& record);
 // REQUIRES: is_data_record(record).
 Status change_data(int fd, const Record& record);
 
+// Where the gap ends that RECORD leaves behind the end of a file that is shorter; 0: it leaves none. REQUIRES: is_data_record(record).
+uint64_t gap_end(const Record& record);
+// Before change_data(), where the file may grow over a gap: frees what its file system allocated in it ahead, so that it
+// becomes the hole that it is. BLOCK_BYTES: the unit in which the file system allocates. REQUIRES: is_data_record(record).
+Status free_space_ahead(int fd, const Record& record, uint64_t block_bytes);
+
 // Puts the bytes and holes of ITEMS that are about OBJECT back.
 Status restore_bytes(int fd, const ObjectId& object, const std::vector<UndoItem>& items);
 

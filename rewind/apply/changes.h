@@ -26,6 +26,7 @@ inline constexpr std::string_view capability_xattr = "security.capability";
 struct ObjectChange {
     const Record* birth = nullptr;  // the object was made (or made again) by this record
     bool in_image = false;          // with a birth: the image has it already
+    bool leaves_gap = false;        // a record may make the file grow over bytes that it does not write
     uint32_t valid = 0;             // HF_ATTR_* that are to be set
     journal::Attributes attributes{};
     // Nothing: to be removed. After a birth the object has these and no others.
@@ -50,6 +51,8 @@ public:
     // The same for the time of a directory that moves: XFS changes it, others do not.
     void keep_time(const ObjectId& object, int64_t mtime_ns);
     void keep_capability(const ObjectId& object, std::string_view value);
+    // So that only the files of which this is true are asked for their size before they are written.
+    void leave_gap(const ObjectId& object) { objects_[object].leaves_gap = true; }
 
     std::unordered_map<ObjectId, ObjectChange>& objects() { return objects_; }
     const ObjectChange* find(const ObjectId& object) const;

@@ -126,8 +126,10 @@ Status Applier::redo_data(journal::Reader& journal, Lsn from, Lsn to) {
     return read_journal(journal, from, to, [&](const Record& record) -> Status {
         if (record.type == HF_CREATE) return empty_file(HF_TRY(files_.fd(record.object)));
         if (is_shift(record)) return redo_shift(record);
-        if (is_data_record(record)) return change_data(HF_TRY(files_.fd(record.object)), record);
-        return ok();
+        if (!is_data_record(record)) return ok();
+        const int fd = HF_TRY(files_.fd(record.object));
+        HF_TRY(free_space_ahead(fd, record, block_bytes_));
+        return change_data(fd, record);
     });
 }
 

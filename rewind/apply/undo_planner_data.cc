@@ -45,6 +45,7 @@ Status UndoPlanner::plan_data(const Record& record) {
         else if (body.mode & HF_FALLOC_INSERT_RANGE) size += body.length;
         else if (!(body.mode & (HF_FALLOC_KEEP_SIZE | HF_FALLOC_PUNCH_HOLE))) size = std::max(size, end);
     }
+    if (gap_end(record) > state.attributes.size) changes_.leave_gap(object);
     HF_TRY(change_time(object, state, record, size != state.attributes.size));
     state.attributes.size = size;
     return ok();
