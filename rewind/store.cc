@@ -25,16 +25,11 @@ Result<uint64_t> Store::apply(journal::Reader& reader, uint64_t bytes) {
     if (impl_->failure) return *impl_->failure;
     if (impl_->first_copy_pending) return uint64_t{0};
     if (reader.position() != applied()) reader.seek(applied());
-    uint64_t taken = 0;
-    while (taken < bytes) {
-        Batch batch;
-        // A journal that cannot be read is no failure of the store: nothing of it has changed.
-        HF_TRY(impl_->fill(reader, std::min(bytes - taken, batch_bytes_max), batch));
-        HF_TRY(impl_->fence(impl_->apply_batch(reader, batch)));
-        if (batch.empty()) break;
-        taken += batch.bytes();
-    }
-    return taken;
+    Batch batch;
+    // A journal that cannot be read is no failure of the store: nothing of it has changed.
+    HF_TRY(impl_->fill(reader, std::min(bytes, batch_bytes_max), batch));
+    HF_TRY(impl_->fence(impl_->apply_batch(reader, batch)));
+    return batch.bytes();
 }
 
 Status Store::skip_to(Lsn at) {

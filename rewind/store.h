@@ -35,8 +35,8 @@ public:
                                                const Clock& clock);
     ~Store();
 
-    // Applies records from READER (at applied()) until its published end or until BYTES of records are done, in batches:
-    // undo durable, indexed, image changed, position advanced. Returns the bytes taken; 0: there was nothing.
+    // Applies one batch: records from READER (at applied()) until its published end or until they are BYTES: undo durable,
+    // indexed, image changed, position advanced. Returns the bytes taken; 0: there was nothing.
     Result<uint64_t> apply(journal::Reader& reader, uint64_t bytes);
     // Goes on at AT, when nothing lies between applied() and AT because the journal lost it: its recovery says so, and the
     // stream goes on there with a gap. Durable with the next checkpoint. REQUIRES: AT >= applied().

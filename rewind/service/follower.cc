@@ -97,7 +97,9 @@ Status Follower::round() {
     const Lsn known = tail_->published(), before = store_->applied();
     const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), follow_bytes_max));
     if (taken > 0) HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
-    if (taken < follow_bytes_max) {
+    // With everything that was published when the round began; a stream that goes on growing has no end to be reached.
+    const bool is_caught_up = taken == 0 || (before < known && known <= store_->applied());
+    if (is_caught_up) {
         tail_->reached_end();
         caught_up_ns_ = clock_.monotonic_ns();
     }
@@ -113,8 +115,8 @@ Status Follower::round() {
     retry_pause_ns_ = retry_first_ns;
     if (taken == 0)
         tail_->wait(known, idle_wait_ms);
-    else if (taken < small_batch_bytes)
-        std::this_thread::sleep_for(std::chrono::milliseconds(rest_after_small_batch_ms));
+    else if (is_caught_up)
+        std::this_thread::sleep_for(std::chrono::milliseconds(rest_ms));
     return ok();
 }
 

@@ -37,8 +37,8 @@
 namespace holdfast::rewind {
 
 inline constexpr uint64_t follow_bytes_max = 8 << 20;
-inline constexpr uint64_t small_batch_bytes = 64 << 10;
-inline constexpr uint32_t rest_after_small_batch_ms = 20;
+// After a batch that caught up: every batch costs the disk two flushes, which those of the applications wait for.
+inline constexpr uint32_t rest_ms = 20;
 inline constexpr uint32_t idle_wait_ms = 100;
 inline constexpr uint64_t checkpoint_interval_ns = 5'000'000'000;
 inline constexpr uint64_t checkpoint_bytes = 256 << 20;
