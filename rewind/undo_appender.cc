@@ -13,8 +13,8 @@ constexpr uint64_t header_bytes = HF_UNDO_SEGMENT_HEADER_BYTES;
 
 }  // namespace
 
-UndoAppender::UndoAppender(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes, UndoFiles& files)
-    : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), files_(files) {}
+UndoAppender::UndoAppender(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes, size_t write_bytes, UndoFiles& files)
+    : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), write_bytes_(write_bytes), files_(files) {}
 
 Status UndoAppender::load(UndoSurvey survey) {
     tail_ = std::move(survey.tail);
@@ -40,7 +40,7 @@ uint32_t UndoAppender::unsynced_bytes() const {
     return static_cast<uint32_t>(tail_address() - std::max(durable_, segment_start));
 }
 
-// Lets other threads see the log up to the tail. REQUIRES: no journal record is half written.
+// Lets other threads see the log up to the tail. REQUIRES: all of it is written, and no journal record half.
 void UndoAppender::publish() {
     last_lsn_ = tail_.last_lsn;
     end_lsn_ = tail_.end_lsn;
@@ -48,7 +48,7 @@ void UndoAppender::publish() {
 }
 
 Error UndoAppender::fence(Error error) {
-    error.code = ErrorCode::io;
+    if (error.code != ErrorCode::no_space) error.code = ErrorCode::io;
     if (!fenced_) fenced_ = std::move(error).within("the undo log is closed for writing");
     return *fenced_;
 }
@@ -57,50 +57,43 @@ Status UndoAppender::append(UndoRecord& record) {
     if (fenced_) return *fenced_;
     HF_CHECK(record.type != HF_SEGMENT_END);
     HF_CHECK(record.end_lsn >= record.lsn);
-    if (group_start_)
-        HF_CHECK(record.lsn == group_lsn_);
+    if (group_lsn_)
+        HF_CHECK(record.lsn == *group_lsn_);
     else
         HF_CHECK(record.lsn >= tail_.end_lsn);
-    const size_t length = encoded_undo_length(record);
-    HF_CHECK(header_bytes + length + undo_seal_bytes <= segment_bytes_);
-    if (!group_start_ && record.continued) {
-        group_start_ = tail_;
+    if (auto written = write(record); !written) return fence(std::move(written).error());
+    if (record.continued) {
         group_lsn_ = record.lsn;
+        return ok();
     }
-    auto written = make_room(length);
-    if (written) written = write(record, length);
-    if (!written) {
-        take_back();
-        return written;
-    }
-    if (record.continued) return ok();
-    group_start_.reset();
+    group_lsn_.reset();
     tail_.last_lsn = record.lsn;
     tail_.end_lsn = record.end_lsn;
     tail_.last_time_ns = record.time_ns;
-    publish();
+    if (pending_.empty()) publish();
     return ok();
 }
 
-Status UndoAppender::write(UndoRecord& record, size_t length) {
+Status UndoAppender::write(UndoRecord& record) {
+    const size_t length = encoded_undo_length(record);
+    HF_CHECK(header_bytes + length + undo_seal_bytes <= segment_bytes_);
+    HF_TRY(make_room(length));
     record.unsynced_bytes = unsynced_bytes();
-    buffer_.clear();
-    const uint64_t checksum = encode_undo(record, tail_address(), buffer_);
-    HF_CHECK(buffer_.size() == length);
-    HF_TRY(write_at_tail(buffer_));
+    const size_t before = pending_.size();
+    const uint64_t checksum = encode_undo(record, tail_address(), pending_);
+    HF_CHECK(pending_.size() == before + length);
     tail_.offset += length;
     tail_.chain.add(checksum);
     ++tail_.record_count;
-    files_.set_size(tail_.index, tail_.offset);
-    return ok();
+    return pending_.size() < write_bytes_ ? ok() : write_pending();
 }
 
-Status UndoAppender::write_at_tail(ByteSpan bytes) {
-    auto written = tail_file_->pwrite(bytes, tail_.offset);
-    if (written) return ok();
-    // Bytes of a half-written record must not stand behind the shorter one that may be written next.
-    if (auto cut = tail_file_->truncate(tail_.offset); !cut) return fence(std::move(cut).error());
-    return written;
+Status UndoAppender::write_pending() {
+    if (pending_.empty()) return ok();
+    HF_TRY(tail_file_->pwrite(pending_, tail_.offset - pending_.size()));
+    files_.set_size(tail_.index, tail_.offset);
+    pending_.clear();
+    return ok();
 }
 
 Status UndoAppender::make_room(size_t length) {
@@ -110,19 +103,20 @@ Status UndoAppender::make_room(size_t length) {
 }
 
 Status UndoAppender::seal() {
+    HF_TRY(write_pending());
     hf_segment_end end{};
     memcpy(end.chain_before, tail_.chain.before().data(), sizeof end.chain_before);
     memcpy(end.chain_after, tail_.chain.after().data(), sizeof end.chain_after);
     end.record_count = tail_.record_count;
-    buffer_.clear();
     UndoRecord last;
     last.lsn = tail_.last_lsn;
     last.end_lsn = tail_.end_lsn;
     last.unsynced_bytes = unsynced_bytes();
-    (void)encode_undo_seal(end, tail_address(), last, buffer_);
-    HF_TRY(write_at_tail(buffer_));
-    if (auto synced = tail_file_->sync(); !synced) return fence(std::move(synced).error());
-    files_.set_size(tail_.index, tail_.offset + buffer_.size());
+    std::vector<std::byte> seal;
+    (void)encode_undo_seal(end, tail_address(), last, seal);
+    HF_TRY(tail_file_->pwrite(ByteSpan(seal), tail_.offset));
+    HF_TRY(tail_file_->sync());
+    files_.set_size(tail_.index, tail_.offset + seal.size());
     durable_ = tail_address();
     tail_.sealed = true;
     tail_file_.reset();
@@ -131,14 +125,9 @@ Status UndoAppender::seal() {
 
 Status UndoAppender::make_segment(uint64_t index) {
     auto file = HF_TRY(files_.create(index));
-    if (auto filled = fill_header(*file, index); !filled) {
-        // Without its header it would read as damage once a newer attempt had to take another number.
-        if (auto removed = disk_.remove(undo_segment_name(index)); !removed) return fence(std::move(removed).error());
-        return filled;
-    }
-    auto synced = file->sync();
-    if (synced) synced = disk_.sync_directory();
-    if (!synced) return fence(std::move(synced).error());
+    HF_TRY(fill_header(*file, index));
+    HF_TRY(file->sync());
+    HF_TRY(disk_.sync_directory());
     tail_.chain = UndoChain(tail_.offset == 0 ? tail_.chain.before() : tail_.chain.after());
     tail_.index = index;
     tail_.offset = header_bytes;
@@ -166,39 +155,15 @@ Status UndoAppender::fill_header(File& file, uint64_t index) {
     return write_undo_segment_header(file, header);
 }
 
-// Takes back the parts of a journal record that could not be written whole, and the segments made for them.
-void UndoAppender::take_back() {
-    if (!group_start_) return;
-    UndoTail start = std::move(*group_start_);
-    group_start_.reset();
-    if (fenced_) return;
-    const bool log_was_empty = start.offset == 0;
-    std::vector<uint64_t> surplus;
-    const uint64_t newest = files_.newest().value_or(0);
-    for (uint64_t index = newest; index > start.index; --index) surplus.push_back(index);
-    if (log_was_empty && files_.newest()) surplus.push_back(start.index);
-    tail_file_.reset();
-    for (const uint64_t index : surplus) files_.forget(index);
-    if (auto cut = cut_undo_tail(disk_, surplus, start.index, start.sealed ? 0 : start.offset); !cut) {
-        (void)fence(std::move(cut).error());
-        return;
-    }
-    tail_ = std::move(start);
-    durable_ = std::min(durable_, tail_address());
-    if (log_was_empty || tail_.sealed) return;
-    files_.set_size(tail_.index, tail_.offset);
-    auto file = files_.open_for_writing(tail_.index);
-    if (!file)
-        (void)fence(std::move(file).error());
-    else
-        tail_file_ = std::move(*file);
-}
-
 Status UndoAppender::sync() {
     if (fenced_) return *fenced_;
+    HF_CHECK(!group_lsn_);
     if (!tail_file_) return ok();
-    if (auto synced = tail_file_->sync(); !synced) return fence(std::move(synced).error());
+    Status synced = write_pending();
+    if (synced) synced = tail_file_->sync();
+    if (!synced) return fence(std::move(synced).error());
     durable_ = tail_address();
+    publish();
     return ok();
 }
 

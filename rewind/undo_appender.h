@@ -4,6 +4,8 @@
 // directory, first record. So whatever stands in a segment, everything in older ones is durable, and a file without a
 // whole header holds nothing.
 //
+// Records gather in memory and are written in large pieces, at the latest by sync().
+//
 // Thread rule: begin(), end(), last_lsn(), end_lsn() from any thread, everything else from the applier's thread.
 #pragma once
 
@@ -20,7 +22,7 @@ namespace holdfast::rewind {
 
 class UndoAppender {
 public:
-    UndoAppender(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes, UndoFiles& files);
+    UndoAppender(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes, size_t write_bytes, UndoFiles& files);
 
     // Continues where SURVEY found the end, after it was cut there.
     Status load(UndoSurvey survey);
@@ -42,21 +44,20 @@ private:
     Status seal();
     Status make_segment(uint64_t index);
     Status fill_header(File& file, uint64_t index);
-    Status write(UndoRecord& record, size_t length);
-    Status write_at_tail(ByteSpan bytes);
-    void take_back();
+    Status write(UndoRecord& record);
+    Status write_pending();
 
     Disk& disk_;
     const journal::VolumeId volume_;
     const uint64_t segment_bytes_;
+    const size_t write_bytes_;
     UndoFiles& files_;
 
     UndoTail tail_;
     std::shared_ptr<File> tail_file_;      // null: no segment is open for appending
-    std::optional<UndoTail> group_start_;  // set while the parts of one journal record are being appended
-    Lsn group_lsn_ = 0;
+    std::vector<std::byte> pending_;       // what lies before the tail and was not written yet
+    std::optional<Lsn> group_lsn_;         // set while the parts of one journal record are being appended
     UndoAddress durable_ = 0;              // everything below survives a power cut
-    std::vector<std::byte> buffer_;
     std::optional<Error> fenced_;
 
     std::atomic<UndoAddress> begin_{HF_UNDO_SEGMENT_HEADER_BYTES};

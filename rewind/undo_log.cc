@@ -36,8 +36,8 @@ Status look_at_older(Disk& disk, const journal::VolumeId& volume, const UndoSurv
 
 class UndoLog::Impl {
 public:
-    Impl(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes)
-        : volume(volume), files(disk), appender(disk, volume, segment_bytes, files), segment_bytes(segment_bytes) {}
+    Impl(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes, size_t write_bytes)
+        : volume(volume), files(disk), appender(disk, volume, segment_bytes, write_bytes, files), segment_bytes(segment_bytes) {}
 
     // An item that lies in the log and whose checksum fits: its bytes without padding in STORAGE.
     Result<UndoItem> item_at(UndoAddress address, std::vector<std::byte>& storage);
@@ -116,7 +116,7 @@ UndoLog::UndoLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 UndoLog::~UndoLog() = default;
 
 Result<std::unique_ptr<UndoLog>> UndoLog::open(Disk& disk, const journal::VolumeId& volume, std::string* evidence,
-                                               uint64_t segment_bytes) {
+                                               uint64_t segment_bytes, size_t write_bytes) {
     HF_CHECK(segment_bytes >= undo_segment_bytes_min && segment_bytes <= undo_segment_bytes_max);
     HF_CHECK(segment_bytes % HF_UNDO_ALIGNMENT == 0);
     UndoSurvey survey = HF_TRY(find_undo_tail(disk, volume));
@@ -125,7 +125,7 @@ Result<std::unique_ptr<UndoLog>> UndoLog::open(Disk& disk, const journal::Volume
         HF_TRY(cut_undo_tail(disk, survey.surplus, survey.tail.index, survey.tail.sealed ? 0 : survey.tail.offset));
     if (survey.segment_bytes != 0) segment_bytes = survey.segment_bytes;
     const size_t count = survey.segments.size();
-    auto impl = std::make_unique<Impl>(disk, volume, segment_bytes);
+    auto impl = std::make_unique<Impl>(disk, volume, segment_bytes, write_bytes);
     const std::string found = std::move(survey.evidence);
     HF_TRY(impl->appender.load(std::move(survey)));
     if (evidence)

@@ -88,19 +88,25 @@ struct UndoRecord {
     UndoAddress end = 0;
 };
 
+// A system call for each record would be a third of what applying a small write costs.
+inline constexpr size_t undo_write_bytes = 1 << 20;
+
 class UndoLog {
 public:
     // Finds the end (a torn tail is cut off and reported in `evidence`). Errors: io; foreign; unsupported; corrupt when
     // the newest segments lost what had been durable (an older damaged one is told in `evidence`; its reads fail).
-    // SEGMENT_BYTES counts for a new log only.
+    // SEGMENT_BYTES counts for a new log only. What is appended is written in pieces of at least WRITE_BYTES.
     static Result<std::unique_ptr<UndoLog>> open(Disk& disk, const journal::VolumeId& volume, std::string* evidence,
-                                                 uint64_t segment_bytes = HF_UNDO_SEGMENT_BYTES);
+                                                 uint64_t segment_bytes = HF_UNDO_SEGMENT_BYTES, size_t write_bytes = undo_write_bytes);
     ~UndoLog();
 
-    // Appends and fills in the addresses of RECORD and of its items. After an error (no_space, io) the log is as it
-    // was before the first part of this journal record.
-    // REQUIRES: lsn at or after end_lsn(), or the next part of the record before.
+    // Appends and fills in the addresses of RECORD and of its items. Readers see it from the next sync() on at
+    // the latest, and so does whoever opens the log after a death of this process.
+    // REQUIRES: lsn at or after the end_lsn of what was appended last, or the next part of the record before.
     Status append(UndoRecord& record);
+    // Everything appended is durable on return. REQUIRES: no journal record is half appended.
+    // After an error of append() or sync() (no_space, io) the log takes nothing more until it is opened again; then it has all
+    // that was synced, and perhaps some of what was appended after that.
     Status sync();
 
     UndoAddress begin() const;  // oldest kept

@@ -1,7 +1,7 @@
 // Where an undo log ends: what its newest segments hold after the writer is gone.
 //
 // Looking is apart from cutting. find_undo_tail() reads and changes nothing; cut_undo_tail() makes the files end where
-// it said. The writer uses the second one also to take back a journal record of which not all parts could be written.
+// it said.
 //
 // What an end may look like, and what it means:
 //

@@ -33,7 +33,7 @@ public:
     void open() {
         index.reset();
         log.reset();
-        log = value_of(UndoLog::open(disk, sample_volume, nullptr, 256 << 10));
+        log = value_of(UndoLog::open(disk, sample_volume, nullptr, 256 << 10, 1));
         index = value_of(Index::open(scratch / "index", *log));
     }
     // As a crash leaves it: the index is as of its last flush, the log is whole.

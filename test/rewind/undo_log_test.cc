@@ -16,9 +16,10 @@ using namespace holdfast::test;
 constexpr uint64_t small_segment = undo_segment_bytes_min;
 const ObjectId file{7, 1, 1};
 
-std::unique_ptr<UndoLog> open_log(Disk& disk, std::string* evidence = nullptr) {
+// Unless a test says otherwise, every record is written at once: what a crash may leave is then in the test's hand.
+std::unique_ptr<UndoLog> open_log(Disk& disk, std::string* evidence = nullptr, size_t write_bytes = 1) {
     std::string unread;
-    auto log = UndoLog::open(disk, sample_volume, evidence ? evidence : &unread, small_segment);
+    auto log = UndoLog::open(disk, sample_volume, evidence ? evidence : &unread, small_segment, write_bytes);
     INFO((log ? std::string() : log.error().message));
     REQUIRE(log);
     return std::move(*log);
@@ -338,34 +339,35 @@ TEST_CASE("undo log: another volume's segments, missing and newer ones are told 
     CHECK(UndoLog::open(disk, sample_volume, nullptr, small_segment).error().code == ErrorCode::unsupported);
 }
 
-TEST_CASE("undo log: on a full disk a record is refused whole, parts included, and the log goes on afterwards") {
+TEST_CASE("undo log: on a full disk it takes nothing more, and opened again it goes on with what it has") {
     const size_t part_count = GENERATE(1, 3);
-    MemoryDisk disk;
-    UndoSamples samples;
-    auto log = open_log(disk);
-    UndoRecord before = samples.write(file, 0, "before");
-    REQUIRE(log->append(before));
-    const UndoAddress end = log->end();
+    const size_t write_bytes = GENERATE(size_t{1}, undo_write_bytes);
     for (uint64_t room = 0; room < part_count * 30'000; room += 7'000) {
+        MemoryDisk disk;
+        UndoSamples samples;
+        auto log = open_log(disk, nullptr, write_bytes);
+        UndoRecord before = samples.write(file, 0, "before");
+        REQUIRE(log->append(before));
+        REQUIRE(log->sync());
         disk.set_capacity(before.end + room);
-        auto group = parts(samples, part_count, 30'000);
         Status status = ok();
-        for (size_t i = 0; i < part_count && status; ++i) status = log->append(group[i]);
-        samples.next_lsn -= 100;
+        for (UndoRecord& part : parts(samples, part_count, 30'000))
+            if (status) status = log->append(part);
+        if (status) status = log->sync();
         INFO("room for " << room << " bytes");
         REQUIRE(!status);
         CHECK(status.error().code == ErrorCode::no_space);
-        CHECK(log->end() == end);
+        UndoRecord refused = samples.write(file, 0, "refused");
+        CHECK(log->append(refused).error().code == ErrorCode::no_space);
+        CHECK(log->end() == before.end);
         CHECK(all_of(*log).size() == 1);
-        auto crashed = disk.after_process_crash();
-        CHECK(all_of(*open_log(*crashed)).size() == 1);
+        disk.set_capacity(UINT64_MAX);
+        auto again = open_log(disk, nullptr, write_bytes);
+        CHECK(all_of(*again).size() == 1);
+        for (UndoRecord& part : parts(samples, part_count, 30'000)) REQUIRE(again->append(part));
+        REQUIRE(again->sync());
+        CHECK(all_of(*again).size() == 2);
     }
-    disk.set_capacity(UINT64_MAX);
-    for (auto& part : parts(samples, part_count, 30'000)) REQUIRE(log->append(part));
-    REQUIRE(log->sync());
-    CHECK(all_of(*log).size() == 2);
-    auto crashed = disk.after_process_crash();
-    CHECK(all_of(*open_log(*crashed)).size() == 2);
 }
 
 // One run of appends, syncs, rotations and a prune. Fills in what was acknowledged.
@@ -376,10 +378,10 @@ struct Story {
     UndoAddress dropped_below = 0;
 };
 
-Story run_story(Disk& disk) {
+Story run_story(Disk& disk, size_t write_bytes = 1) {
     Story story;
     UndoSamples samples;
-    auto log = UndoLog::open(disk, sample_volume, nullptr, small_segment);
+    auto log = UndoLog::open(disk, sample_volume, nullptr, small_segment, write_bytes);
     if (!log) return story;
     bool fenced = false;
     for (int i = 0; i < 14; ++i) {
@@ -432,11 +434,12 @@ void check_survivors(MemoryDisk& disk, const Story& story) {
 }
 
 TEST_CASE("undo log: whichever call to the disk fails, everything synced survives a crash of the process") {
+    const size_t write_bytes = GENERATE(size_t{1}, size_t{20'000});
     uint64_t calls = 0;
     {
         MemoryDisk memory;
         FaultyDisk disk(memory);
-        const Story story = run_story(disk);
+        const Story story = run_story(disk, write_bytes);
         REQUIRE(story.appended.size() == 14);
         calls = disk.call_count();
         check_survivors(memory, story);
@@ -446,7 +449,7 @@ TEST_CASE("undo log: whichever call to the disk fails, everything synced survive
             MemoryDisk memory;
             FaultyDisk disk(memory);
             disk.fail_at(call, fault, call % 2 ? EIO : ENOSPC);
-            const Story story = run_story(disk);
+            const Story story = run_story(disk, write_bytes);
             INFO("fault " << static_cast<int>(fault) << " at call " << call << ", " << disk.failed_call());
             auto crashed = memory.after_process_crash();
             check_survivors(*crashed, story);
@@ -458,18 +461,19 @@ TEST_CASE("undo log: whichever call is the last before a power loss, everything 
     const auto seed = Catch::rngSeed() ? Catch::rngSeed() : std::random_device{}();
     INFO("seed " << seed);
     std::mt19937_64 random(seed);
+    const size_t write_bytes = GENERATE(size_t{1}, size_t{20'000});
     uint64_t calls = 0;
     {
         MemoryDisk memory;
         FaultyDisk disk(memory);
-        (void)run_story(disk);
+        (void)run_story(disk, write_bytes);
         calls = disk.call_count();
     }
     for (uint64_t call = 1; call <= calls; ++call) {
         MemoryDisk memory;
         FaultyDisk disk(memory);
         disk.fail_at(call, Fault::stop, EIO);
-        const Story story = run_story(disk);
+        const Story story = run_story(disk, write_bytes);
         for (int draw = 0; draw < 4; ++draw) {
             auto after = memory.after_power_loss(random);
             INFO("power off at call " << call << ", " << disk.failed_call() << ", draw " << draw);
