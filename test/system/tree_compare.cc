@@ -7,6 +7,9 @@
 // 2: a tree could not be read.
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -79,6 +82,36 @@ std::map<std::string, std::string> xattrs_of(const Place& place) {
         const ssize_t length = ::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size());
         if (length < 0) give_up(path + ": " + name);
         found[name] = value.substr(0, static_cast<size_t>(length));
+    }
+    return found;
+}
+
+using Ranges = std::vector<std::pair<off_t, off_t>>;
+
+// The parts of FD that hold data, in whole blocks. From its map of extents and not from SEEK_DATA, which calls blocks that
+// are allocated and were never written data as long as their zeros are in the page cache.
+Ranges data_of(int fd, off_t size, const std::string& name) {
+    constexpr uint32_t extents_at_once = 256;
+    std::vector<uint64_t> memory((sizeof(fiemap) + extents_at_once * sizeof(fiemap_extent)) / sizeof(uint64_t));
+    auto* map = reinterpret_cast<fiemap*>(memory.data());
+    Ranges found;
+    for (off_t at = 0; at < size;) {
+        *map = {};
+        map->fm_start = static_cast<uint64_t>(at);
+        map->fm_length = static_cast<uint64_t>(size - at);
+        map->fm_flags = FIEMAP_FLAG_SYNC;
+        map->fm_extent_count = extents_at_once;
+        if (::ioctl(fd, FS_IOC_FIEMAP, map) != 0) give_up(name + ": extents");
+        if (map->fm_mapped_extents == 0) break;
+        for (uint32_t i = 0; i < map->fm_mapped_extents; ++i) {
+            const fiemap_extent& extent = map->fm_extents[i];
+            const off_t begin = static_cast<off_t>(extent.fe_logical), end = begin + static_cast<off_t>(extent.fe_length);
+            at = end;
+            if (extent.fe_flags & FIEMAP_EXTENT_UNWRITTEN || begin >= size) continue;
+            const off_t from = begin / block * block, to = (std::min(end, size) + block - 1) / block * block;
+            if (!found.empty() && from <= found.back().second) found.back().second = to;
+            else found.emplace_back(from, to);
+        }
     }
     return found;
 }
@@ -190,17 +223,13 @@ private:
 
     // The first whole block that is a hole in one and data in the other.
     void holes(const std::string& below, int a, int b, off_t size) {
-        for (off_t at = 0; at < size; at += block) {
-            const off_t data_a = ::lseek(a, at, SEEK_DATA), data_b = ::lseek(b, at, SEEK_DATA);
-            const off_t from_a = data_a < 0 ? size : data_a / block * block, from_b = data_b < 0 ? size : data_b / block * block;
-            if (from_a != from_b)
-                return tell(below, "has data from byte " + std::to_string(from_a) + " on in the first and " + std::to_string(from_b) + " in the second, holes before");
-            if (from_a >= size) return;
-            const off_t hole_a = (::lseek(a, from_a, SEEK_HOLE) + block - 1) / block * block, hole_b = (::lseek(b, from_b, SEEK_HOLE) + block - 1) / block * block;
-            if (hole_a != hole_b && std::min(hole_a, hole_b) < size)
-                return tell(below, "has a hole from byte " + std::to_string(hole_a) + " on in the first and " + std::to_string(hole_b) + " in the second");
-            at = std::max(at, hole_a - block);
-        }
+        const Ranges data_a = data_of(a, size, below), data_b = data_of(b, size, below);
+        const auto [in_a, in_b] = std::mismatch(data_a.begin(), data_a.end(), data_b.begin(), data_b.end());
+        const auto told = [size](Ranges::const_iterator at, const Ranges& all) {
+            return at == all.end() ? "none from there to its end at " + std::to_string(size) : std::to_string(at->first) + " to " + std::to_string(at->second);
+        };
+        if (in_a != data_a.end() || in_b != data_b.end())
+            tell(below, "holes: the first has data at " + told(in_a, data_a) + ", the second at " + told(in_b, data_b));
     }
 
     Side a_, b_;
