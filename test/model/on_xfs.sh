@@ -3,26 +3,15 @@
 # single changes of a file.
 #
 #   on_xfs.sh [points, default 20000] [seed]
-set -u
+. "$(dirname "$0")/../system/harness.sh"
 points=${1:-20000}
 seed=${2:-$(date +%s)}
-build=${HOLDFAST_BUILD_DIR:?the directory of the build}
-[ "$(id -u)" = 0 ] || { echo "skipped: needs root"; exit 77; }
 
-work=$(mktemp -d)
-disk=$work/disk
-mkdir "$disk"
-finish() {
-    mountpoint -q "$disk" && umount "$disk"
-    rm -rf "$work"
-}
-trap finish EXIT
-
-truncate -s 1G "$work/disk.img"
-mkfs.xfs -q -f "$work/disk.img" && mount -o loop "$work/disk.img" "$disk" || { echo "skipped: no XFS on a loop device"; exit 77; }
-TMPDIR=$disk "$build/test/rewind_test" "change_data:*" || exit 1
+new_disk image xfs 1G
+cd "$work/image" || exit 1
+TMPDIR=$PWD "$build/test/rewind_test" "change_data:*" || fail "single changes of a file"
 # A history that is known to let a file grow over such space, then new ones.
-cd "$disk" && "$build/test/model/history_test" --points 100 --seed 2001 && "$build/test/model/history_test" --points "$points" --seed "$seed"
-code=$?
+"$build/test/model/history_test" --points 100 --seed 2001 || fail "the known history"
+"$build/test/model/history_test" --points "$points" --seed "$seed" || fail "new histories"
 cd /
-exit $code
+finish
