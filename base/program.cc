@@ -10,17 +10,13 @@
 #include "base/text.h"
 
 namespace holdfast {
-namespace {
 
-Result<std::string> own_directory() {
+Result<std::string> own_program() {
     char buffer[PATH_MAX];
-    ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof buffer);
-    if (length <= 0) return errno_error(errno, "read /proc/self/exe");
-    std::string path(buffer, static_cast<size_t>(length));
-    return path.substr(0, path.rfind('/'));
+    const ssize_t length = ::readlink(own_program_link, buffer, sizeof buffer);
+    if (length <= 0) return errno_error(errno, std::string("read ") + own_program_link);
+    return std::string(buffer, static_cast<size_t>(length));
 }
-
-}  // namespace
 
 Result<std::string> find_program(const ProgramPlace& place) {
     const char* named = ::getenv(place.variable);
@@ -28,7 +24,8 @@ Result<std::string> find_program(const ProgramPlace& place) {
         if (::access(named, X_OK) == 0) return std::string(named);
         return Error{ErrorCode::not_found, std::string(place.variable) + " names " + quoted(std::string_view(named)) + ", which cannot be run"};
     }
-    std::string directory = HF_TRY(own_directory());
+    const std::string program = HF_TRY(own_program());
+    const std::string directory = program.substr(0, program.rfind('/'));
     for (const char* candidate : {place.installed, place.name, place.build_tree}) {
         std::string path = directory + "/" + candidate;
         if (::access(path.c_str(), X_OK) == 0) return path;

@@ -17,7 +17,15 @@ struct ProgramPlace {
     const char* build_tree;  // relative to the running binary's directory
 };
 
+// The service of a store, which a mount starts, or a command while nothing is mounted.
+inline constexpr ProgramPlace store_program{"HOLDFAST_STORE_BIN", "../libexec/holdfast/holdfast-store", "holdfast-store",
+                                            "../rewind/holdfast-store"};
+
 // Errors: not_found with a sentence that says what to do.
 Result<std::string> find_program(const ProgramPlace& place);
+
+// Where the running program was started from. Another file may lie there by now; own_program_link leads to the right one.
+inline constexpr const char* own_program_link = "/proc/self/exe";
+Result<std::string> own_program();
 
 }  // namespace holdfast

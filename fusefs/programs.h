@@ -4,6 +4,8 @@
 // that was there when the mount began: it exists, it is whole, and supervisor and children understand each other. The
 // new version serves from the next mount on.
 //
+// They are executed by descriptor, which a script does not survive: both must be binaries.
+//
 // Thread rule: immutable once open.
 #pragma once
 

@@ -95,7 +95,7 @@ class UndoLog {
 public:
     // Finds the end (a torn tail is cut off and reported in `evidence`). Errors: io; foreign; unsupported; corrupt when
     // the newest segments lost what had been durable (an older damaged one is told in `evidence`; its reads fail).
-    // SEGMENT_BYTES counts for a new log only. What is appended is written in pieces of at least WRITE_BYTES.
+    // SEGMENT_BYTES counts for a new log only. Appended records are written when WRITE_BYTES of them have gathered.
     static Result<std::unique_ptr<UndoLog>> open(Disk& disk, const journal::VolumeId& volume, std::string* evidence,
                                                  uint64_t segment_bytes = HF_UNDO_SEGMENT_BYTES, size_t write_bytes = undo_write_bytes);
     ~UndoLog();

@@ -16,8 +16,6 @@ namespace holdfast::cli {
 
 using holdfast::ProgramPlace;
 using holdfast::find_program;
-inline constexpr ProgramPlace store_program{"HOLDFAST_STORE_BIN", "../libexec/holdfast/holdfast-store", "holdfast-store",
-                                            "../rewind/holdfast-store"};
 inline constexpr ProgramPlace mount_program{"HOLDFAST_MOUNT_BIN", "../sbin/mount.fuse.holdfast", "mount.fuse.holdfast",
                                             "../fusefs/mount.fuse.holdfast"};
 
