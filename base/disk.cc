@@ -76,6 +76,11 @@ public:
         return ok();
     }
 
+    // Without a wait flag it takes no error away from the sync.
+    void start_sync(uint64_t offset, uint64_t bytes) override {
+        (void)::sync_file_range(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
+    }
+
     Status allocate(uint64_t bytes) override {
         int failure = 0;
         do failure = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno;

@@ -30,6 +30,9 @@ public:
     // Writes all of the pieces, one after the other, or fails.
     virtual Status pwrite(std::span<const ByteSpan> pieces, uint64_t offset) = 0;
     virtual Status sync() = 0;  // fdatasync
+    // Lets the disk begin with what was written there, so that a sync that follows has less to wait for. Promises
+    // nothing and reports nothing; errors are told by that sync.
+    virtual void start_sync(uint64_t /*offset*/, uint64_t /*bytes*/) {}
     virtual Status allocate(uint64_t bytes) = 0;
     virtual Status truncate(uint64_t bytes) = 0;
     virtual Result<uint64_t> size() = 0;

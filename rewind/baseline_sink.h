@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "rewind/index.h"
+#include "rewind/index/index.h"
 
 namespace holdfast::rewind {
 

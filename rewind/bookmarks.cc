@@ -9,8 +9,8 @@
 #include "base/small_file.h"
 #include "base/text.h"
 #include "journal/bookmark_name.h"
-#include "rewind/index.h"
-#include "rewind/undo_log.h"
+#include "rewind/index/index.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -12,7 +12,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "journal/format.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -6,7 +6,7 @@
 
 #include "base/disk.h"
 #include "base/result.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -18,8 +18,8 @@
 #include "base/result.h"
 #include "journal/reader.h"
 #include "journal/volume.h"
-#include "rewind/index.h"
-#include "rewind/undo_log.h"
+#include "rewind/index/index.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

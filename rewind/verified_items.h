@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "base/mutex.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

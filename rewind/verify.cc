@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/text.h"
-#include "rewind/undo_segment.h"
+#include "rewind/undo/undo_segment.h"
 
 namespace holdfast::rewind {
 

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "rewind/index.h"
-#include "rewind/undo_log.h"
+#include "rewind/index/index.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "rewind/apply/batch.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

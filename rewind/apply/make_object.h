@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "rewind/index.h"
+#include "rewind/index/index.h"
 
 namespace holdfast::rewind {
 

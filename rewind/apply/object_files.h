@@ -12,7 +12,7 @@
 #include <unordered_map>
 
 #include "rewind/image.h"
-#include "rewind/index.h"
+#include "rewind/index/index.h"
 
 namespace holdfast::rewind {
 

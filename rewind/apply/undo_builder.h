@@ -4,7 +4,7 @@
 #pragma once
 
 #include "rewind/apply/batch.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "rewind/baseline_sink.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "journal/record.h"
 #include "rewind/baseline_sink.h"
-#include "rewind/index.h"
+#include "rewind/index/index.h"
 #include "rewind/view.h"
 
 namespace holdfast::rewind {

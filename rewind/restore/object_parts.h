@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 #include "rewind/restore/touched_data.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -3,8 +3,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "rewind/index.h"
-#include "test/rewind/undo_samples.h"
+#include "rewind/index/index.h"
+#include "test/rewind/undo/undo_samples.h"
 #include "test/support/memory_disk.h"
 #include "test/support/scratch.h"
 

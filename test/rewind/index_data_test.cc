@@ -1,9 +1,9 @@
 // Bytes: the index against a file that remembers all its states.
-#include "rewind/index_data.h"
+#include "rewind/index/index_data.h"
 
 #include <catch2/catch.hpp>
 
-#include "test/rewind/index_bench.h"
+#include "test/rewind/index/index_bench.h"
 
 namespace holdfast::rewind {
 namespace {

@@ -1,4 +1,4 @@
-#include "rewind/index_keys.h"
+#include "rewind/index/index_keys.h"
 
 #include <catch2/catch.hpp>
 #include <vector>

@@ -1,10 +1,10 @@
-#include "rewind/undo_codec.h"
+#include "rewind/undo/undo_codec.h"
 
 #include <catch2/catch.hpp>
 #include <cstring>
 
 #include "base/text.h"
-#include "test/rewind/undo_samples.h"
+#include "test/rewind/undo/undo_samples.h"
 
 namespace holdfast::rewind {
 namespace {

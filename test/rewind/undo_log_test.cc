@@ -3,8 +3,8 @@
 #include <set>
 #include <thread>
 
-#include "rewind/undo_segment.h"
-#include "test/rewind/undo_samples.h"
+#include "rewind/undo/undo_segment.h"
+#include "test/rewind/undo/undo_samples.h"
 #include "test/support/faulty_disk.h"
 #include "test/support/memory_disk.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::test {
 

@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
-#include "rewind/undo_segment.h"
-#include "test/rewind/index_bench.h"
+#include "rewind/undo/undo_segment.h"
+#include "test/rewind/index/index_bench.h"
 
 namespace holdfast::rewind {
 namespace {

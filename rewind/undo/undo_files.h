@@ -9,7 +9,7 @@
 
 #include "base/disk.h"
 #include "base/mutex.h"
-#include "rewind/undo_segment.h"
+#include "rewind/undo/undo_segment.h"
 
 namespace holdfast::rewind {
 

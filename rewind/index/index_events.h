@@ -11,7 +11,7 @@
 
 #include <map>
 
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

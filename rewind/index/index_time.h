@@ -13,7 +13,7 @@
 #include <array>
 #include <optional>
 
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

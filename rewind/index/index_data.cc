@@ -1,10 +1,10 @@
-#include "rewind/index_data.h"
+#include "rewind/index/index_data.h"
 
 #include <algorithm>
 #include <map>
 
-#include "rewind/index_keys.h"
-#include "rewind/index_status.h"
+#include "rewind/index/index_keys.h"
+#include "rewind/index/index_status.h"
 
 namespace holdfast::rewind {
 

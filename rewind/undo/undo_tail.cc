@@ -1,4 +1,4 @@
-#include "rewind/undo_tail.h"
+#include "rewind/undo/undo_tail.h"
 
 #include <algorithm>
 #include <cstring>

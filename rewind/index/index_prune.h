@@ -12,7 +12,7 @@
 #include <atomic>
 #include <memory>
 
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

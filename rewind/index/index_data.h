@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-#include "rewind/index.h"
+#include "rewind/index/index.h"
 
 namespace holdfast::rewind {
 

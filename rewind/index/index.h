@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "rewind/undo_format.h"
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_format.h"
+#include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
 

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "base/disk.h"
-#include "rewind/undo_segment.h"
+#include "rewind/undo/undo_segment.h"
 
 namespace holdfast::rewind {
 

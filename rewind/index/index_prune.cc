@@ -1,8 +1,8 @@
-#include "rewind/index_prune.h"
+#include "rewind/index/index_prune.h"
 
-#include "rewind/index_events.h"
-#include "rewind/index_keys.h"
-#include "rewind/index_time.h"
+#include "rewind/index/index_events.h"
+#include "rewind/index/index_keys.h"
+#include "rewind/index/index_time.h"
 
 namespace holdfast::rewind {
 

@@ -1,4 +1,4 @@
-#include "rewind/undo_segment.h"
+#include "rewind/undo/undo_segment.h"
 
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>

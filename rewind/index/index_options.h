@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "rewind/index_prune.h"
+#include "rewind/index/index_prune.h"
 
 namespace holdfast::rewind {
 

@@ -1,8 +1,8 @@
-#include "rewind/index_events.h"
+#include "rewind/index/index_events.h"
 
 #include <algorithm>
 
-#include "rewind/index_keys.h"
+#include "rewind/index/index_keys.h"
 
 namespace holdfast::rewind {
 

@@ -1,4 +1,4 @@
-#include "rewind/undo_appender.h"
+#include "rewind/undo/undo_appender.h"
 
 #include <algorithm>
 #include <cstring>
@@ -85,7 +85,11 @@ Status UndoAppender::write(UndoRecord& record) {
     tail_.offset += length;
     tail_.chain.add(checksum);
     ++tail_.record_count;
-    return pending_.size() < write_bytes_ ? ok() : write_pending();
+    if (pending_.size() < write_bytes_) return ok();
+    const uint64_t from = tail_.offset - pending_.size(), bytes = pending_.size();
+    HF_TRY(write_pending());
+    tail_file_->start_sync(from, bytes);
+    return ok();
 }
 
 Status UndoAppender::write_pending() {

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "base/disk.h"
-#include "rewind/undo_files.h"
-#include "rewind/undo_tail.h"
+#include "rewind/undo/undo_files.h"
+#include "rewind/undo/undo_tail.h"
 
 namespace holdfast::rewind {
 

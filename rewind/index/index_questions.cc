@@ -1,6 +1,6 @@
 // What the index answers about objects: where they lie, their bytes, attributes and life, and about times.
-#include "rewind/index_data.h"
-#include "rewind/index_impl.h"
+#include "rewind/index/index_data.h"
+#include "rewind/index/index_impl.h"
 
 namespace holdfast::rewind {
 

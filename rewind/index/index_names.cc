@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "rewind/index_impl.h"
+#include "rewind/index/index_impl.h"
 
 namespace holdfast::rewind {
 

@@ -1,4 +1,4 @@
-#include "rewind/undo_codec.h"
+#include "rewind/undo/undo_codec.h"
 
 #include <cstring>
 

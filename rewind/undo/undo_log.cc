@@ -1,12 +1,12 @@
-#include "rewind/undo_log.h"
+#include "rewind/undo/undo_log.h"
 
 #include <cstring>
 
 #include "base/check.h"
 #include "base/text.h"
-#include "rewind/undo_appender.h"
-#include "rewind/undo_files.h"
-#include "rewind/undo_tail.h"
+#include "rewind/undo/undo_appender.h"
+#include "rewind/undo/undo_files.h"
+#include "rewind/undo/undo_tail.h"
 #include "rewind/verified_items.h"
 
 namespace holdfast::rewind {

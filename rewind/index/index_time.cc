@@ -1,10 +1,10 @@
-#include "rewind/index_time.h"
+#include "rewind/index/index_time.h"
 
 #include <algorithm>
 #include <memory>
 
-#include "rewind/index_keys.h"
-#include "rewind/index_status.h"
+#include "rewind/index/index_keys.h"
+#include "rewind/index/index_status.h"
 
 namespace holdfast::rewind {
 

@@ -1,4 +1,4 @@
-#include "rewind/index_options.h"
+#include "rewind/index/index_options.h"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/table.h>

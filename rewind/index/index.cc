@@ -1,8 +1,8 @@
-#include "rewind/index.h"
+#include "rewind/index/index.h"
 
-#include "rewind/index_data.h"
-#include "rewind/index_impl.h"
-#include "rewind/index_options.h"
+#include "rewind/index/index_data.h"
+#include "rewind/index/index_impl.h"
+#include "rewind/index/index_options.h"
 
 namespace holdfast::rewind {
 

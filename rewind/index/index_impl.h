@@ -6,12 +6,12 @@
 
 #include <atomic>
 
-#include "rewind/index.h"
-#include "rewind/index_events.h"
-#include "rewind/index_keys.h"
-#include "rewind/index_prune.h"
-#include "rewind/index_status.h"
-#include "rewind/index_time.h"
+#include "rewind/index/index.h"
+#include "rewind/index/index_events.h"
+#include "rewind/index/index_keys.h"
+#include "rewind/index/index_prune.h"
+#include "rewind/index/index_status.h"
+#include "rewind/index/index_time.h"
 
 namespace holdfast::rewind {
 

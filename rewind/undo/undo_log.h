@@ -23,7 +23,7 @@
 #include "base/disk.h"
 #include "base/result.h"
 #include "journal/record.h"
-#include "rewind/undo_format.h"
+#include "rewind/undo/undo_format.h"
 
 namespace holdfast::rewind {
 

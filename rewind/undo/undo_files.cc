@@ -1,4 +1,4 @@
-#include "rewind/undo_files.h"
+#include "rewind/undo/undo_files.h"
 
 #include <algorithm>
 

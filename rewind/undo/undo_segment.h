@@ -9,7 +9,7 @@
 
 #include "base/disk.h"
 #include "journal/ids.h"
-#include "rewind/undo_codec.h"
+#include "rewind/undo/undo_codec.h"
 
 namespace holdfast::rewind {
 
