@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "base/check.h"
+#include "base/overloaded.h"
 #include "journal/record_rules.h"
 
 namespace holdfast::journal {
@@ -20,13 +21,6 @@ constexpr std::byte zeros[HF_RECORD_ALIGNMENT]{};
 uint32_t padded(size_t bytes) {
     return static_cast<uint32_t>((bytes + HF_RECORD_ALIGNMENT - 1) & ~size_t{HF_RECORD_ALIGNMENT - 1});
 }
-
-template <typename... Visitors>
-struct Overloaded : Visitors... {
-    using Visitors::operator()...;
-};
-template <typename... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;  // clang 14 does not deduce aggregates
 
 // Bytes of the payload that go into the head: everything but the data of a WRITE.
 size_t head_payload(const Body& body) {

@@ -133,7 +133,10 @@ private:
                 continue;
             }
             auto next = HF_TRY(next_content(walk));
-            if (!next) return seal(file, index, chain, walk.position());
+            if (!next) {
+                report_.stream_end.uncut.push_back({index, walk.position()});
+                return seal(file, index, chain, walk.position());
+            }
             HF_TRY(fill_hole(file, chain, walk.position(), *next));
             walk.seek(*next);
         }
@@ -218,8 +221,7 @@ private:
         bool has_prefix = survey_.end > segment_begin(first, segment_bytes_);
         if (has_prefix) {
             auto file = HF_TRY(disk_.open(segment_name(first), Disk::Open::existing));
-            HF_TRY(seal(*file, first, chain, survey_.end));
-            HF_TRY(file->sync());
+            HF_TRY(seal_and_cut(*file, first, chain, survey_.end));
         } else {
             HF_TRY(empty_segment(first, chain));
         }
@@ -244,8 +246,7 @@ private:
 
     Status empty_segment(uint64_t index, const ChainHash& chain) {
         auto file = HF_TRY(open_segment(index));
-        HF_TRY(seal(*file, index, chain, segment_first_record(index, segment_bytes_)));
-        return file->sync();
+        return seal_and_cut(*file, index, chain, segment_first_record(index, segment_bytes_));
     }
 
     // With a whole header, made when the file is missing or was never finished.
@@ -273,9 +274,15 @@ private:
         if (lsn + HF_SEGMENT_END_BYTES > end)
             return Error{ErrorCode::corrupt, segment_name(index) + " has no room for its seal, so it was not written by Holdfast"};
         HF_TRY(write_record(file, seal_record(chain, lsn, survey_.last_time_ns), lsn, static_cast<uint32_t>(end - lsn)));
-        HF_TRY(file.truncate(lsn - segment_begin(index, segment_bytes_) + HF_SEGMENT_END_BYTES));
         report_.stream_end.chain = chain.after();
         return ok();
+    }
+
+    // In this order (journal/writer_sync.cc says why).
+    Status seal_and_cut(File& file, uint64_t index, const ChainHash& chain, Lsn lsn) {
+        HF_TRY(seal(file, index, chain, lsn));
+        HF_TRY(file.sync());
+        return file.truncate(lsn - segment_begin(index, segment_bytes_) + HF_SEGMENT_END_BYTES);
     }
 
     Result<uint64_t> write_record(File& file, Record record, Lsn lsn, uint32_t length) {

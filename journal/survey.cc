@@ -142,9 +142,10 @@ private:
         return ok();
     }
 
-    // Header and seal are enough for a segment that is not the last, unless all is to be read.
+    // Header and seal are enough for a segment that is not the last, unless all is to be read. A file is cut behind its
+    // seal only when all of it is on the disk; one of full length may have lost anything before the seal in a power cut.
     Result<bool> is_passed_by_seal(SegmentFile& segment, bool is_last) {
-        if (is_last || hints_.check_chains) return false;
+        if (is_last || hints_.check_chains || HF_TRY(segment.file->size()) >= segment_bytes_) return false;
         auto seal = HF_TRY(read_seal(*segment.file, segment.index, segment_bytes_));
         if (!seal || seal->chain_before != result_.chain) return false;
         result_.chain = seal->chain_after;

@@ -35,6 +35,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/disk.h"
@@ -62,6 +63,11 @@ struct StreamEnd {
     uint64_t next_segment = 0;
     std::array<uint8_t, 16> chain{};
     Lsn durable = lsn_max;  // below it all is on disk; from there to the end the writer syncs. lsn_max: all of it is
+    struct Sealed {
+        uint64_t segment;
+        Lsn seal;
+    };
+    std::vector<Sealed> uncut;  // sealed and not on disk yet: their files are cut behind the seal by the writer's first sync
 };
 
 class Writer {

@@ -81,8 +81,9 @@ Status Writer::Impl::adopt_unsynced(const StreamEnd& end) {
         auto segment = std::make_shared<OpenSegment>();
         segment->index = stored.index;
         segment->file = HF_TRY(disk_.open(segment_name(stored.index), Disk::Open::existing));
-        segment->seal = segment_begin(stored.index, options_.segment_bytes) + stored.bytes - HF_SEGMENT_END_BYTES;
-        segment->is_cut = true;
+        const auto uncut = std::find_if(end.uncut.begin(), end.uncut.end(), [&](const auto& sealed) { return sealed.segment == stored.index; });
+        segment->is_cut = uncut == end.uncut.end();
+        segment->seal = segment->is_cut ? segment_begin(stored.index, options_.segment_bytes) + stored.bytes - HF_SEGMENT_END_BYTES : uncut->seal;
         segments_.push_back(std::move(segment));
     }
     return ok();

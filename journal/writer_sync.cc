@@ -52,14 +52,18 @@ void Writer::Impl::run_sync_locked() {
 }
 
 // Everything below TARGET was written before this is called, so what the disk takes now contains it.
+//
+// A file is cut behind its seal only after all of it is on the disk. Recovery takes a sealed segment that is not the last by
+// its seal and does not read it. Were the file cut first and the power lost before the sync, the disk might have taken the
+// seal and not what stands before it, and the hole would be found by a consumer, in the middle of a journal called whole.
 Status Writer::Impl::sync_segments(const std::vector<std::shared_ptr<OpenSegment>>& segments, Lsn target) {
     bool all_names_are_durable = true;
     for (const auto& segment : segments) {
+        HF_TRY(segment->file->sync());
         if (segment_end(segment->index, options_.segment_bytes) <= target && !segment->is_cut) {
             HF_TRY(segment->file->truncate(segment->seal % options_.segment_bytes + HF_SEGMENT_END_BYTES));
             segment->is_cut = true;
         }
-        HF_TRY(segment->file->sync());
         all_names_are_durable &= segment->name_is_durable;
     }
     if (all_names_are_durable) return ok();

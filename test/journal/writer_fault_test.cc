@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include "journal/recovery.h"
 #include "journal/writer.h"
 #include "test/support/faulty_disk.h"
 #include "test/support/journal_bench.h"
@@ -121,6 +122,34 @@ TEST_CASE("writer: whichever call fails, errors surface, nothing acknowledged is
     }
 }
 
+// What recovery takes by its seal without reading it must be as whole as it says.
+void check_seals(Disk& disk, const std::string& when) {
+    INFO(when);
+    SurveyHints reads_everything;
+    reads_everything.check_chains = true;
+    const auto by_seals = survey(disk, test::bench_volume, HF_SEGMENT_BYTES_MIN);
+    const auto by_reading = survey(disk, test::bench_volume, HF_SEGMENT_BYTES_MIN, reads_everything);
+    REQUIRE((by_seals.has_value() && by_reading.has_value()));
+    CHECK(by_seals->end == by_reading->end);
+    CHECK(by_seals->middle == by_reading->middle);
+}
+
+TEST_CASE("writer: however far a sync of several segments came, what recovery takes by its seal is whole") {
+    const uint64_t seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    for (uint64_t call = 1; call <= 10; ++call) {
+        MemoryDisk memory;
+        FaultyDisk disk(memory);
+        JournalBench bench(bench_options(), &disk);
+        REQUIRE(bench.open().has_value());
+        for (uint64_t i = 0; i < 5; ++i) REQUIRE(bench.write(i, large).has_value());
+        disk.fail_at(call, Fault::stop, EIO);
+        (void)bench.writer().sync(lsn_max).has_value();
+        for (int draw = 0; draw < 40; ++draw) check_seals(*memory.after_power_loss(random), "call " + std::to_string(call));
+    }
+}
+
 TEST_CASE("writer: a failed sync is final, for those who wait and for those who come later") {
     MemoryDisk memory;
     FaultyDisk disk(memory);
@@ -181,6 +210,7 @@ TEST_CASE("writer: after a power loss everything below the durable address is th
             durable = i + 1;
         }
         auto after = bench.memory().after_power_loss(random);
+        check_seals(*after, "after a power loss");
         Reader reader(*after, test::bench_volume, HF_SEGMENT_BYTES_MIN, nullptr);
         uint64_t found = 0;
         for (;;) {
