@@ -34,6 +34,17 @@ Result<std::optional<Record>> Reader::next() {
     }
 }
 
+Result<std::optional<RawRecord>> Reader::next_raw() {
+    const std::optional<Record> record = HF_TRY(next_of_any_type());
+    if (!record) return std::optional<RawRecord>();
+    hf_record_header header;
+    HF_CHECK(buffered().size() >= sizeof header);
+    memcpy(&header, buffered().data(), sizeof header);
+    const RawRecord raw{record->lsn, record->length, record->type, buffered().first(written_length(header))};
+    position_ = record->end();
+    return std::optional<RawRecord>(raw);
+}
+
 Result<std::optional<Record>> Reader::next_of_any_type() {
     if (position_ >= limit()) return std::optional<Record>();
     if (!HF_TRY(open_segment())) return std::optional<Record>();
@@ -81,9 +92,7 @@ Result<bool> Reader::open_segment() {
                                                std::to_string(position_) + ": it was deleted, or it is lost"};
     }
     if (!opened) return std::move(opened).error();
-    std::byte bytes[HF_SEGMENT_HEADER_BYTES];
-    const size_t got = HF_TRY((*opened)->pread(bytes, 0));
-    if (auto header = decode_segment_header(ByteSpan(bytes, got), volume_, segment_bytes_, index); !header)
+    if (auto header = read_segment_header(**opened, volume_, segment_bytes_, index); !header)
         return std::move(header).error().within("journal segment " + name);
     segment_ = std::move(*opened);
     segment_index_ = index;

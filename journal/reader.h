@@ -1,11 +1,13 @@
 // The reader: follows one stream in order, from any address, in this or another process.
 //
-// next() yields the record at position() and moves past it; filler, VOID records and segment ends are skipped.
-// It stops at the published prefix that the in-flight table announces, or, without a table (REQUIRES: no writer), at
+// next() yields the record at position() and moves past it; filler, VOID records and segment ends are skipped. next_raw()
+// does the same with the record's bytes and skips nothing: what it yields, and the headers of the segments
+// (read_segment_header()), are all of a journal, which is how a source ships it. Both move the same position.
+// They stop at the published prefix that the in-flight table announces, or, without a table (REQUIRES: no writer), at
 // the first address where no whole record stands. Records borrow the reader's buffer until the following call of
-// next().
+// either.
 //
-// Errors of next(): torn or corrupt is damage below the published end, or, without a table, in a segment that is not
+// Errors of both: torn or corrupt is damage below the published end, or, without a table, in a segment that is not
 // the last; the sentence names segment and address. not_found: the segment was deleted (the position fell out of
 // retention); foreign: another volume's segment; unsupported: a newer format. After an error position() is where it
 // happened, and the next call tries the same again.
@@ -25,6 +27,17 @@
 
 namespace holdfast::journal {
 
+// A record as it lies in the stream. BYTES are what is written of it, written_length() of its header: they are decoded and
+// whole. The next record stands at lsn + length, which may be further on than the bytes reach.
+struct RawRecord {
+    Lsn lsn = 0;
+    uint32_t length = 0;
+    hf_record_type type = HF_VOID;
+    ByteSpan bytes;
+
+    Lsn end() const { return lsn + length; }
+};
+
 class Reader {
 public:
     // TABLE may be null: then the end of the stream is where whole records end.
@@ -36,6 +49,8 @@ public:
     Lsn position() const { return position_; }
     // The next record, or nothing when the published end is reached.
     Result<std::optional<Record>> next();
+    // The next record, VOID and SEGMENT_END included, as bytes.
+    Result<std::optional<RawRecord>> next_raw();
 
     // Makes everything that was read so far durable, for a consumer that must not run ahead of what a power cut would
     // leave of the journal. Costs nothing when the writer's own sync came first, nor without a table: then no writer

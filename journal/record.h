@@ -117,6 +117,11 @@ Result<Record> decode_record(ByteSpan bytes, Lsn lsn);
 // be trusted only as far as it is at most HF_RECORD_BYTES_MAX. Nothing when HEAD is no header of a record at LSN.
 std::optional<uint32_t> bytes_to_decode(ByteSpan head, Lsn lsn);
 
+// What is written of a record in the stream: header, payload, and zeros up to a multiple of eight. The rest of
+// header.length is neither written nor read. From the payload's length alone, which may be anything in bytes that no
+// checksum has vouched for yet.
+uint64_t written_length(const hf_record_header& header);
+
 uint64_t xxh3_64(ByteSpan bytes);
 // Of BYTES as if the 8 bytes at FIELD were zero: a checksum that lies inside of what it covers.
 uint64_t xxh3_64_without(ByteSpan bytes, size_t field);

@@ -171,12 +171,6 @@ bool uses_offset(uint16_t type) {
     return type == HF_WRITE || type == HF_TRUNCATE || type == HF_FALLOCATE;
 }
 
-// The payload rounded up to whole eights: what a reader needs to see of a record.
-uint64_t written_bytes(const hf_record_header& header) {
-    const uint64_t used = sizeof header + uint64_t{header.data_length};
-    return (used + HF_RECORD_ALIGNMENT - 1) & ~uint64_t{HF_RECORD_ALIGNMENT - 1};
-}
-
 // Before the checksum vouches for anything: could this be the header of a record at LSN?
 Result<hf_record_header> take_header(ByteSpan bytes, Lsn lsn) {
     hf_record_header header;
@@ -184,9 +178,9 @@ Result<hf_record_header> take_header(ByteSpan bytes, Lsn lsn) {
     memcpy(&header, bytes.data(), sizeof header);
     if (header.length == 0) return torn("its length is zero");
     if (header.lsn != lsn) return torn("it does not carry this address");
-    if (header.length % HF_RECORD_ALIGNMENT != 0 || written_bytes(header) > header.length)
+    if (header.length % HF_RECORD_ALIGNMENT != 0 || written_length(header) > header.length)
         return torn("its lengths contradict each other");
-    if (written_bytes(header) > HF_RECORD_BYTES_MAX) return torn("it is longer than a record can be");
+    if (written_length(header) > HF_RECORD_BYTES_MAX) return torn("it is longer than a record can be");
     return header;
 }
 
@@ -213,21 +207,26 @@ bool is_newer_gap(const Record& record) {
 
 }  // namespace
 
+uint64_t written_length(const hf_record_header& header) {
+    const uint64_t used = sizeof header + uint64_t{header.data_length};
+    return (used + HF_RECORD_ALIGNMENT - 1) & ~uint64_t{HF_RECORD_ALIGNMENT - 1};
+}
+
 std::optional<uint32_t> bytes_to_decode(ByteSpan head, Lsn lsn) {
     const auto header = take_header(head, lsn);
     if (!header) return std::nullopt;
-    return static_cast<uint32_t>(written_bytes(*header));
+    return static_cast<uint32_t>(written_length(*header));
 }
 
 Result<Record> decode_record(ByteSpan bytes, Lsn lsn) {
     const auto header = HF_TRY(take_header(bytes, lsn));
     const size_t used = sizeof header + header.data_length;
-    if (bytes.size() < written_bytes(header)) return torn("the bytes end inside its payload");
+    if (bytes.size() < written_length(header)) return torn("the bytes end inside its payload");
     if (xxh3_64_without(bytes.first(used), offsetof(hf_record_header, checksum)) != header.checksum)
         return torn("its checksum is wrong");
 
     HF_TRY(check_whole_header(header));
-    for (std::byte padding : bytes.subspan(used, written_bytes(header) - used)) {
+    for (std::byte padding : bytes.subspan(used, written_length(header) - used)) {
         if (padding != std::byte{0}) return corrupt("its padding is not zero");
     }
 

@@ -133,6 +133,23 @@ Result<SegmentHeader> decode_segment_header(ByteSpan bytes, const VolumeId& volu
     return header;
 }
 
+Result<hf_segment_header> read_segment_header(File& file, const VolumeId& volume, uint64_t segment_bytes, uint64_t index) {
+    std::byte bytes[HF_SEGMENT_HEADER_BYTES];
+    const size_t got = HF_TRY(file.pread(bytes, 0));
+    HF_TRY(decode_segment_header(ByteSpan(bytes, got), volume, segment_bytes, index));
+    hf_segment_header raw;
+    memcpy(&raw, bytes, sizeof raw);
+    return raw;
+}
+
+Result<hf_segment_header> read_segment_header(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, uint64_t index) {
+    const std::string name = segment_name(index);
+    const auto file = HF_TRY(disk.open(name, Disk::Open::existing_read_only));
+    auto header = read_segment_header(*file, volume, segment_bytes, index);
+    if (!header) return std::move(header).error().within("journal segment " + name);
+    return header;
+}
+
 struct ChainHash::State {
     XXH3_state_t hash;
 };
@@ -142,6 +159,8 @@ ChainHash::ChainHash(const Value& before) : state_(new State), before_(before) {
     XXH3_128bits_update(&state_->hash, before.data(), before.size());
 }
 ChainHash::~ChainHash() = default;
+ChainHash::ChainHash(const ChainHash& other)
+    : state_(new State(*other.state_)), before_(other.before_), count_(other.count_) {}
 ChainHash::ChainHash(ChainHash&&) noexcept = default;
 ChainHash& ChainHash::operator=(ChainHash&&) noexcept = default;
 

@@ -60,6 +60,12 @@ Result<SegmentHeader> decode_segment_header(ByteSpan bytes);
 Result<SegmentHeader> decode_segment_header(ByteSpan bytes, const VolumeId& volume, uint64_t segment_bytes,
                                             uint64_t index);
 
+// The header of segment INDEX as it lies on the disk, checked as above. These 80 bytes and zeros are the whole header
+// page, so whoever has them can make a segment file that is the same byte for byte: that is how segments travel.
+// Errors: those of decode_segment_header(); io; not_found when the segment is not kept.
+Result<hf_segment_header> read_segment_header(File& file, const VolumeId& volume, uint64_t segment_bytes, uint64_t index);
+Result<hf_segment_header> read_segment_header(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, uint64_t index);
+
 // The hash chain over the checksums of a segment's records, in the order of their addresses.
 class ChainHash {
 public:
@@ -67,12 +73,16 @@ public:
 
     explicit ChainHash(const Value& before);
     ~ChainHash();
+    ChainHash(const ChainHash&);  // so that records can be tried before they are accepted
     ChainHash(ChainHash&&) noexcept;
     ChainHash& operator=(ChainHash&&) noexcept;
 
     void add(uint64_t checksum);
     const Value& before() const { return before_; }
     Value after() const;
+    // The chain at the address behind the last record that was added (journal/chain_at.h). As long as there is none that
+    // is the segment's beginning, which is the same moment as the end of the segment before.
+    Value here() const { return count_ == 0 ? before_ : after(); }
     uint64_t count() const { return count_; }
 
 private:
