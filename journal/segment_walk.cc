@@ -101,4 +101,13 @@ Result<bool> SegmentWalk::is_blank() {
     return true;
 }
 
+Result<std::optional<SegmentEnd>> find_seal(File& file, uint64_t index, uint64_t segment_bytes) {
+    if (auto seal = HF_TRY(read_seal(file, index, segment_bytes))) return seal;
+    SegmentWalk walk = HF_TRY(SegmentWalk::open(file, index, segment_bytes));
+    while (const auto record = HF_TRY(walk.next())) {
+        if (record->type == HF_SEGMENT_END) return std::optional<SegmentEnd>(record->as<SegmentEnd>());
+    }
+    return std::optional<SegmentEnd>();
+}
+
 }  // namespace holdfast::journal

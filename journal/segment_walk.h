@@ -55,4 +55,8 @@ private:
     Lsn window_start_ = 0;
 };
 
+// The seal of segment INDEX, also when its file was not cut behind it: the writer cuts with the sync that follows the seal,
+// and a crash may come between. Then the records are read. Nothing when the records end before a seal. Errors: io.
+Result<std::optional<SegmentEnd>> find_seal(File& file, uint64_t index, uint64_t segment_bytes);
+
 }  // namespace holdfast::journal
