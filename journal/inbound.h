@@ -40,6 +40,7 @@ namespace holdfast::journal {
 inline constexpr size_t inbound_batch_bytes_max = 4 << 20;
 
 struct InboundBatch;
+class SegmentWalk;
 
 class Inbound {
 public:
@@ -82,7 +83,7 @@ public:
     // segment when AT is the address of its first record, because the header may be another's too; and zero when
     // nothing is left. Who reads this journal must stop before and begin with a new Reader after, since a Reader may
     // hold what was forgotten. Errors: not_found when AT is not in what is kept or no boundary of records, and then
-    // nothing is changed; otherwise corrupt, io, and the object is fenced.
+    // nothing is changed; corrupt, io; when it fails half way the object is fenced.
     Status cut(Lsn at);
     // Deletes whole segments below LSN, oldest first, but never the newest one that is sealed and durable: the chain goes on
     // from its seal, and a replica that lost its tail in a power cut must know where it stands. Errors: io.
@@ -102,12 +103,15 @@ private:
     // inbound_open.cc: what is there.
     Status take_stock(std::string& evidence);
     Status judge_older(uint64_t index, std::optional<ChainHash::Value>& chain);
-    Status adopt_newest(const std::optional<ChainHash::Value>& before, std::string& evidence);
-    Status cut_torn_tail(std::string& evidence);
+    Status adopt_newest(std::optional<ChainHash::Value> before, std::string& evidence);
+    Status drop_headless(const std::optional<ChainHash::Value>& before, const Error& why, std::string& evidence);
+    Status cut_torn_tail(SegmentWalk& walk, std::string& evidence);
     Status make_kept_durable();
 
     // inbound_cut.cc: what goes.
+    Result<std::optional<ChainHash>> chain_up_to(Lsn at);
     Status drop_from(Lsn at);
+    Status shorten_newest();
     Status remove_durably(uint64_t index);
 
     void publish();

@@ -2,10 +2,12 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <cstring>
 #include <random>
 
 #include "test/support/faulty_disk.h"
 #include "test/support/journal_bench.h"
+#include "test/support/shipped_journal.h"
 
 namespace holdfast::journal {
 namespace {
@@ -53,6 +55,98 @@ TEST_CASE("reader: any record can be found by its address") {
         }
         CHECK(*filled.bench.read_all(with_table) == first_numbers(filled.addresses.size()));
     }
+}
+
+TEST_CASE("reader: raw records are what lies in the files, VOID and seals included, without a hole") {
+    const uint64_t seed = std::random_device{}();
+    INFO("seed " << seed);
+    test::ShippedJournal journal(seed, 120, 60'000);
+    for (const bool is_fresh : {false, true}) {  // one reader for all, or one for each
+        auto reader = std::make_unique<Reader>(journal.disk(), test::bench_volume, segment, nullptr);
+        size_t voids = 0, seals = 0;
+        for (Lsn at = 0; at < journal.end();) {
+            if (is_fresh) {
+                reader = std::make_unique<Reader>(journal.disk(), test::bench_volume, segment, nullptr);
+                reader->seek(at);
+            }
+            const auto raw = reader->next_raw();
+            REQUIRE(raw.has_value());
+            REQUIRE(raw->has_value());
+            CHECK((*raw)->lsn == (at % segment == 0 ? at + HF_SEGMENT_HEADER_BYTES : at));
+            hf_record_header header;
+            memcpy(&header, (*raw)->bytes.data(), sizeof header);
+            CHECK((*raw)->bytes.size() == written_length(header));
+            CHECK((*raw)->length == header.length);
+            CHECK((*raw)->type == header.type);
+            auto file = journal.memory().contents(segment_name((*raw)->lsn / segment));
+            const ByteSpan on_disk = ByteSpan(file).subspan((*raw)->lsn % segment, (*raw)->bytes.size());
+            CHECK(std::equal(on_disk.begin(), on_disk.end(), (*raw)->bytes.begin()));
+            voids += (*raw)->type == HF_VOID;
+            seals += (*raw)->type == HF_SEGMENT_END;
+            at = (*raw)->end();
+            CHECK(reader->position() == at);
+        }
+        CHECK(voids > 0);
+        CHECK(seals == journal.segment_count());
+        const auto end = reader->next_raw();
+        REQUIRE(end.has_value());
+        CHECK_FALSE(end->has_value());
+    }
+}
+
+TEST_CASE("reader: raw and decoded records can be read in turns") {
+    Filled filled(9);
+    auto reader = filled.bench.reader();
+    for (size_t i = 0; i + 1 < filled.addresses.size(); i += 2) {
+        const auto record = reader.next();
+        REQUIRE(record.has_value());
+        CHECK((*record)->lsn == filled.addresses[i]);
+        Lsn lsn = 0;
+        do {
+            const auto raw = reader.next_raw();
+            REQUIRE(raw.has_value());
+            const auto decoded = decode_record((*raw)->bytes, (*raw)->lsn);
+            REQUIRE(decoded.has_value());
+            CHECK(decoded->length == (*raw)->length);
+            lsn = (*raw)->lsn;
+        } while (lsn != filled.addresses[i + 1]);
+    }
+}
+
+TEST_CASE("reader: the raw reader stops where the published records end, and at damage") {
+    JournalBench bench;
+    REQUIRE(bench.open().has_value());
+    auto reader = bench.reader();
+    CHECK_FALSE(reader.next_raw()->has_value());
+    REQUIRE(bench.write(0).has_value());
+    const auto open = bench.writer().reserve(64);
+    REQUIRE(open.has_value());
+    CHECK(reader.next_raw()->has_value());
+    CHECK_FALSE(reader.next_raw()->has_value());
+    REQUIRE(bench.writer().abandon(*open).has_value());
+    CHECK((*reader.next_raw())->type == HF_VOID);
+    bench.close();
+
+    auto bytes = bench.memory().contents(segment_name(0));
+    bytes[HF_SEGMENT_HEADER_BYTES + 70] ^= std::byte{1};
+    bench.memory().set_contents(segment_name(0), bytes);
+    auto again = bench.reader();
+    const auto damaged = again.next_raw();
+    REQUIRE_FALSE(damaged.has_value());
+    CHECK(damaged.error().code == ErrorCode::torn);
+}
+
+TEST_CASE("segment: a header that was read is, with zeros behind it, the whole page") {
+    test::ShippedJournal journal(1, 10, 300);
+    const auto header = read_segment_header(journal.disk(), test::bench_volume, segment, 0);
+    REQUIRE(header.has_value());
+    auto page = journal.memory().contents(segment_name(0));
+    page.resize(HF_SEGMENT_HEADER_BYTES);
+    std::vector<std::byte> made(HF_SEGMENT_HEADER_BYTES);
+    memcpy(made.data(), &*header, sizeof *header);
+    CHECK(made == page);
+    CHECK(read_segment_header(journal.disk(), test::bench_volume, segment, 1).error().code == ErrorCode::not_found);
+    CHECK(read_segment_header(journal.disk(), VolumeId{{9}}, segment, 0).error().code == ErrorCode::foreign);
 }
 
 TEST_CASE("reader: an address inside a record or a header is damage, not data") {
