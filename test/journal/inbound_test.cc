@@ -8,6 +8,7 @@
 #include <random>
 
 #include "journal/chain_at.h"
+#include "test/support/sample_records.h"
 #include "test/support/shipped_journal.h"
 
 namespace holdfast::journal {
@@ -269,6 +270,31 @@ TEST_CASE("inbound: a whole record that is not the source's is found by the chai
     }
 }
 
+TEST_CASE("inbound: a record that leaves no room for the seal is refused, though all else about it is right") {
+    ShippedJournal source(9, 120, 60'000);
+    MemoryDisk replica;
+    auto inbound = must_open(replica);
+    const auto seal = std::find_if(source.records().begin(), source.records().end(), [](const auto& r) { return r.type == HF_SEGMENT_END; });
+    while (inbound->received() != seal->lsn) {
+        REQUIRE(inbound->received() < seal->lsn);
+        if (inbound->received() == 0) REQUIRE(inbound->begin_segment(source.header(0)).has_value());
+        REQUIRE(inbound->append(source.bytes(inbound->received(), inbound->received() + 8)).has_value());
+    }
+    Record filler;
+    filler.lsn = seal->lsn;
+    const uint32_t room = seal->length;
+    const auto files = files_of(replica);
+    for (const uint32_t left : {0u, 8u, 96u}) {
+        if (room < left + sizeof(hf_record_header)) continue;
+        CHECK(code_of(inbound->append(test::joined(EncodedRecord(filler, room - left)))) == ErrorCode::corrupt);
+    }
+    CHECK(files_of(replica) == files);
+    CHECK(inbound->received() == seal->lsn);
+    // With room for a seal and not a byte more it is as good as any.
+    REQUIRE(room >= HF_SEGMENT_END_BYTES + sizeof(hf_record_header));
+    CHECK(inbound->append(test::joined(EncodedRecord(filler, room - HF_SEGMENT_END_BYTES))).has_value());
+}
+
 TEST_CASE("inbound: each field of a seal must be that of the records kept here") {
     BeforeBatch before(false);
     REQUIRE(before.inbound->append(before.batch).has_value());
@@ -306,6 +332,8 @@ TEST_CASE("inbound: readers follow the table, and what is durable is told by it"
         }
     };
     while (*source.ship_next(*inbound, 30'000)) {
+        // A reader that stands where a segment begins must not be sent to a record that is not there yet.
+        if (inbound->received() % segment == HF_SEGMENT_HEADER_BYTES) REQUIRE(inbound->sync().has_value());
         read();
         CHECK((*table)->head().published.load() <= inbound->received());
         CHECK((*table)->head().reserved.load() == (*table)->head().published.load());
