@@ -99,13 +99,14 @@ private:
     // needs any more. Without either it starts from zero.
     Status find_first_chain() {
         const SegmentFile& first = files_.front();
-        auto seal = HF_TRY(read_seal(*first.file, first.index, segment_bytes_));
+        // Neither file need be cut behind its seal: a crash before that leaves it long for ever.
+        const auto seal = HF_TRY(find_seal(*first.file, first.index, segment_bytes_));
         if (seal) result_.chain = seal->chain_before;
         if (seal || first.index == 0) return ok();
         auto file = disk_.open(segment_name(first.index - 1), Disk::Open::existing_read_only);
         if (!file && file.error().code == ErrorCode::not_found) return ok();
         if (!file) return std::move(file).error();
-        auto before = HF_TRY(read_seal(**file, first.index - 1, segment_bytes_));
+        const auto before = HF_TRY(find_seal(**file, first.index - 1, segment_bytes_));
         if (before) result_.chain = before->chain_after;
         return ok();
     }

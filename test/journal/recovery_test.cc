@@ -349,6 +349,23 @@ TEST_CASE("survey: released segments at the front are not missed, and the chain 
     }
 }
 
+TEST_CASE("survey: a first segment whose file was never cut behind its seal still says where the chain stands") {
+    Scene scene;
+    for (int i = 0; i < 3; ++i) {
+        scene.journal.add_write(1000);
+        scene.journal.seal_uncut();
+    }
+    scene.journal.add_write(1000);
+    REQUIRE(scene.disk->remove(segment_name(0)));
+    const Survey found = scene.look({});
+    CHECK(found.middle == MiddleState::whole);
+    CHECK(found.end == scene.journal.end());
+    // And one that nobody needs any more says it for its successor.
+    const Survey needed = scene.look({.needed = scene.journal.end()});
+    CHECK(needed.middle == MiddleState::whole);
+    CHECK(needed.chain == found.chain);
+}
+
 TEST_CASE("survey: a damaged header is damage where records follow, and the end where nothing does") {
     Scene scene;
     scene.journal.add_write(1000);

@@ -26,6 +26,11 @@ JournalBuilder::JournalBuilder(Disk& disk, uint64_t first_segment) : disk(disk),
     begin_segment();
 }
 
+JournalBuilder::JournalBuilder(Disk& disk, const VolumeId& volume, const StreamEnd& end)
+    : disk(disk), volume(volume), segment_(end.next_segment), chain_(end.chain) {
+    begin_segment();
+}
+
 void JournalBuilder::begin_segment() {
     file_ = must(disk.open(segment_name(segment_), Disk::Open::create_new));
     must(file_->truncate(segment_bytes));
@@ -70,13 +75,24 @@ Lsn JournalBuilder::hole(uint64_t bytes) {
     return lsn;
 }
 
-void JournalBuilder::finish() {
+void JournalBuilder::write_seal() {
     Lsn segment_limit = segment_end(segment_, segment_bytes);
     EncodedRecord seal(seal_record(chain_, end_, time_ns), static_cast<uint32_t>(segment_limit - end_));
     must(file_->pwrite(seal.pieces(), end_ % segment_bytes));
-    must(file_->truncate(end_ % segment_bytes + HF_SEGMENT_END_BYTES));
     chain_ = ChainHash(chain_.after());
     end_ = segment_limit;
+}
+
+void JournalBuilder::finish() {
+    const Lsn seal = end_;
+    write_seal();
+    must(file_->truncate(seal % segment_bytes + HF_SEGMENT_END_BYTES));
+}
+
+void JournalBuilder::seal_uncut() {
+    write_seal();
+    ++segment_;
+    begin_segment();
 }
 
 void JournalBuilder::seal() {

@@ -7,6 +7,7 @@
 #include "base/disk.h"
 #include "journal/record.h"
 #include "journal/segment.h"
+#include "journal/writer.h"
 
 namespace holdfast::test {
 
@@ -15,6 +16,8 @@ public:
     static constexpr uint64_t segment_bytes = HF_SEGMENT_BYTES_MIN;
 
     explicit JournalBuilder(Disk& disk, uint64_t first_segment = 0);
+    // Goes on with a journal that ends at END.
+    JournalBuilder(Disk& disk, const journal::VolumeId& volume, const journal::StreamEnd& end);
 
     // Each returns the address of what it added.
     journal::Lsn add(journal::Record record);
@@ -22,6 +25,7 @@ public:
     journal::Lsn add_session(bool open, bool clean);
     journal::Lsn hole(uint64_t bytes);  // reserved, never written
     void seal();                        // and begins the next segment
+    void seal_uncut();                  // the same, as long as nothing was synced: the file keeps its full length
     void leave_unsealed();              // begins the next segment
     void finish();                      // seals, begins nothing
 
@@ -35,6 +39,7 @@ public:
 
 private:
     void begin_segment();
+    void write_seal();
 
     uint64_t segment_ = 0;
     journal::Lsn end_ = 0;
