@@ -17,12 +17,14 @@ MAY_INCLUDE = {
     "journal": set(),
     "fusefs": {"journal"},
     "rewind": {"journal"},
+    "replicator": {"journal", "rewind"},
     "tools": {"journal", "rewind"},
-    "test": {"journal", "rewind", "fusefs", "tools"},
+    "test": {"journal", "rewind", "fusefs", "replicator", "tools"},
 }
 LINES_MAX = 700
 FUNCTION_LINES_MAX = 70
-FORMAT_PAGES = {"docs/journal_format.md": ["journal/format.h"], "docs/store_format.md": ["journal/format.h", "rewind/undo/undo_format.h"]}
+FORMAT_PAGES = {"docs/journal_format.md": ["journal/format.h"], "docs/store_format.md": ["journal/format.h", "rewind/undo/undo_format.h"],
+                "docs/replication_protocol.md": ["replicator/wire_format.h"]}
 SIMPLE_TYPES = {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "uint64_t": 8, "int32_t": 4, "int64_t": 8}
 
 

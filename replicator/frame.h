@@ -1,0 +1,46 @@
+// Messages as frames: one header, one payload, packed where that pays.
+//
+// decode trusts nothing: every length is checked before it is used or allocated, and a frame says only what its type
+// allows. It is meant for bytes that came out of an authenticated channel; strangers are turned away before.
+// Thread rule: encode and decode are pure; a FrameReader belongs to one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/disk.h"
+#include "base/result.h"
+#include "replicator/messages.h"
+
+namespace holdfast::replicator {
+
+// Payloads below this are sent as they are: zstd's own frame and the call cost more than they save.
+inline constexpr size_t packing_bytes_min = 512;
+
+struct FrameStamp {
+    uint64_t term = 0;
+    uint64_t sent_ns = 0;
+    int zstd_level = 1;  // 0: never packed
+};
+
+// REQUIRES: the message keeps the limits of wire_format.h.
+std::vector<std::byte> encode_frame(const Message& message, const FrameStamp& stamp);
+
+// Cuts a stream of bytes into messages.
+class FrameReader {
+public:
+    // Room for more bytes of the stream, at least one: read into it, then say how many came.
+    MutableByteSpan room();
+    void filled(size_t bytes);
+    // The next whole message; nothing when more bytes are needed. Errors: corrupt, unsupported; then the stream is lost, because
+    // nobody knows where the next frame begins.
+    Result<std::optional<Received>> next();
+
+private:
+    std::vector<std::byte> buffer_ = std::vector<std::byte>(64 << 10);  // grows to the frame in hand, which is bounded
+    size_t begin_ = 0, end_ = 0;
+};
+
+}  // namespace holdfast::replicator

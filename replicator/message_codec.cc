@@ -1,0 +1,196 @@
+#include "replicator/message_codec.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "journal/format.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+void put(std::vector<std::byte>& out, ByteSpan bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+hf_wire_position to_wire(const Position& position) {
+    hf_wire_position wire{position.lsn, {}};
+    memcpy(wire.chain, position.chain.data(), sizeof wire.chain);
+    return wire;
+}
+
+Position from_wire(const hf_wire_position& wire) {
+    Position position{wire.lsn, {}};
+    memcpy(position.chain.data(), wire.chain, sizeof wire.chain);
+    return position;
+}
+
+hf_wire_hello to_wire(const Hello& hello) {
+    hf_wire_hello wire{};
+    wire.version_oldest = hello.version_oldest;
+    wire.version = hello.version;
+    wire.role = static_cast<uint32_t>(hello.role);
+    memcpy(wire.volume, hello.volume.bytes.data(), sizeof wire.volume);
+    wire.segment_bytes = hello.segment_bytes;
+    wire.timeline = hello.timeline;
+    wire.flags = hello.is_empty ? HF_HELLO_EMPTY : 0;
+    wire.oldest = hello.oldest;
+    wire.window_begin = hello.window_begin;
+    wire.end = to_wire(hello.end);
+    return wire;
+}
+
+Error malformed(const char* what) {
+    return {ErrorCode::corrupt, std::string("the peer sent a malformed ") + what};
+}
+
+// Takes a payload apart from the front. Once something was not there, the rest is not looked at.
+class Payload {
+public:
+    explicit Payload(ByteSpan bytes) : rest_(bytes) {}
+
+    template <typename T>
+    T take() {
+        T value{};
+        if (rest_.size() < sizeof value) {
+            is_whole_ = false;
+            return value;
+        }
+        memcpy(&value, rest_.data(), sizeof value);
+        rest_ = rest_.subspan(sizeof value);
+        return value;
+    }
+    std::string text(uint32_t bytes) {
+        if (bytes > rest_.size() || bytes > HF_FRAME_SENTENCE_BYTES_MAX) {
+            is_whole_ = false;
+            return {};
+        }
+        std::string taken(reinterpret_cast<const char*>(rest_.data()), bytes);
+        rest_ = rest_.subspan(bytes);
+        return taken;
+    }
+    std::vector<std::byte> rest() {
+        std::vector<std::byte> taken(rest_.begin(), rest_.end());
+        rest_ = {};
+        return taken;
+    }
+    bool is_done() const { return is_whole_ && rest_.empty(); }
+
+private:
+    ByteSpan rest_;
+    bool is_whole_ = true;
+};
+
+Result<Message> decode_hello(Payload payload) {
+    const auto wire = payload.take<hf_wire_hello>();
+    const bool has_role = wire.role == HF_ROLE_SOURCE || wire.role == HF_ROLE_REPLICA;
+    if (!payload.is_done() || !has_role || (wire.flags & ~HF_HELLO_EMPTY)) return malformed("greeting");
+    Hello hello;
+    hello.version_oldest = wire.version_oldest;
+    hello.version = wire.version;
+    hello.role = static_cast<Role>(wire.role);
+    memcpy(hello.volume.bytes.data(), wire.volume, sizeof wire.volume);
+    hello.segment_bytes = wire.segment_bytes;
+    hello.timeline = wire.timeline;
+    hello.is_empty = wire.flags & HF_HELLO_EMPTY;
+    hello.oldest = wire.oldest;
+    hello.window_begin = wire.window_begin;
+    hello.end = from_wire(wire.end);
+    return Message(hello);
+}
+
+Result<Message> decode_position(Payload payload) {
+    const auto wire = payload.take<hf_wire_answer>();
+    if (!payload.is_done() || wire.is_known > 1 || wire.reserved != 0) return malformed("position");
+    return Message(PositionIs{wire.asked, wire.is_known == 1, from_wire(wire.position)});
+}
+
+Result<Message> decode_verdict(Payload payload) {
+    const auto wire = payload.take<hf_wire_verdict>();
+    std::string sentence = payload.text(wire.sentence_bytes);
+    const bool is_known = wire.outcome >= static_cast<uint32_t>(Outcome::resume) && wire.outcome <= static_cast<uint32_t>(Outcome::refuse);
+    if (!payload.is_done() || !is_known) return malformed("verdict");
+    return Message(Verdict{static_cast<Outcome>(wire.outcome), wire.lsn, std::move(sentence)});
+}
+
+Result<Message> decode_goodbye(Payload payload) {
+    const auto wire = payload.take<hf_wire_goodbye>();
+    std::string sentence = payload.text(wire.sentence_bytes);
+    const bool is_known = wire.code >= static_cast<uint32_t>(Reason::shutdown) && wire.code <= static_cast<uint32_t>(Reason::unsupported);
+    if (!payload.is_done() || !is_known) return malformed("goodbye");
+    return Message(Goodbye{static_cast<Reason>(wire.code), std::move(sentence)});
+}
+
+Result<Message> decode_records(Payload payload) {
+    const auto wire = payload.take<hf_wire_records>();
+    Records records{wire.first, wire.end, payload.rest()};
+    if (!payload.is_done() || records.bytes.empty() || wire.end <= wire.first) return malformed("batch of records");
+    return Message(std::move(records));
+}
+
+// A message that is one fixed structure whose values all make sense.
+template <typename Wire, typename Make>
+Result<Message> decode_fixed(Payload payload, const char* what, Make make) {
+    const auto wire = payload.take<Wire>();
+    if (!payload.is_done()) return malformed(what);
+    return Message(make(wire));
+}
+
+}  // namespace
+
+hf_frame_type encode_payload(const Message& message, std::vector<std::byte>& out) {
+    const auto sentence_of = [](const std::string& text) { return std::string_view(text).substr(0, HF_FRAME_SENTENCE_BYTES_MAX); };
+    return std::visit(
+        Overloaded{
+            [&](const Hello& hello) { return put(out, bytes_of(to_wire(hello))), HF_FRAME_HELLO; },
+            [&](const Probe& probe) { return put(out, bytes_of(probe.at)), HF_FRAME_PROBE; },
+            [&](const PositionIs& is) {
+                put(out, bytes_of(hf_wire_answer{is.asked, is.is_known ? 1u : 0u, 0, to_wire(is.position)}));
+                return HF_FRAME_POSITION;
+            },
+            [&](const Verdict& verdict) {
+                const auto sentence = sentence_of(verdict.sentence);
+                put(out, bytes_of(hf_wire_verdict{static_cast<uint32_t>(verdict.outcome), static_cast<uint32_t>(sentence.size()), verdict.lsn}));
+                return put(out, bytes_of(sentence)), HF_FRAME_VERDICT;
+            },
+            [&](const SegmentBegins& segment) {
+                HF_CHECK(segment.header.size() == sizeof(hf_segment_header));
+                return put(out, segment.header), HF_FRAME_SEGMENT;
+            },
+            [&](const Records& records) {
+                put(out, bytes_of(hf_wire_records{records.first, records.end}));
+                return put(out, records.bytes), HF_FRAME_RECORDS;
+            },
+            [&](const Ack& ack) { return put(out, bytes_of(hf_wire_ack{ack.received, ack.durable, ack.applied})), HF_FRAME_ACK; },
+            [&](const Heartbeat& beat) { return put(out, bytes_of(hf_wire_heartbeat{beat.published})), HF_FRAME_HEARTBEAT; },
+            [&](const Goodbye& goodbye) {
+                const auto sentence = sentence_of(goodbye.sentence);
+                put(out, bytes_of(hf_wire_goodbye{static_cast<uint32_t>(goodbye.reason), static_cast<uint32_t>(sentence.size())}));
+                return put(out, bytes_of(sentence)), HF_FRAME_GOODBYE;
+            },
+        },
+        message);
+}
+
+Result<Message> decode_payload(uint16_t type, ByteSpan bytes) {
+    Payload payload(bytes);
+    switch (type) {
+        case HF_FRAME_HELLO: return decode_hello(payload);
+        case HF_FRAME_PROBE: return decode_fixed<uint64_t>(payload, "probe", [](uint64_t at) { return Probe{at}; });
+        case HF_FRAME_POSITION: return decode_position(payload);
+        case HF_FRAME_VERDICT: return decode_verdict(payload);
+        case HF_FRAME_SEGMENT:
+            if (bytes.size() != sizeof(hf_segment_header)) return malformed("segment header");
+            return Message(SegmentBegins{payload.rest()});
+        case HF_FRAME_RECORDS: return decode_records(payload);
+        case HF_FRAME_ACK:
+            return decode_fixed<hf_wire_ack>(payload, "acknowledgement", [](const hf_wire_ack& ack) { return Ack{ack.received, ack.durable, ack.applied}; });
+        case HF_FRAME_HEARTBEAT:
+            return decode_fixed<hf_wire_heartbeat>(payload, "heartbeat", [](const hf_wire_heartbeat& beat) { return Heartbeat{beat.published}; });
+        case HF_FRAME_GOODBYE: return decode_goodbye(payload);
+    }
+    return Error{ErrorCode::unsupported, "the peer sent a message of type " + std::to_string(type) + ", which this version does not know"};
+}
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,83 @@
+// What two engines say to each other, as values. replicator/frame.h turns them into bytes and back.
+// Thread rule: plain values.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "journal/ids.h"
+#include "replicator/wire_format.h"
+
+namespace holdfast::replicator {
+
+using journal::Lsn;
+
+// A place in a volume's history: an address and the hash over everything before it. Two hosts that name the same position
+// have the same history up to there.
+struct Position {
+    Lsn lsn = 0;
+    std::array<uint8_t, 16> chain{};
+    auto operator<=>(const Position&) const = default;
+};
+
+enum class Role : uint32_t { source = HF_ROLE_SOURCE, replica = HF_ROLE_REPLICA };
+
+struct Hello {
+    uint16_t version_oldest = HF_WIRE_VERSION_OLDEST;
+    uint16_t version = HF_WIRE_VERSION;
+    Role role = Role::source;
+    journal::VolumeId volume;
+    uint64_t segment_bytes = 0;
+    uint32_t timeline = 1;
+    bool is_empty = false;
+    Lsn oldest = 0;
+    Lsn window_begin = 0;
+    Position end;
+    bool operator==(const Hello&) const = default;
+};
+
+// How a session goes on after the greeting. The numbers travel.
+enum class Outcome : uint32_t {
+    resume = 1,  // the stream continues at the replica's end
+    rewind = 2,  // the replica goes back to the address, keeps what it discards, and greets again
+    repair = 3,  // history is not shared, or no longer kept, from some point on: what differs is compared and repaired
+    refuse = 4,  // these two have nothing to say to each other; a person must decide
+};
+
+// Why a session ends. The numbers travel.
+enum class Reason : uint32_t {
+    shutdown = 1,     // in order: the engine stops
+    protocol = 2,     // the peer broke a rule of the dialogue, or its bytes are damaged
+    version = 3,      // no version in common
+    refused = 4,      // the verdict
+    stale_term = 5,   // the peer writes under a term that is over
+    silence = 6,      // nothing was heard for too long
+    storage = 7,      // a disk on this side
+    unsupported = 8,  // the outcome asks for something that this version cannot do yet
+};
+
+struct Probe { Lsn at = 0; bool operator==(const Probe&) const = default; };
+struct PositionIs { Lsn asked = 0; bool is_known = false; Position position; bool operator==(const PositionIs&) const = default; };
+struct Verdict { Outcome outcome = Outcome::refuse; Lsn lsn = 0; std::string sentence; bool operator==(const Verdict&) const = default; };
+struct SegmentBegins { std::vector<std::byte> header; bool operator==(const SegmentBegins&) const = default; };
+struct Records { Lsn first = 0, end = 0; std::vector<std::byte> bytes; bool operator==(const Records&) const = default; };
+struct Ack { Lsn received = 0, durable = 0, applied = 0; bool operator==(const Ack&) const = default; };
+struct Heartbeat { Lsn published = 0; bool operator==(const Heartbeat&) const = default; };
+struct Goodbye { Reason reason = Reason::shutdown; std::string sentence; bool operator==(const Goodbye&) const = default; };
+
+using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye>;
+
+// A message with what its frame's header says about it.
+struct Received {
+    uint64_t term = 0;
+    uint64_t sent_ns = 0;
+    Message message;
+};
+
+const char* to_string(Outcome outcome);
+const char* to_string(Reason reason);
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,65 @@
+// The replica's end of a session: tells where it is, goes back when the histories forked, and takes the stream in.
+//
+// Acknowledged are three addresses: received (in the inbound journal), durable (on disk), applied (in the image). A sync
+// is asked for whenever something was received and none is under way, so one sync serves everything that came meanwhile.
+//
+// The source is not trusted: it can neither skip addresses, nor send the replica back beyond its window, nor make it
+// forget: what RewindTo discards is kept aside by the engine (I7).
+//
+// Thread rule: one thread.
+#pragma once
+
+#include <optional>
+
+#include "replicator/actions.h"
+#include "replicator/dialogue.h"
+
+namespace holdfast::replicator {
+
+class Receiver {
+public:
+    // SELF says where the replica's durable history ends. REQUIRES: the inbound journal was synced before.
+    Receiver(Hello self, uint64_t term, uint64_t now_ns);
+
+    Actions start(uint64_t now_ns);
+    Actions on_message(Received received, uint64_t now_ns);
+    Actions on_position(Lsn asked, const std::optional<Position>& position, uint64_t now_ns);  // AskPosition
+    Actions on_stored(Lsn received, uint64_t now_ns);                                          // StoreRecords
+    Actions on_synced(Lsn durable, uint64_t now_ns);                                           // SyncJournal
+    Actions on_applied(Lsn applied, uint64_t now_ns);
+    Actions on_rewound(const Hello& self, uint64_t now_ns);                                    // RewindTo
+    Actions on_failure(Reason reason, const std::string& sentence, uint64_t now_ns);
+    Actions on_tick(uint64_t now_ns);
+
+    bool is_over() const { return dialogue_.is_over(); }
+    bool is_streaming() const { return state_ == State::streaming && !is_over(); }
+    const Ack& progress() const { return progress_; }
+    // What the source has published, as far as it said; for the lag.
+    Lsn source_published() const { return source_published_; }
+
+private:
+    enum class State { greeting, placed_by_source, rewinding, streaming };
+
+    bool accept_term(uint64_t term, uint64_t now_ns, Actions& actions);
+    void take(const Hello& peer, uint64_t now_ns, Actions& actions);
+    void take(const Probe& probe, uint64_t now_ns, Actions& actions);
+    void take(const Verdict& verdict, uint64_t now_ns, Actions& actions);
+    void take(SegmentBegins segment, uint64_t now_ns, Actions& actions);
+    void take(Records records, uint64_t now_ns, Actions& actions);
+    void acknowledge(uint64_t now_ns, Actions& actions);
+    void violation(const char* what, uint64_t now_ns, Actions& actions);
+
+    Hello self_;
+    uint64_t term_;
+    Dialogue dialogue_;
+    State state_ = State::greeting;
+    int probes_ = 0, rewinds_ = 0;
+    std::optional<Lsn> probed_;  // asked of our engine and not yet answered
+
+    Lsn expected_ = 0;  // where the next records begin
+    Ack progress_;
+    bool is_syncing_ = false;
+    Lsn source_published_ = 0;
+};
+
+}  // namespace holdfast::replicator

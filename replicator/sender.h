@@ -1,0 +1,85 @@
+// The source's end of a session: places the replica in the source's history and streams from there.
+//
+//     greeting ──HELLO──> placing ──verdict──> streaming
+//         ^                  │                     │
+//         └─ "go back to" ───┘                     └──> over
+//
+// What is sent and not yet received by the peer is bounded by window_bytes_max; then the session waits for an
+// acknowledgement. It resumes at the replica's durable end, so nothing is taken for delivered that a power cut there
+// could undo.
+//
+// Thread rule: one thread. Holds no bytes of the stream.
+#pragma once
+
+#include <optional>
+
+#include "replicator/actions.h"
+#include "replicator/dialogue.h"
+#include "replicator/fork_search.h"
+#include "replicator/handshake.h"
+
+namespace holdfast::replicator {
+
+inline constexpr uint64_t window_bytes_max = 16 << 20;
+inline constexpr uint32_t batch_bytes_max = 1 << 20;
+
+// A part of the stream, within one segment.
+struct StreamPiece {
+    std::vector<std::byte> header;  // hf_segment_header, when the piece begins with the segment; else empty
+    Records records;                // no bytes: nothing is published there yet
+};
+
+class Sender {
+public:
+    // SELF says where the source's history begins and ends now.
+    Sender(Hello self, uint64_t term, uint64_t now_ns);
+
+    Actions start(uint64_t now_ns);
+    Actions on_message(const Received& received, uint64_t now_ns);
+    Actions on_position(Lsn asked, const std::optional<Position>& position, uint64_t now_ns);  // AskPosition
+    Actions on_read(StreamPiece piece, uint64_t now_ns);                                       // ReadStream
+    Actions on_published(Lsn published, uint64_t now_ns);
+    // Our own side cannot go on: the journal cannot be read, the engine stops.
+    Actions on_failure(Reason reason, const std::string& sentence, uint64_t now_ns);
+    Actions on_tick(uint64_t now_ns);
+
+    bool is_over() const { return dialogue_.is_over(); }
+    bool is_streaming() const { return state_ == State::streaming && !is_over(); }
+    const Ack& acknowledged() const { return acknowledged_; }
+    Lsn sent() const { return sent_; }
+    // How the last greeting was decided; for the evidence.
+    const std::optional<HandshakeDecision>& decision() const { return decision_; }
+
+private:
+    enum class State { greeting, placing, streaming };
+
+    void greet(const Hello& peer, uint64_t now_ns, Actions& actions);
+    void ask(uint64_t now_ns, Actions& actions);
+    void compare(uint64_t now_ns, Actions& actions);
+    void judge(uint64_t now_ns, Actions& actions);
+    void take(const PositionIs& answer, uint64_t now_ns, Actions& actions);
+    void take(const Ack& ack, uint64_t now_ns, Actions& actions);
+    void pump(Actions& actions);
+    void violation(const char* what, uint64_t now_ns, Actions& actions);
+
+    const Hello self_;
+    const uint64_t term_;
+    Dialogue dialogue_;
+    State state_ = State::greeting;
+    int rewinds_ = 0;
+
+    // Placing.
+    Hello peer_;
+    std::optional<ForkSearch> search_;
+    // Outer: has the answer come; inner: could the side tell.
+    std::optional<std::optional<Position>> ours_, theirs_;
+    std::optional<HandshakeDecision> decision_;
+
+    // Streaming.
+    Lsn published_;
+    Lsn sent_ = 0;
+    bool is_reading_ = false;
+    Ack acknowledged_;
+};
+
+}  // namespace holdfast::replicator

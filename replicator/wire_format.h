@@ -1,0 +1,109 @@
+// The bytes that travel between two engines. docs/replication_protocol.md explains them with the dialogue, the edge cases
+// and the limits; page and header change in one commit.
+//
+// All integers are little-endian, all structures are free of padding, reserved bytes are zero and checked. Numbers are
+// never reused. These bytes are only ever read inside an authenticated channel, and trusted no more for it.
+#pragma once
+
+#include <cstdint>
+
+#define HF_WIRE_MAGIC 0x52464e48u /* "HNFR" */
+#define HF_WIRE_VERSION 1
+#define HF_WIRE_VERSION_OLDEST 1 /* the oldest that this program still speaks */
+
+#define HF_FRAME_PLAIN_BYTES_MAX (4u << 20)              /* payload of a frame once unpacked */
+#define HF_FRAME_STORED_BYTES_MAX HF_FRAME_PLAIN_BYTES_MAX /* packed is never larger: else it is sent as it is */
+#define HF_FRAME_SENTENCE_BYTES_MAX 1024u
+
+#define HF_FRAME_ZSTD 0x0001u /* the payload is one zstd frame */
+
+enum hf_frame_type : uint16_t {
+    HF_FRAME_HELLO = 1,      // both, first: who am I, where am I
+    HF_FRAME_PROBE = 2,      // source: what is your last position at or below this address?
+    HF_FRAME_POSITION = 3,   // replica: this one
+    HF_FRAME_VERDICT = 4,    // source: how we go on
+    HF_FRAME_SEGMENT = 5,    // source: a segment begins; payload hf_segment_header
+    HF_FRAME_RECORDS = 6,    // source: whole records of one segment, back to back, as they lie in the file
+    HF_FRAME_ACK = 7,        // replica
+    HF_FRAME_HEARTBEAT = 8,  // both
+    HF_FRAME_GOODBYE = 9,    // both: why this session ends
+};
+
+// Before every payload. The checksum (xxh3, 64 bits) is that of the payload as it travels, seeded with that of the header with
+// the field zero; plain_checksum is that of the payload unpacked, so that a fault of the packer is seen as well.
+struct hf_frame_header {
+    uint32_t magic;
+    uint16_t type;
+    uint16_t flags;
+    uint32_t stored_bytes;
+    uint32_t plain_bytes;
+    uint64_t term;     // of the sender (I8)
+    uint64_t sent_ns;  // realtime clock of the sender
+    uint64_t plain_checksum;
+    uint64_t checksum;
+};
+
+struct hf_wire_position {
+    uint64_t lsn;
+    uint8_t chain[16];  // journal/chain_at.h
+};
+
+struct hf_wire_answer {
+    uint64_t asked;  // the address of the probe that this answers
+    uint32_t is_known;
+    uint32_t reserved;
+    struct hf_wire_position position;
+};
+
+enum hf_wire_role : uint32_t { HF_ROLE_SOURCE = 1, HF_ROLE_REPLICA = 2 };
+
+#define HF_HELLO_EMPTY 0x1u /* neither a journal nor an image: nothing to go on from */
+
+struct hf_wire_hello {
+    uint16_t version_oldest;
+    uint16_t version;
+    uint32_t role;
+    uint8_t volume[16];
+    uint64_t segment_bytes;
+    uint32_t timeline;
+    uint32_t flags;         // HF_HELLO_*
+    uint64_t oldest;        // the first address whose position can still be told
+    uint64_t window_begin;  // replica: the oldest address to which image and history can go back
+    struct hf_wire_position end;  // replica: durable; source: published
+};
+
+struct hf_wire_verdict {
+    uint32_t outcome;  // replicator::Outcome
+    uint32_t sentence_bytes;
+    uint64_t lsn;
+};
+
+struct hf_wire_records {
+    uint64_t first;  // address of the first record
+    uint64_t end;    // past the last one, in the stream
+};
+
+struct hf_wire_ack {
+    uint64_t received;
+    uint64_t durable;
+    uint64_t applied;
+};
+
+struct hf_wire_heartbeat {
+    uint64_t published;  // source; a replica says zero
+};
+
+struct hf_wire_goodbye {
+    uint32_t code;  // replicator::Reason
+    uint32_t sentence_bytes;
+};
+
+static_assert(sizeof(hf_frame_header) == 48);
+static_assert(sizeof(hf_wire_position) == 24);
+static_assert(sizeof(hf_wire_answer) == 40);
+static_assert(sizeof(hf_wire_hello) == 80);
+static_assert(sizeof(hf_wire_verdict) == 16);
+static_assert(sizeof(hf_wire_records) == 16);
+static_assert(sizeof(hf_wire_ack) == 24);
+static_assert(sizeof(hf_wire_heartbeat) == 8);
+static_assert(sizeof(hf_wire_goodbye) == 8);

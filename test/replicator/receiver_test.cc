@@ -1,0 +1,183 @@
+#include "replicator/receiver.h"
+
+#include <catch2/catch.hpp>
+
+using namespace holdfast;
+using namespace holdfast::replicator;
+
+namespace {
+
+constexpr uint64_t segment_bytes = 2 << 20;
+
+Hello greeting(Role role, Lsn end, Lsn window_begin = 0) {
+    Hello hello;
+    hello.role = role;
+    hello.volume = {{7}};
+    hello.segment_bytes = segment_bytes;
+    hello.window_begin = window_begin;
+    hello.end.lsn = end;
+    return hello;
+}
+
+Received from_source(Message message, uint64_t term = 1) {
+    return {term, 0, std::move(message)};
+}
+
+template <typename T>
+const T* find(const Actions& actions) {
+    for (const Action& action : actions)
+        if (const auto* found = std::get_if<T>(&action)) return found;
+    return nullptr;
+}
+
+template <typename T>
+const T* find_sent(const Actions& actions) {
+    for (const Action& action : actions) {
+        const auto* send = std::get_if<Send>(&action);
+        if (send && std::holds_alternative<T>(send->message)) return &std::get<T>(send->message);
+    }
+    return nullptr;
+}
+
+Reason reason_of(const Actions& actions) {
+    const auto* close = find<Close>(actions);
+    REQUIRE(close);
+    return close->reason;
+}
+
+// A replica that ends at END and was greeted by a source.
+Receiver greeted(Lsn end, Lsn window_begin = 0) {
+    Receiver receiver(greeting(Role::replica, end, window_begin), 1, 0);
+    receiver.start(0);
+    REQUIRE(receiver.on_message(from_source(greeting(Role::source, 10'000)), 0).empty());
+    return receiver;
+}
+
+Receiver streaming_from(Lsn end) {
+    Receiver receiver = greeted(end);
+    receiver.on_message(from_source(Verdict{Outcome::resume, end, ""}), 0);
+    REQUIRE(receiver.is_streaming());
+    return receiver;
+}
+
+Records records(Lsn first, Lsn end) {
+    return {first, end, std::vector<std::byte>(64)};
+}
+
+}  // namespace
+
+TEST_CASE("receiver: a probe is answered with the position that the journal names") {
+    Receiver receiver = greeted(8000);
+    CHECK(find<AskPosition>(receiver.on_message(from_source(Probe{5000}), 0))->at == 5000);
+    const Actions actions = receiver.on_position(5000, Position{4900, {}}, 0);
+    const auto* answer = find_sent<PositionIs>(actions);
+    REQUIRE(answer);
+    CHECK(answer->is_known);
+    CHECK(answer->asked == 5000);
+    CHECK(answer->position.lsn == 4900);
+}
+
+TEST_CASE("receiver: records are stored, synced and acknowledged in three steps") {
+    Receiver receiver = streaming_from(8000);
+    CHECK(find<StoreRecords>(receiver.on_message(from_source(records(8000, 9000)), 0))->records.end == 9000);
+    const Actions stored = receiver.on_stored(9000, 0);
+    CHECK(find<SyncJournal>(stored));
+    CHECK(*find_sent<Ack>(stored) == Ack{9000, 8000, 0});
+    CHECK(*find_sent<Ack>(receiver.on_synced(9000, 0)) == Ack{9000, 9000, 0});
+    CHECK(*find_sent<Ack>(receiver.on_applied(8500, 0)) == Ack{9000, 9000, 8500});
+}
+
+TEST_CASE("receiver: one sync serves everything that came while another ran") {
+    Receiver receiver = streaming_from(8000);
+    receiver.on_message(from_source(records(8000, 9000)), 0);
+    receiver.on_message(from_source(records(9000, 9500)), 0);
+    CHECK(find<SyncJournal>(receiver.on_stored(9000, 0)));
+    CHECK(!find<SyncJournal>(receiver.on_stored(9500, 0)));
+    CHECK(find<SyncJournal>(receiver.on_synced(9000, 0)));
+    CHECK(!find<SyncJournal>(receiver.on_synced(9500, 0)));
+}
+
+TEST_CASE("receiver: a segment's first record follows its beginning, past the header") {
+    Receiver receiver = streaming_from(segment_bytes);
+    CHECK(find<BeginSegment>(receiver.on_message(from_source(SegmentBegins{std::vector<std::byte>(80)}), 0)));
+    const Lsn first = segment_bytes + HF_SEGMENT_HEADER_BYTES;
+    CHECK(find<StoreRecords>(receiver.on_message(from_source(records(first, first + 64)), 0)));
+    CHECK(reason_of(receiver.on_message(from_source(SegmentBegins{std::vector<std::byte>(80)}), 0)) == Reason::protocol);
+}
+
+TEST_CASE("receiver: records that leave something out, or come again, end the session and store nothing") {
+    for (const Lsn first : {Lsn{8064}, Lsn{7936}, Lsn{0}}) {
+        Receiver receiver = streaming_from(8000);
+        const Actions actions = receiver.on_message(from_source(records(first, first + 640)), 0);
+        CHECK(!find<StoreRecords>(actions));
+        CHECK(reason_of(actions) == Reason::protocol);
+    }
+}
+
+TEST_CASE("receiver: sent back within its window it goes, and greets again") {
+    Receiver receiver = greeted(8000, 4000);
+    CHECK(find<RewindTo>(receiver.on_message(from_source(Verdict{Outcome::rewind, 4000, ""}), 0))->at == 4000);
+    CHECK(find_sent<Hello>(receiver.on_rewound(greeting(Role::replica, 4000, 4000), 0))->end.lsn == 4000);
+    receiver.on_message(from_source(Verdict{Outcome::resume, 4000, ""}), 0);
+    CHECK(receiver.is_streaming());
+}
+
+TEST_CASE("receiver: a source cannot send it back beyond its window, forward, or without end") {
+    for (const Lsn to : {Lsn{3992}, Lsn{8000}, Lsn{9000}}) {
+        Receiver receiver = greeted(8000, 4000);
+        const Actions actions = receiver.on_message(from_source(Verdict{Outcome::rewind, to, ""}), 0);
+        CHECK(!find<RewindTo>(actions));
+        CHECK(reason_of(actions) == Reason::protocol);
+    }
+    Receiver receiver = greeted(8000);
+    Actions last;
+    for (Lsn to = 7000; !receiver.is_over(); to -= 1000) {
+        last = receiver.on_message(from_source(Verdict{Outcome::rewind, to, ""}), 0);
+        if (!receiver.is_over()) receiver.on_rewound(greeting(Role::replica, to), 0);
+    }
+    CHECK(reason_of(last) == Reason::protocol);
+}
+
+TEST_CASE("receiver: a source cannot make it go on where it does not end") {
+    Receiver receiver = greeted(8000);
+    CHECK(reason_of(receiver.on_message(from_source(Verdict{Outcome::resume, 8064, ""}), 0)) == Reason::protocol);
+}
+
+TEST_CASE("receiver: a source may not ask without end") {
+    Receiver receiver = greeted(8000);
+    Actions last;
+    int asked = 0;
+    for (; !receiver.is_over() && asked < 10 * probes_max; ++asked) {
+        last = receiver.on_message(from_source(Probe{8}), 0);
+        if (!receiver.is_over()) receiver.on_position(8, std::nullopt, 0);
+    }
+    CHECK(reason_of(last) == Reason::protocol);
+    CHECK(asked == probes_max + 1);
+}
+
+TEST_CASE("receiver: a higher term is stored before what came with it, a lower one is refused") {
+    Receiver receiver = streaming_from(8000);
+    const Actions higher = receiver.on_message(from_source(records(8000, 9000), 5), 0);
+    REQUIRE(higher.size() == 2);
+    CHECK(std::get<PersistTerm>(higher[0]).term == 5);
+    CHECK(std::holds_alternative<StoreRecords>(higher[1]));
+    const Actions lower = receiver.on_message(from_source(records(9000, 9500), 4), 0);
+    CHECK(!find<StoreRecords>(lower));
+    CHECK(find_sent<Goodbye>(lower)->reason == Reason::stale_term);
+    CHECK(receiver.is_over());
+}
+
+TEST_CASE("receiver: nothing is taken in before the verdict, nor what only a replica says") {
+    const Message wrong[] = {records(8000, 9000), SegmentBegins{std::vector<std::byte>(80)}, Ack{}, PositionIs{}};
+    for (const Message& message : wrong) {
+        Receiver receiver = greeted(8000);
+        CHECK(reason_of(receiver.on_message(from_source(message), 0)) == Reason::protocol);
+    }
+    Receiver receiver(greeting(Role::replica, 8000), 1, 0);
+    CHECK(reason_of(receiver.on_message(from_source(Probe{1}), 0)) == Reason::protocol);
+}
+
+TEST_CASE("receiver: of two replicas neither sends anything to the other") {
+    Receiver receiver(greeting(Role::replica, 8000), 1, 0);
+    CHECK(reason_of(receiver.on_message(from_source(greeting(Role::replica, 10'000)), 0)) == Reason::refused);
+}

@@ -1,0 +1,177 @@
+#include "replicator/sender.h"
+
+#include <catch2/catch.hpp>
+
+using namespace holdfast;
+using namespace holdfast::replicator;
+
+namespace {
+
+constexpr uint64_t second = 1'000'000'000;
+constexpr uint64_t segment_bytes = 2 << 20;
+
+Position at(Lsn lsn, uint8_t branch = 0) {
+    Position position{lsn, {}};
+    position.chain[0] = branch;
+    return position;
+}
+
+Hello greeting(Role role, Position end) {
+    Hello hello;
+    hello.role = role;
+    hello.volume = {{7}};
+    hello.segment_bytes = segment_bytes;
+    hello.end = end;
+    return hello;
+}
+
+Received from_replica(Message message, uint64_t term = 1) {
+    return {term, 0, std::move(message)};
+}
+
+template <typename T>
+const T* find(const Actions& actions) {
+    for (const Action& action : actions)
+        if (const auto* found = std::get_if<T>(&action)) return found;
+    return nullptr;
+}
+
+template <typename T>
+const T* find_sent(const Actions& actions) {
+    for (const Action& action : actions) {
+        const auto* send = std::get_if<Send>(&action);
+        if (send && std::holds_alternative<T>(send->message)) return &std::get<T>(send->message);
+    }
+    return nullptr;
+}
+
+Reason reason_of(const Actions& actions) {
+    const auto* close = find<Close>(actions);
+    REQUIRE(close);
+    return close->reason;
+}
+
+// A source whose history ends at 10,000, greeted by a replica that ends at END; both answer the first question with END.
+Sender streaming_from(Lsn end) {
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    sender.start(0);
+    const Actions placing = sender.on_message(from_replica(greeting(Role::replica, at(end))), 0);
+    REQUIRE(find_sent<Probe>(placing)->at == end);
+    sender.on_position(end, at(end), 0);
+    const Actions verdict = sender.on_message(from_replica(PositionIs{end, true, at(end)}), 0);
+    REQUIRE(find_sent<Verdict>(verdict)->outcome == Outcome::resume);
+    return sender;
+}
+
+StreamPiece piece(Lsn first, Lsn end) {
+    return {{}, Records{first, end, std::vector<std::byte>(64)}};
+}
+
+}  // namespace
+
+TEST_CASE("sender: it greets, asks, decides and reads on from the replica's end") {
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    CHECK(find_sent<Hello>(sender.start(0)));
+    const Actions placing = sender.on_message(from_replica(greeting(Role::replica, at(8000))), 0);
+    REQUIRE(find_sent<Probe>(placing));
+    CHECK(find<AskPosition>(placing)->at == 8000);
+    CHECK(sender.on_position(8000, at(8000), 0).empty());
+    const Actions verdict = sender.on_message(from_replica(PositionIs{8000, true, at(8000)}), 0);
+    CHECK(find_sent<Verdict>(verdict)->lsn == 8000);
+    CHECK(find<SaveCursor>(verdict)->at == 8000);
+    CHECK(find<ReadStream>(verdict)->from == 8000);
+    CHECK(sender.decision()->name == "behind");
+}
+
+TEST_CASE("sender: a replica that went back greets again and is placed anew") {
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    sender.start(0);
+    sender.on_message(from_replica(greeting(Role::replica, at(12'000))), 0);
+    sender.on_position(10'000, at(10'000), 0);
+    const Actions verdict = sender.on_message(from_replica(PositionIs{10'000, true, at(10'000)}), 0);
+    REQUIRE(find_sent<Verdict>(verdict)->outcome == Outcome::rewind);
+    CHECK(find_sent<Verdict>(verdict)->lsn == 10'000);
+    const Actions again = sender.on_message(from_replica(greeting(Role::replica, at(10'000))), 0);
+    CHECK(find_sent<Probe>(again)->at == 10'000);
+    sender.on_position(10'000, at(10'000), 0);
+    CHECK(find_sent<Verdict>(sender.on_message(from_replica(PositionIs{10'000, true, at(10'000)}), 0))->outcome == Outcome::resume);
+}
+
+TEST_CASE("sender: a replica that never goes where it is sent is left") {
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    sender.start(0);
+    Actions last;
+    for (int round = 0; round <= rewinds_max; ++round) {
+        sender.on_message(from_replica(greeting(Role::replica, at(12'000))), 0);
+        sender.on_position(10'000, at(10'000), 0);
+        last = sender.on_message(from_replica(PositionIs{10'000, true, at(10'000)}), 0);
+    }
+    CHECK(reason_of(last) == Reason::protocol);
+    CHECK(sender.is_over());
+}
+
+TEST_CASE("sender: no more is under way than the window holds, an acknowledgement opens it") {
+    Sender sender = streaming_from(8000);
+    sender.on_published(8000 + 2 * window_bytes_max, 0);
+    Lsn sent = 8000;
+    Actions next = sender.on_read(piece(sent, sent + window_bytes_max / 2), 0);
+    sent += window_bytes_max / 2;
+    REQUIRE(find<ReadStream>(next));
+    next = sender.on_read(piece(sent, sent + window_bytes_max / 2), 0);
+    sent += window_bytes_max / 2;
+    CHECK(!find<ReadStream>(next));
+    CHECK(find<ReadStream>(sender.on_message(from_replica(Ack{8000 + 4096, 8000, 0}), 0))->from == sent);
+}
+
+TEST_CASE("sender: only what is durable at the replica moves the cursor") {
+    Sender sender = streaming_from(8000);
+    sender.on_read(piece(8000, 9000), 0);
+    CHECK(!find<SaveCursor>(sender.on_message(from_replica(Ack{9000, 8000, 0}), 0)));
+    CHECK(find<SaveCursor>(sender.on_message(from_replica(Ack{9000, 9000, 0}), 0))->at == 9000);
+}
+
+TEST_CASE("sender: acknowledgements that cannot be true end the session") {
+    const Ack lies[] = {{9001, 8000, 0}, {9000, 9001, 0}, {7999, 7999, 0}};
+    for (const Ack& lie : lies) {
+        Sender sender = streaming_from(8000);
+        sender.on_read(piece(8000, 9000), 0);
+        CHECK(reason_of(sender.on_message(from_replica(lie), 0)) == Reason::protocol);
+    }
+}
+
+TEST_CASE("sender: a higher term makes it step down before anything else") {
+    Sender sender = streaming_from(8000);
+    const Actions actions = sender.on_message(from_replica(Ack{8000, 8000, 0}, 2), 0);
+    REQUIRE(!actions.empty());
+    CHECK(std::get<StepDown>(actions.front()).term == 2);
+    CHECK(reason_of(actions) == Reason::stale_term);
+    CHECK(sender.on_published(20'000, 0).empty());
+}
+
+TEST_CASE("sender: silence ends the session, a heartbeat keeps it") {
+    Sender sender = streaming_from(10'000);
+    CHECK(find_sent<Heartbeat>(sender.on_tick(2 * second)));
+    sender.on_message(from_replica(Heartbeat{}), 9 * second);
+    CHECK(!find<Close>(sender.on_tick(15 * second)));
+    CHECK(reason_of(sender.on_tick(20 * second)) == Reason::silence);
+}
+
+TEST_CASE("sender: messages that only a source sends, or at the wrong time, end the session") {
+    const Message wrong[] = {Probe{1}, Verdict{}, SegmentBegins{}, Records{}, PositionIs{}, greeting(Role::replica, at(1))};
+    for (const Message& message : wrong) {
+        Sender sender = streaming_from(8000);
+        CHECK(reason_of(sender.on_message(from_replica(message), 0)) == Reason::protocol);
+        CHECK(sender.is_over());
+    }
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    CHECK(reason_of(sender.on_message(from_replica(Ack{}), 0)) == Reason::protocol);
+}
+
+TEST_CASE("sender: two sources, or versions without one in common, part with a sentence") {
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    CHECK(reason_of(sender.on_message(from_replica(greeting(Role::source, at(1))), 0)) == Reason::refused);
+    Sender other(greeting(Role::source, at(10'000)), 1, 0);
+    Hello newer = greeting(Role::replica, at(1));
+    newer.version = newer.version_oldest = HF_WIRE_VERSION + 1;
+    CHECK(reason_of(other.on_message(from_replica(newer), 0)) == Reason::version);
+}

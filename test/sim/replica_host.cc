@@ -1,0 +1,171 @@
+#include "test/sim/replica_host.h"
+
+#include "base/overloaded.h"
+#include "journal/reader.h"
+#include "replicator/stream_reader.h"
+#include "test/support/journal_builder.h"
+
+namespace holdfast::sim {
+
+using namespace journal;
+using namespace replicator;
+
+namespace {
+
+constexpr uint64_t segment_bytes = test::JournalBuilder::segment_bytes;
+
+}  // namespace
+
+ReplicaHost::ReplicaHost(std::mt19937_64& random, Network& network, Ledger& ledger, const VolumeId& volume)
+    : random_(random), network_(network), ledger_(ledger), volume_(volume) {
+    open(std::move(disk_), 0);
+}
+
+void ReplicaHost::open(std::unique_ptr<test::MemoryDisk> disk, Lsn at_least) {
+    disconnected();
+    inbound_.reset();
+    disk_ = std::move(disk);
+    disk_->set_capacity(UINT64_MAX);
+    inbound_ = must(Inbound::open(*disk_, nullptr, volume_, segment_bytes, nullptr), "the replica opens its journal");
+    if (inbound_->received() < at_least)
+        throw Failure("the replica had acknowledged " + std::to_string(at_least) + " as durable and has only " + std::to_string(inbound_->received()));
+}
+
+void ReplicaHost::kill() {
+    // Nothing of the page cache is lost with a process.
+    open(disk_->after_process_crash(), inbound_->received());
+}
+
+void ReplicaHost::lose_power() {
+    open(disk_->after_power_loss(random_), inbound_->durable());
+}
+
+void ReplicaHost::diverge() {
+    disconnected();
+    empty_disk();
+    const Lsn at = inbound_->received();
+    if (at % segment_bytes == 0 || segment_end(segment_of(at, segment_bytes), segment_bytes) - at < 64 << 10) return;
+    std::string data(1 + random_() % 4000, static_cast<char>(random_()));
+    Record record;
+    record.type = HF_WRITE;
+    record.lsn = at;
+    record.time_ns = 7;
+    record.object = {random_() % 100 + 2, 1, 2};
+    record.body = Write{random_() % 100000, bytes_of(data)};
+    EncodedRecord encoded(record, encoded_length(record.body));
+    std::vector<std::byte> bytes;
+    for (const ByteSpan piece : encoded.pieces()) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    ledger_.written(at, encoded.checksum());
+    must(inbound_->append(bytes), "a promoted replica writes");
+    if (random_() % 2) must(inbound_->sync(), "a promoted replica syncs");
+}
+
+void ReplicaHost::fill_disk() {
+    disk_->set_capacity(0);
+}
+
+void ReplicaHost::empty_disk() {
+    disk_->set_capacity(UINT64_MAX);
+}
+
+Hello ReplicaHost::greeting() {
+    // What the stream resumes from must survive a power cut. A header without records may be that of a segment which the
+    // source has begun anew since.
+    must(inbound_->sync(), "the replica syncs before it greets");
+    const bool has_only_header = inbound_->received() % segment_bytes == HF_SEGMENT_HEADER_BYTES;
+    if (has_only_header) must(inbound_->cut(inbound_->received()), "the replica drops a header");
+    Hello hello;
+    hello.role = Role::replica;
+    hello.volume = volume_;
+    hello.segment_bytes = segment_bytes;
+    hello.oldest = hello.window_begin = inbound_->begin();
+    hello.end = {inbound_->received(), must(inbound_->chain_at(inbound_->received()), "the replica's position")};
+    return hello;
+}
+
+void ReplicaHost::connected(uint64_t now_ns) {
+    disconnected();
+    frames_ = FrameReader();
+    receiver_.emplace(greeting(), 1, now_ns);
+    carry_out(receiver_->start(now_ns), now_ns);
+}
+
+void ReplicaHost::receive(ByteSpan bytes, uint64_t now_ns) {
+    while (!bytes.empty() && has_session()) {
+        const MutableByteSpan room = frames_.room();
+        const size_t taken = std::min(room.size(), bytes.size());
+        memcpy(room.data(), bytes.data(), taken);
+        frames_.filled(taken);
+        bytes = bytes.subspan(taken);
+        while (has_session()) {
+            auto next = frames_.next();
+            if (!next) return carry_out(receiver_->on_failure(Reason::protocol, next.error().message, now_ns), now_ns);
+            if (!*next) break;
+            carry_out(receiver_->on_message(std::move(**next), now_ns), now_ns);
+        }
+    }
+}
+
+void ReplicaHost::tick(uint64_t now_ns) {
+    if (has_session() && sync_due_ns_ && *sync_due_ns_ <= now_ns) {
+        sync_due_ns_.reset();
+        must(inbound_->sync(), "the replica syncs");
+        carry_out(receiver_->on_synced(inbound_->durable(), now_ns), now_ns);
+    }
+    if (has_session()) carry_out(receiver_->on_tick(now_ns), now_ns);
+}
+
+void ReplicaHost::failed(const Status& status, uint64_t now_ns) {
+    carry_out(receiver_->on_failure(Reason::storage, status.error().message, now_ns), now_ns);
+}
+
+void ReplicaHost::store(const Records& records, uint64_t now_ns) {
+    if (Status stored = inbound_->append(records.bytes); !stored) {
+        if (stored.error().code != ErrorCode::no_space) throw Failure("the replica refused the source's records: " + stored.error().message);
+        return failed(stored, now_ns);
+    }
+    Lsn lsn = records.first;
+    for (ByteSpan rest = records.bytes; !rest.empty();) {
+        hf_record_header header;
+        memcpy(&header, rest.data(), sizeof header);
+        if (!ledger_.knows(lsn, header.checksum)) throw Failure("the replica has a record at " + std::to_string(lsn) + " that nobody wrote");
+        lsn += header.length;
+        rest = rest.subspan(written_length(header));
+    }
+    carry_out(receiver_->on_stored(inbound_->received(), now_ns), now_ns);
+}
+
+void ReplicaHost::rewind(Lsn at, uint64_t now_ns) {
+    must(inbound_->cut(at), "the replica goes back");
+    ++rewinds_;
+    carry_out(receiver_->on_rewound(greeting(), now_ns), now_ns);
+}
+
+void ReplicaHost::carry_out(Actions actions, uint64_t now_ns) {
+    for (Action& action : actions) {
+        // An earlier one of them may have ended the session.
+        if (!receiver_) return;
+        std::visit(Overloaded{
+                       [&](Send& send) { network_.send(Side::replica, encode_frame(send.message, {1, now_ns, 1}), now_ns); },
+                       [&](AskPosition& ask) {
+                           const Lsn at = std::min(ask.at, inbound_->received());
+                           auto position = must(position_at_or_below(*disk_, volume_, segment_bytes, at), "a position of the replica");
+                           carry_out(receiver_->on_position(ask.at, position, now_ns), now_ns);
+                       },
+                       [&](BeginSegment& begin) {
+                           if (Status begun = inbound_->begin_segment(begin.header); !begun) {
+                               if (begun.error().code != ErrorCode::no_space) throw Failure("the replica refused a segment's header: " + begun.error().message);
+                               failed(begun, now_ns);
+                           }
+                       },
+                       [&](StoreRecords& store) { if (has_session()) this->store(store.records, now_ns); },
+                       [&](SyncJournal&) { sync_due_ns_ = now_ns + random_() % 30'000'000; },
+                       [&](RewindTo& to) { rewind(to.at, now_ns); },
+                       [&](Close&) { network_.cut(); },
+                       [&](auto&) { throw Failure("the receiver asked for what only a source does"); },
+                   },
+                   action);
+    }
+}
+
+}  // namespace holdfast::sim
