@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "test/rewind/index/index_bench.h"
+#include "test/rewind/index_bench.h"
 #include "test/support/faulty_disk.h"
 
 namespace holdfast::rewind {

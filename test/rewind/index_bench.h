@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "rewind/index/index.h"
-#include "test/rewind/undo/undo_samples.h"
+#include "test/rewind/undo_samples.h"
 #include "test/support/memory_disk.h"
 #include "test/support/scratch.h"
 

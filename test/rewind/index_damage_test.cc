@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
-#include "test/rewind/index/index_bench.h"
+#include "test/rewind/index_bench.h"
 
 namespace holdfast::rewind {
 namespace {

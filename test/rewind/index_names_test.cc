@@ -3,7 +3,7 @@
 #include <map>
 #include <set>
 
-#include "test/rewind/index/index_bench.h"
+#include "test/rewind/index_bench.h"
 
 namespace holdfast::rewind {
 namespace {

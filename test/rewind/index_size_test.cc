@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 
-#include "test/rewind/index/index_bench.h"
+#include "test/rewind/index_bench.h"
 
 namespace holdfast::rewind {
 namespace {

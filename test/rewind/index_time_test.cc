@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "test/rewind/index/index_bench.h"
+#include "test/rewind/index_bench.h"
 
 namespace holdfast::rewind {
 namespace {

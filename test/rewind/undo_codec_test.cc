@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "test/rewind/undo/undo_samples.h"
+#include "test/rewind/undo_samples.h"
 
 namespace holdfast::rewind {
 namespace {

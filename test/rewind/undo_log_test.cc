@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "rewind/undo/undo_segment.h"
-#include "test/rewind/undo/undo_samples.h"
+#include "test/rewind/undo_samples.h"
 #include "test/support/faulty_disk.h"
 #include "test/support/memory_disk.h"
 

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "rewind/undo/undo_segment.h"
-#include "test/rewind/index/index_bench.h"
+#include "test/rewind/index_bench.h"
 
 namespace holdfast::rewind {
 namespace {
