@@ -11,12 +11,6 @@
 namespace holdfast::journal {
 namespace {
 
-// An address as the table has it and as two addresses are compared: a segment's first record and its beginning are one
-// moment, and a reader that stands at the beginning must not be sent to a record that is not there yet.
-Lsn moment_of(Lsn lsn, uint64_t segment_bytes) {
-    return lsn % segment_bytes == HF_SEGMENT_HEADER_BYTES ? lsn - HF_SEGMENT_HEADER_BYTES : lsn;
-}
-
 Error out_of_turn(std::string_view why) {
     return {ErrorCode::invalid_argument, "the inbound journal cannot take this now: " + std::string(why)};
 }
@@ -165,6 +159,7 @@ Result<ChainHash::Value> Inbound::chain_at(Lsn at) {
 }
 
 // Recovery counts what lies beyond `reserved` as not there, so that word is never below `published`.
+// A reader that stands at a segment's beginning must not be sent to a record that is not there yet: hence moments.
 void Inbound::publish() {
     if (!table_) return;
     SharedHead& head = table_->head();

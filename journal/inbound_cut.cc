@@ -10,7 +10,7 @@ Status Inbound::cut(Lsn at) {
     if (fence_) return fence_error();
     if (segments_.empty()) return ok();
     // With nothing left of a segment but its header, the header goes too: it may be that of another history.
-    if (place_of(at) == HF_SEGMENT_HEADER_BYTES) at -= HF_SEGMENT_HEADER_BYTES;
+    at = moment_of(at, segment_bytes_);
     if (at == received_) return ok();
     if (at < begin() || at > received_)
         return Error{ErrorCode::not_found, "the inbound journal cannot be cut at the address " + std::to_string(at) + ": it keeps those from " +

@@ -37,6 +37,11 @@ inline Lsn segment_first_record(uint64_t index, uint64_t segment_bytes) {
     return index * segment_bytes + HF_SEGMENT_HEADER_BYTES;
 }
 inline Lsn segment_end(uint64_t index, uint64_t segment_bytes) { return (index + 1) * segment_bytes; }
+// Where a segment begins and where its first record stands is one moment of the stream: nothing lies between but a header.
+// Two addresses are compared by this, the former of the two.
+inline Lsn moment_of(Lsn lsn, uint64_t segment_bytes) {
+    return lsn % segment_bytes == HF_SEGMENT_HEADER_BYTES ? lsn - HF_SEGMENT_HEADER_BYTES : lsn;
+}
 inline uint64_t segment_of(Lsn lsn, uint64_t segment_bytes) { return lsn / segment_bytes; }
 
 // A power of two between HF_SEGMENT_BYTES_MIN and HF_SEGMENT_BYTES_MAX.

@@ -1,7 +1,5 @@
 #include "replicator/dialogue.h"
 
-#include "journal/segment.h"
-
 namespace holdfast::replicator {
 
 void Dialogue::send(Message message, uint64_t now_ns, Actions& actions) {
@@ -38,10 +36,6 @@ std::optional<Goodbye> objection_to(const Hello& peer, Role expected) {
     if (peer.role != expected)
         return Goodbye{Reason::refused, expected == Role::replica ? "both hosts want to be the source of this volume" : "both hosts want to be a replica of this volume"};
     return std::nullopt;
-}
-
-Lsn normal_place(Lsn lsn, uint64_t segment_bytes) {
-    return lsn % segment_bytes == HF_SEGMENT_HEADER_BYTES ? lsn - HF_SEGMENT_HEADER_BYTES : lsn;
 }
 
 }  // namespace holdfast::replicator

@@ -41,7 +41,4 @@ private:
 // Why a session with this greeting cannot go on: a version without anything in common, or the wrong role. Nothing: it can.
 std::optional<Goodbye> objection_to(const Hello& peer, Role expected);
 
-// An address where a segment begins and the one of its first record are the same place; this is the former.
-Lsn normal_place(Lsn lsn, uint64_t segment_bytes);
-
 }  // namespace holdfast::replicator

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "journal/segment.h"
 
 namespace holdfast::replicator {
 
@@ -108,7 +109,7 @@ void Receiver::take(SegmentBegins segment, uint64_t now_ns, Actions& actions) {
 
 void Receiver::take(Records records, uint64_t now_ns, Actions& actions) {
     if (state_ != State::streaming) return violation("it sent records outside the stream", now_ns, actions);
-    if (normal_place(records.first, self_.segment_bytes) != expected_) return violation("its records do not continue the stream", now_ns, actions);
+    if (journal::moment_of(records.first, self_.segment_bytes) != expected_) return violation("its records do not continue the stream", now_ns, actions);
     expected_ = records.end;
     actions.push_back(StoreRecords{std::move(records)});
 }
@@ -130,7 +131,7 @@ Actions Receiver::on_stored(Lsn received, uint64_t now_ns) {
 Actions Receiver::on_synced(Lsn durable, uint64_t now_ns) {
     Actions actions;
     if (is_over()) return actions;
-    durable = normal_place(durable, self_.segment_bytes);  // a header alone is no progress
+    durable = journal::moment_of(durable, self_.segment_bytes);  // a header alone is no progress
     HF_CHECK(is_syncing_ && durable >= progress_.durable && durable <= progress_.received);
     progress_.durable = durable;
     is_syncing_ = durable < progress_.received;

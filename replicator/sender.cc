@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "journal/segment.h"
 
 namespace holdfast::replicator {
 
@@ -105,7 +106,7 @@ Actions Sender::on_published(Lsn published, uint64_t) {
 }
 
 void Sender::pump(Actions& actions) {
-    if (!is_streaming() || is_reading_ || normal_place(published_, self_.segment_bytes) <= sent_) return;
+    if (!is_streaming() || is_reading_ || journal::moment_of(published_, self_.segment_bytes) <= sent_) return;
     if (sent_ - acknowledged_.received >= window_bytes_max) return;
     is_reading_ = true;
     actions.push_back(ReadStream{sent_, batch_bytes_max});
@@ -119,7 +120,7 @@ Actions Sender::on_read(StreamPiece piece, uint64_t now_ns) {
     if (!piece.header.empty()) dialogue_.send(SegmentBegins{std::move(piece.header)}, now_ns, actions);
     // Published, yet only up to a place where no record begins: it is asked for again when more is published.
     if (piece.records.bytes.empty()) return actions;
-    HF_CHECK(normal_place(piece.records.first, self_.segment_bytes) == sent_);
+    HF_CHECK(journal::moment_of(piece.records.first, self_.segment_bytes) == sent_);
     sent_ = piece.records.end;
     dialogue_.send(std::move(piece.records), now_ns, actions);
     pump(actions);

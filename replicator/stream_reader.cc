@@ -45,7 +45,7 @@ Result<std::optional<Lsn>> last_boundary(Disk& disk, uint64_t segment_bytes, Lsn
     SegmentWalk walk = HF_TRY(SegmentWalk::open(**file, index, segment_bytes));
     Lsn boundary = walk.position();
     while (HF_TRY(walk.next()) && walk.position() <= at) boundary = walk.position();
-    return std::optional<Lsn>(normal_place(boundary, segment_bytes));
+    return std::optional<Lsn>(moment_of(boundary, segment_bytes));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/replicator/find_action.h"
+
 using namespace holdfast;
 using namespace holdfast::replicator;
 
@@ -21,28 +23,6 @@ Hello greeting(Role role, Lsn end, Lsn window_begin = 0) {
 
 Received from_source(Message message, uint64_t term = 1) {
     return {term, 0, std::move(message)};
-}
-
-template <typename T>
-const T* find(const Actions& actions) {
-    for (const Action& action : actions)
-        if (const auto* found = std::get_if<T>(&action)) return found;
-    return nullptr;
-}
-
-template <typename T>
-const T* find_sent(const Actions& actions) {
-    for (const Action& action : actions) {
-        const auto* send = std::get_if<Send>(&action);
-        if (send && std::holds_alternative<T>(send->message)) return &std::get<T>(send->message);
-    }
-    return nullptr;
-}
-
-Reason reason_of(const Actions& actions) {
-    const auto* close = find<Close>(actions);
-    REQUIRE(close);
-    return close->reason;
 }
 
 // A replica that ends at END and was greeted by a source.

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/replicator/find_action.h"
+
 using namespace holdfast;
 using namespace holdfast::replicator;
 
@@ -27,28 +29,6 @@ Hello greeting(Role role, Position end) {
 
 Received from_replica(Message message, uint64_t term = 1) {
     return {term, 0, std::move(message)};
-}
-
-template <typename T>
-const T* find(const Actions& actions) {
-    for (const Action& action : actions)
-        if (const auto* found = std::get_if<T>(&action)) return found;
-    return nullptr;
-}
-
-template <typename T>
-const T* find_sent(const Actions& actions) {
-    for (const Action& action : actions) {
-        const auto* send = std::get_if<Send>(&action);
-        if (send && std::holds_alternative<T>(send->message)) return &std::get<T>(send->message);
-    }
-    return nullptr;
-}
-
-Reason reason_of(const Actions& actions) {
-    const auto* close = find<Close>(actions);
-    REQUIRE(close);
-    return close->reason;
 }
 
 // A source whose history ends at 10,000, greeted by a replica that ends at END; both answer the first question with END.

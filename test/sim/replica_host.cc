@@ -3,6 +3,7 @@
 #include "base/overloaded.h"
 #include "journal/reader.h"
 #include "replicator/stream_reader.h"
+#include "test/sim/feed.h"
 #include "test/support/journal_builder.h"
 
 namespace holdfast::sim {
@@ -91,19 +92,7 @@ void ReplicaHost::connected(uint64_t now_ns) {
 }
 
 void ReplicaHost::receive(ByteSpan bytes, uint64_t now_ns) {
-    while (!bytes.empty() && has_session()) {
-        const MutableByteSpan room = frames_.room();
-        const size_t taken = std::min(room.size(), bytes.size());
-        memcpy(room.data(), bytes.data(), taken);
-        frames_.filled(taken);
-        bytes = bytes.subspan(taken);
-        while (has_session()) {
-            auto next = frames_.next();
-            if (!next) return carry_out(receiver_->on_failure(Reason::protocol, next.error().message, now_ns), now_ns);
-            if (!*next) break;
-            carry_out(receiver_->on_message(std::move(**next), now_ns), now_ns);
-        }
-    }
+    feed(frames_, receiver_, bytes, now_ns, [&](Actions actions) { carry_out(std::move(actions), now_ns); });
 }
 
 void ReplicaHost::tick(uint64_t now_ns) {
@@ -137,7 +126,6 @@ void ReplicaHost::store(const Records& records, uint64_t now_ns) {
 
 void ReplicaHost::rewind(Lsn at, uint64_t now_ns) {
     must(inbound_->cut(at), "the replica goes back");
-    ++rewinds_;
     carry_out(receiver_->on_rewound(greeting(), now_ns), now_ns);
 }
 

@@ -35,9 +35,7 @@ public:
     bool has_session() const { return receiver_ && !receiver_->is_over(); }
     bool is_streaming() const { return receiver_ && receiver_->is_streaming(); }
     replicator::Lsn durable() const { return inbound_->durable(); }
-    replicator::Lsn received() const { return inbound_->received(); }
     test::MemoryDisk& disk() { return *disk_; }
-    uint64_t rewinds() const { return rewinds_; }
 
 private:
     void open(std::unique_ptr<test::MemoryDisk> disk, replicator::Lsn at_least);
@@ -56,7 +54,6 @@ private:
     std::optional<replicator::Receiver> receiver_;
     replicator::FrameReader frames_;
     std::optional<uint64_t> sync_due_ns_;
-    uint64_t rewinds_ = 0;
 };
 
 }  // namespace holdfast::sim

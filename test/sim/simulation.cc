@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "journal/reader.h"
-#include "replicator/dialogue.h"
 #include "test/sim/replica_host.h"
 #include "test/sim/source_host.h"
 
@@ -132,7 +131,7 @@ void Simulation::quiet() {
     // What noise has already damaged is still on its way.
     cut_noticed();
     for (uint64_t round = 0; round < quiet_rounds_max; ++round) {
-        if (replica_.durable() == replicator::normal_place(source_.published(), segment_bytes) && replica_.is_streaming()) return count("in step");
+        if (replica_.durable() == moment_of(source_.published(), segment_bytes) && replica_.is_streaming()) return count("in step");
         connect();
         pass_time();
         // What follows is a comparison, which is not part of this simulation.

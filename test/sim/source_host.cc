@@ -3,6 +3,7 @@
 #include "base/overloaded.h"
 #include "journal/cursor.h"
 #include "journal/recovery.h"
+#include "test/sim/feed.h"
 
 namespace holdfast::sim {
 
@@ -109,7 +110,7 @@ Hello SourceHost::greeting() {
     hello.segment_bytes = segment_bytes;
     hello.oldest = must(Reader::extent(*disk_), "extent").first_segment * segment_bytes;
     const auto end = must(position_at_or_below(*disk_, volume_, segment_bytes, published()), "the source's position");
-    if (!end || end->lsn != normal_place(published(), segment_bytes)) throw Failure("the source cannot name its own end");
+    if (!end || end->lsn != moment_of(published(), segment_bytes)) throw Failure("the source cannot name its own end");
     hello.end = *end;
     return hello;
 }
@@ -122,19 +123,7 @@ void SourceHost::connected(uint64_t now_ns) {
 }
 
 void SourceHost::receive(ByteSpan bytes, uint64_t now_ns) {
-    while (!bytes.empty() && has_session()) {
-        const MutableByteSpan room = frames_.room();
-        const size_t taken = std::min(room.size(), bytes.size());
-        memcpy(room.data(), bytes.data(), taken);
-        frames_.filled(taken);
-        bytes = bytes.subspan(taken);
-        while (has_session()) {
-            auto next = frames_.next();
-            if (!next) return carry_out(sender_->on_failure(Reason::protocol, next.error().message, now_ns), now_ns);
-            if (!*next) break;
-            carry_out(sender_->on_message(**next, now_ns), now_ns);
-        }
-    }
+    feed(frames_, sender_, bytes, now_ns, [&](Actions actions) { carry_out(std::move(actions), now_ns); });
 }
 
 void SourceHost::tick(uint64_t now_ns) {

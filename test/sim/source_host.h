@@ -38,7 +38,6 @@ public:
     bool has_lost_acknowledged() const { return has_lost_acknowledged_; }
     bool has_session() const { return sender_ && !sender_->is_over(); }
     replicator::Lsn published() const { return builder_->end(); }
-    replicator::Lsn cursor() const { return cursor_; }
     test::MemoryDisk& disk() { return *disk_; }
     const journal::VolumeId& volume() const { return volume_; }
     // The last decision of a handshake.
