@@ -24,7 +24,7 @@ MAY_INCLUDE = {
 LINES_MAX = 700
 FUNCTION_LINES_MAX = 70
 FORMAT_PAGES = {"docs/journal_format.md": ["journal/format.h"], "docs/store_format.md": ["journal/format.h", "rewind/undo/undo_format.h"],
-                "docs/replication_protocol.md": ["replicator/wire_format.h"]}
+                "docs/replication_protocol.md": ["replicator/protocol/wire_format.h"]}
 SIMPLE_TYPES = {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "uint64_t": 8, "int32_t": 4, "int64_t": 8}
 
 

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "replicator/actions.h"
+#include "replicator/protocol/actions.h"
 
 namespace holdfast::replicator {
 

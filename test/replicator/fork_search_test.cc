@@ -1,4 +1,4 @@
-#include "replicator/fork_search.h"
+#include "replicator/protocol/fork_search.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

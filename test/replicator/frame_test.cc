@@ -1,4 +1,4 @@
-#include "replicator/frame.h"
+#include "replicator/protocol/frame.h"
 
 #include <catch2/catch.hpp>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "replicator/handshake.h"
+#include "replicator/protocol/handshake.h"
 
 #include <catch2/catch.hpp>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "replicator/receiver.h"
+#include "replicator/protocol/receiver.h"
 
 #include <catch2/catch.hpp>
 

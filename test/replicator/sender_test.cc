@@ -1,4 +1,4 @@
-#include "replicator/sender.h"
+#include "replicator/protocol/sender.h"
 
 #include <catch2/catch.hpp>
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/disk.h"
-#include "replicator/frame.h"
+#include "replicator/protocol/frame.h"
 
 namespace holdfast::sim {
 

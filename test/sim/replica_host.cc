@@ -2,7 +2,7 @@
 
 #include "base/overloaded.h"
 #include "journal/reader.h"
-#include "replicator/stream_reader.h"
+#include "replicator/protocol/stream_reader.h"
 #include "test/sim/feed.h"
 #include "test/support/journal_builder.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "journal/inbound.h"
-#include "replicator/frame.h"
-#include "replicator/receiver.h"
+#include "replicator/protocol/frame.h"
+#include "replicator/protocol/receiver.h"
 #include "test/sim/ledger.h"
 #include "test/sim/network.h"
 #include "test/support/memory_disk.h"

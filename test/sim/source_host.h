@@ -6,9 +6,9 @@
 #include <random>
 
 #include "journal/segment.h"
-#include "replicator/frame.h"
-#include "replicator/sender.h"
-#include "replicator/stream_reader.h"
+#include "replicator/protocol/frame.h"
+#include "replicator/protocol/sender.h"
+#include "replicator/protocol/stream_reader.h"
 #include "test/sim/ledger.h"
 #include "test/sim/network.h"
 #include "test/support/journal_builder.h"

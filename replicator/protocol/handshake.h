@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "replicator/messages.h"
+#include "replicator/protocol/messages.h"
 
 namespace holdfast::replicator {
 

@@ -1,4 +1,4 @@
-// What two engines say to each other, as values. replicator/frame.h turns them into bytes and back.
+// What two engines say to each other, as values. replicator/protocol/frame.h turns them into bytes and back.
 // Thread rule: plain values.
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "journal/ids.h"
-#include "replicator/wire_format.h"
+#include "replicator/protocol/wire_format.h"
 
 namespace holdfast::replicator {
 

@@ -13,10 +13,10 @@
 
 #include <optional>
 
-#include "replicator/actions.h"
-#include "replicator/dialogue.h"
-#include "replicator/fork_search.h"
-#include "replicator/handshake.h"
+#include "replicator/protocol/actions.h"
+#include "replicator/protocol/dialogue.h"
+#include "replicator/protocol/fork_search.h"
+#include "replicator/protocol/handshake.h"
 
 namespace holdfast::replicator {
 

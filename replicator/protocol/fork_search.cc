@@ -1,4 +1,4 @@
-#include "replicator/fork_search.h"
+#include "replicator/protocol/fork_search.h"
 
 #include "base/check.h"
 #include "journal/format.h"

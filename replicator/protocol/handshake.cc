@@ -1,4 +1,4 @@
-#include "replicator/handshake.h"
+#include "replicator/protocol/handshake.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "replicator/dialogue.h"
+#include "replicator/protocol/dialogue.h"
 
 namespace holdfast::replicator {
 

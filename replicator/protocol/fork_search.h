@@ -9,7 +9,7 @@
 
 #include <optional>
 
-#include "replicator/messages.h"
+#include "replicator/protocol/messages.h"
 
 namespace holdfast::replicator {
 

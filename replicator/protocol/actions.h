@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "replicator/messages.h"
+#include "replicator/protocol/messages.h"
 
 namespace holdfast::replicator {
 

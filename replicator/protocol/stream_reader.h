@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "journal/reader.h"
-#include "replicator/sender.h"
+#include "replicator/protocol/sender.h"
 
 namespace holdfast::replicator {
 

@@ -1,4 +1,4 @@
-#include "replicator/stream_reader.h"
+#include "replicator/protocol/stream_reader.h"
 
 #include "base/check.h"
 #include "journal/chain_at.h"

@@ -1,4 +1,4 @@
-#include "replicator/frame.h"
+#include "replicator/protocol/frame.h"
 
 #include <xxhash.h>
 #include <zstd.h>
@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "replicator/message_codec.h"
+#include "replicator/protocol/message_codec.h"
 
 namespace holdfast::replicator {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "replicator/actions.h"
+#include "replicator/protocol/actions.h"
 
 namespace holdfast::replicator {
 

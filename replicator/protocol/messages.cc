@@ -1,4 +1,4 @@
-#include "replicator/messages.h"
+#include "replicator/protocol/messages.h"
 
 namespace holdfast::replicator {
 

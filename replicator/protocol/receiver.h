@@ -11,8 +11,8 @@
 
 #include <optional>
 
-#include "replicator/actions.h"
-#include "replicator/dialogue.h"
+#include "replicator/protocol/actions.h"
+#include "replicator/protocol/dialogue.h"
 
 namespace holdfast::replicator {
 

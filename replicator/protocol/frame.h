@@ -12,7 +12,7 @@
 
 #include "base/disk.h"
 #include "base/result.h"
-#include "replicator/messages.h"
+#include "replicator/protocol/messages.h"
 
 namespace holdfast::replicator {
 

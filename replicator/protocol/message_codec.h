@@ -1,12 +1,12 @@
 // The payload of each message: fixed structures of wire_format.h, then what has no fixed length.
-// Private to replicator/frame.cc and its tests. Thread rule: pure functions.
+// Private to replicator/protocol/frame.cc and its tests. Thread rule: pure functions.
 #pragma once
 
 #include <vector>
 
 #include "base/disk.h"
 #include "base/result.h"
-#include "replicator/messages.h"
+#include "replicator/protocol/messages.h"
 
 namespace holdfast::replicator {
 

@@ -1,4 +1,4 @@
-#include "replicator/message_codec.h"
+#include "replicator/protocol/message_codec.h"
 
 #include <cstring>
 
