@@ -42,7 +42,16 @@ std::string name_of(const std::string& path) {
     return std::filesystem::path(path).filename().string();
 }
 
+Error taken(const Fingerprint& key, const std::string& owner) {
+    return {ErrorCode::exists, "the key " + to_string(key) + " is the peer " + quoted(owner) + "'s already"};
+}
+Error too_many_grants() {
+    return {ErrorCode::no_space, "the limit of " + std::to_string(grants_max) + " grants is reached"};
+}
+
 }  // namespace
+
+static_assert(keys_max == 2);  // add compares neighbours
 
 std::string_view to_string(Direction direction) {
     return direction == Direction::from_peer ? "from_peer" : "to_peer";
@@ -107,19 +116,15 @@ Status Peers::add(Peer peer) {
         return Error{ErrorCode::invalid_argument, "the peer " + quoted(peer.name) + " needs one key, or two while it is being rotated"};
     if (find(peer.name)) return Error{ErrorCode::exists, "there already is a peer " + quoted(peer.name) + "; revoke it first"};
     for (size_t i = 0; i < peer.keys.size(); ++i) {
-        const bool is_double = std::find(peer.keys.begin(), peer.keys.begin() + static_cast<ptrdiff_t>(i), peer.keys[i]) !=
-                               peer.keys.begin() + static_cast<ptrdiff_t>(i);
+        const bool is_double = i > 0 && peer.keys[i] == peer.keys[i - 1];
         const Peer* owner = find(peer.keys[i]);
-        if (owner || is_double)
-            return Error{ErrorCode::exists, "the key " + to_string(peer.keys[i]) + " is the peer " +
-                                                quoted(owner ? owner->name : peer.name) + "'s already"};
+        if (owner || is_double) return taken(peer.keys[i], owner ? owner->name : peer.name);
     }
     for (auto grant = peer.grants.begin(); grant != peer.grants.end(); ++grant)
         if (std::find(peer.grants.begin(), grant, *grant) != grant)
             return Error{ErrorCode::exists, "the peer " + quoted(peer.name) + " was granted the same twice"};
     if (peers_.size() == peers_max) return Error{ErrorCode::no_space, "there are " + std::to_string(peers_max) + " peers, which is the limit"};
-    if (grant_count() + peer.grants.size() > grants_max)
-        return Error{ErrorCode::no_space, "the limit of " + std::to_string(grants_max) + " grants is reached"};
+    if (grant_count() + peer.grants.size() > grants_max) return too_many_grants();
     const auto place = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& other) { return other.name > peer.name; });
     peers_.insert(place, std::move(peer));
     return ok();
@@ -140,7 +145,7 @@ Status Peers::set_address(std::string_view name, std::string address) {
 Status Peers::grant(std::string_view name, const Grant& grant) {
     Peer* peer = HF_TRY(known(name));
     if (std::find(peer->grants.begin(), peer->grants.end(), grant) != peer->grants.end()) return ok();
-    if (grant_count() == grants_max) return Error{ErrorCode::no_space, "the limit of " + std::to_string(grants_max) + " grants is reached"};
+    if (grant_count() == grants_max) return too_many_grants();
     peer->grants.push_back(grant);
     return ok();
 }
@@ -153,8 +158,9 @@ Status Peers::withdraw(std::string_view name, const Grant& grant) {
 
 Status Peers::add_key(std::string_view name, const Fingerprint& key) {
     Peer* peer = HF_TRY(known(name));
-    if (const Peer* owner = find(key)) return Error{ErrorCode::exists, "the key " + to_string(key) + " is the peer " + quoted(owner->name) + "'s already"};
-    if (peer->keys.size() == keys_max) return Error{ErrorCode::no_space, "the peer " + quoted(name) + " has two keys already; drop the old one first"};
+    if (const Peer* owner = find(key)) return taken(key, owner->name);
+    if (peer->keys.size() == keys_max)
+        return Error{ErrorCode::no_space, "the peer " + quoted(name) + " has two keys already; drop the old one first"};
     peer->keys.push_back(key);
     return ok();
 }
