@@ -135,7 +135,6 @@ Status TlsChannel::judge(X509_STORE_CTX& store) {
 }
 
 Status TlsChannel::step() {
-    if (is_established_) return ok();
     ERR_clear_error();
     const int result = SSL_do_handshake(tls_.get());
     if (result != 1) {
@@ -154,27 +153,24 @@ Status TlsChannel::receive(ByteSpan ciphertext) {
     HF_CHECK(ciphertext.size() <= tls_input_bytes_max);
     if (failure_) return *failure_;
     if (is_closed_) return ok();  // what comes after a goodbye is nobody's
-    if (!is_established_) {
-        handshake_bytes_ += ciphertext.size();
-        // More than one delivery of a full buffer is no handshake of ours, whose whole length is below 2 KiB.
-        if (handshake_bytes_ > tls_input_bytes_max)
-            return fail(Error{ErrorCode::no_space, "the other end sent more than a handshake can need without ending it"});
-    }
     HF_CHECK(BIO_ctrl_pending(input_) <= SSL3_RT_MAX_ENCRYPTED_LENGTH + SSL3_RT_HEADER_LENGTH);
     if (ciphertext.empty()) return ok();
     ERR_clear_error();
     if (BIO_write(input_, ciphertext.data(), static_cast<int>(ciphertext.size())) != static_cast<int>(ciphertext.size()))
         return fail(openssl_error(ErrorCode::io, "no memory for what the other end sent"));
-    return step();
+    if (is_established_) return ok();
+    HF_TRY(step());
+    // Asked afterwards: behind the end of a handshake the same delivery may hold as much data as there is room for.
+    handshake_bytes_ += ciphertext.size();
+    if (!is_established_ && handshake_bytes_ > tls_input_bytes_max)
+        return fail(Error{ErrorCode::no_space, "the other end sent more than a handshake can need without ending it"});
+    return ok();
 }
 
 std::vector<std::byte> TlsChannel::take_output() {
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(output_, &data);
-    if (size <= 0) return {};
-    const auto* bytes = reinterpret_cast<const std::byte*>(data);
-    std::vector<std::byte> taken(bytes, bytes + size);
-    (void)BIO_reset(output_);
+    // Read, not BIO_reset: that would wipe all of a buffer that once held the largest write, at every call.
+    std::vector<std::byte> taken(BIO_ctrl_pending(output_));
+    if (!taken.empty()) HF_CHECK(BIO_read(output_, taken.data(), static_cast<int>(taken.size())) == static_cast<int>(taken.size()));
     return taken;
 }
 

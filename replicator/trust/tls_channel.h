@@ -31,7 +31,7 @@
 
 namespace holdfast::replicator {
 
-inline constexpr size_t tls_input_bytes_max = 64 << 10;   // in one receive, and of a whole handshake
+inline constexpr size_t tls_input_bytes_max = 64 << 10;   // in one receive, and of a handshake that has not ended
 inline constexpr size_t tls_write_bytes_max = 16 << 20;   // in one write
 inline constexpr size_t tls_certificate_bytes_max = 4096;  // ours are about 300
 
@@ -53,7 +53,7 @@ public:
     // REQUIRES: at most tls_input_bytes_max, and once established, that read() gave 0 since the last receive. So what is
     // held of the stream is one unfinished TLS record and these bytes. What comes after the other end's goodbye is dropped.
     Status receive(ByteSpan ciphertext);
-    // Everything that waits for the socket; on a client the first call's has the greeting.
+    // Everything that waits for the socket. A new client's greeting waits there already.
     std::vector<std::byte> take_output();
 
     // REQUIRES: is_established(), not closed by us, at most tls_write_bytes_max.
