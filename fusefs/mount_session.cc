@@ -57,6 +57,8 @@ Result<std::optional<MountSession>> MountSession::begin(const MountOptions& opti
 Status MountSession::open_store(const MountOptions& options) {
     const std::string store = HF_TRY(resolved_path(options.source));
     volume_ = HF_TRY(journal::load_volume(store));
+    HF_TRY(journal::check_is_source(*volume_, "no directory can be mounted from it: its history comes from another host. `holdfast mount-past " +
+                                                  store + " DIR` shows every moment, `holdfast restore " + store + " --at now --to DIR` brings it back"));
     const std::string log = volume_->store + "/" + std::string(log_name);
     struct stat info {};
     if (::stat(log.c_str(), &info) == 0 && static_cast<uint64_t>(info.st_size) > log_bytes_max)

@@ -76,6 +76,23 @@ Result<std::unique_ptr<Disk>> open_registry() {
 
 }  // namespace
 
+const char* to_string(VolumeRole role) {
+    return role == VolumeRole::replica ? "replica" : "source";
+}
+
+std::string present_directory(const Volume& volume) {
+    return volume.is_replica() ? volume.store + "/image" : volume.directory;
+}
+
+const std::string& name_of(const Volume& volume) {
+    return volume.is_replica() ? volume.store : volume.directory;
+}
+
+Status check_is_source(const Volume& volume, std::string_view why) {
+    if (!volume.is_replica()) return ok();
+    return Error{ErrorCode::unsupported, quoted(volume.store) + " is a replica's store, and " + std::string(why)};
+}
+
 const char* to_string(FullPolicy policy) {
     switch (policy) {
         case FullPolicy::block: return "block";
@@ -103,6 +120,11 @@ Result<Volume> load_volume(const std::string& store) {
 }
 
 Status save_volume(const Volume& volume) {
+    if (volume.is_replica() != volume.directory.empty())
+        return Error{ErrorCode::invalid_argument, "a source has a directory and a replica has none; the store " + quoted(volume.store) +
+                                                      " is not described otherwise"};
+    if (volume.is_replica() && volume.journal_directory != volume.store + "/journal")
+        return Error{ErrorCode::invalid_argument, "the journal of a replica lies in its store, " + quoted(volume.store + "/journal") + ", and nowhere else"};
     auto disk = HF_TRY(open_disk(volume.store));
     return replace_small_file(*disk, volume_file, volume_to_text(volume));
 }
@@ -159,9 +181,9 @@ Result<Volume> find_volume(const std::string& path_or_id) {
         if (id && entry.id == *id) return entry.volume;
         // The store's own place comes first: it may be asked for while its description cannot be read.
         if (!id && real_or_same(entry.store) == path_or_id) return entry.volume;
-        if (id || !entry.volume || !is_within(path_or_id, entry.volume->directory)) continue;
+        if (id || !entry.volume || !is_within(path_or_id, present_directory(*entry.volume))) continue;
         // Protected directories never lie in one another; should two claim a path, the inner one knows more of it.
-        if (!found || found->directory.size() < entry.volume->directory.size()) found = &*entry.volume;
+        if (!found || present_directory(*found).size() < present_directory(*entry.volume).size()) found = &*entry.volume;
     }
     if (found) return *found;
     if (id) return Error{ErrorCode::not_found, "no volume with the id " + to_string(*id) + " is registered on this host"};

@@ -1,6 +1,9 @@
 // A volume as its administrator sees it: one protected directory, its store, its limits. Kept as STORE/volume.toml;
 // the registry (one symbolic link per volume, named by its id) finds the store of a directory that is not mounted.
 //
+// A host keeps a volume in one of two roles. A source has the directory and writes the journal. A replica has neither: its
+// journal comes from the source (journal/inbound.h), and its store applies what came.
+//
 // Layout of a store:
 //   volume.toml     this description
 //   journal/        segments, inflight, cursors/      (or journal_directory, when it lies elsewhere)
@@ -25,22 +28,36 @@ enum class FullPolicy { block, stop_protection };
 const char* to_string(FullPolicy policy);
 Result<FullPolicy> parse_full_policy(std::string_view text);
 
+enum class VolumeRole { source, replica };
+const char* to_string(VolumeRole role);
+
 struct Volume {
     VolumeId id;
-    std::string directory;          // absolute, what the mount covers
+    VolumeRole role = VolumeRole::source;
+    std::string directory;          // absolute, what the mount covers; a replica has none
     std::string store;              // absolute
-    std::string journal_directory;  // absolute; STORE/journal unless said otherwise
-    uint32_t origin = 1;
+    std::string journal_directory;  // absolute; STORE/journal unless said otherwise, and always on a replica
+    uint32_t origin = 1;            // the host that names new objects: of a replica, its source
     uint64_t segment_bytes = 64ULL << 20;
     uint64_t journal_bytes_max = 8ULL << 30;
     FullPolicy full_policy = FullPolicy::block;
     uint64_t window_age_ns = 0;      // 0: unlimited
     uint64_t window_bytes_max = 0;   // 0: unlimited (undo segments and graveyard)
+
+    bool is_replica() const { return role == VolumeRole::replica; }
 };
+
+// Where a person finds the present of VOLUME, and so what paths in its history are relative to: the directory of a source,
+// the image of a replica.
+std::string present_directory(const Volume& volume);
+// What sentences call it: the directory of a source, the store of a replica.
+const std::string& name_of(const Volume& volume);
+// For what only a source can do. Errors: unsupported, when VOLUME is a replica's: "STORE is a replica's store, and WHY".
+Status check_is_source(const Volume& volume, std::string_view why);
 
 // Reads STORE/volume.toml. Errors: not_found (no store there), foreign or corrupt with a sentence that says what to do.
 Result<Volume> load_volume(const std::string& store);
-// Writes it so that a crash leaves either the old or the new one.
+// Writes it so that a crash leaves either the old or the new one. Errors: invalid_argument for places that do not fit the role.
 Status save_volume(const Volume& volume);
 
 // The registry directory: $HOLDFAST_STATE_DIR/volumes, by default /var/lib/holdfast/volumes.
@@ -56,7 +73,7 @@ Result<std::vector<Volume>> registered_volumes();
 // Replaces what was registered under the id: a store that was moved is simply registered again. Durable on return.
 Status register_volume(const Volume& volume);
 Status unregister_volume(const Volume& volume);
-// The volume whose directory is PATH or holds it, or whose store or id it is. Errors: not_found.
+// The volume whose present_directory() is PATH or holds it, or whose store or id it is. Errors: not_found.
 Result<Volume> find_volume(const std::string& path_or_id);
 
 // Where the volume's control sockets live: $HOLDFAST_RUN_DIR/<id>/, by default /run/holdfast/<id>/.

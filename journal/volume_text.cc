@@ -80,8 +80,8 @@ private:
     const std::string& store_;
 };
 
-constexpr std::string_view known_keys[] = {"format",        "id",          "directory",     "journal_directory", "origin",
-                                           "segment_bytes", "full_policy", "window_age_ns", "window_bytes_max",  "journal_bytes_max"};
+constexpr std::string_view known_keys[] = {"format",        "id",          "role",          "directory",        "journal_directory", "origin",
+                                           "segment_bytes", "full_policy", "window_age_ns", "window_bytes_max", "journal_bytes_max"};
 constexpr uint64_t amount_max = std::numeric_limits<int64_t>::max();
 
 Status check_format(const toml::table& table, const std::string& store) {
@@ -102,15 +102,32 @@ Status check_keys(const toml::table& table, const Fields& fields) {
     return ok();
 }
 
+// Role and places. A replica is told by its key; a description without it was written for a directory.
+Status take_places(const toml::table& table, const Fields& fields, Volume& volume) {
+    std::string role = to_string(VolumeRole::source);
+    if (table.contains("role")) role = HF_TRY(fields.text("role"));
+    if (role != to_string(VolumeRole::source) && role != to_string(VolumeRole::replica))
+        return fields.wrong("the key \"role\" is " + quoted(role) + ", but must be source or replica");
+    volume.role = role == to_string(VolumeRole::replica) ? VolumeRole::replica : VolumeRole::source;
+    volume.journal_directory = volume.store + "/journal";
+    if (!volume.is_replica()) {
+        volume.directory = HF_TRY(fields.path("directory"));
+        if (table.contains("journal_directory")) volume.journal_directory = HF_TRY(fields.path("journal_directory"));
+        return ok();
+    }
+    for (std::string_view key : {"directory", "journal_directory"}) {
+        if (table.contains(key)) return fields.wrong("a replica has no key " + quoted(key) + ": its journal lies in the store, and no directory belongs to it");
+    }
+    return ok();
+}
+
 Result<Volume> volume_of(const toml::table& table, const Fields& fields, const std::string& store) {
     Volume volume;
     auto id = parse_volume_id(HF_TRY(fields.text("id")));
     if (!id) return fields.wrong(id.error().message);
     volume.id = *id;
     volume.store = store;
-    volume.directory = HF_TRY(fields.path("directory"));
-    volume.journal_directory = store + "/journal";
-    if (table.contains("journal_directory")) volume.journal_directory = HF_TRY(fields.path("journal_directory"));
+    HF_TRY(take_places(table, fields, volume));
     volume.origin = static_cast<uint32_t>(HF_TRY(fields.amount("origin", parse_bytes, 1, UINT32_MAX)));
     volume.segment_bytes = HF_TRY(fields.amount("segment_bytes", parse_bytes, HF_SEGMENT_BYTES_MIN, HF_SEGMENT_BYTES_MAX));
     if (!is_segment_size(volume.segment_bytes)) return fields.wrong("the key \"segment_bytes\" is not a power of two");
@@ -131,8 +148,9 @@ std::string volume_to_text(const Volume& volume) {
     auto add = [&text](std::string_view key, std::string value) { text.append(key).append(" = ").append(value).append("\n"); };
     add("format", std::to_string(volume_format_version));
     add("id", toml_quoted(to_string(volume.id)));
-    add("directory", toml_quoted(volume.directory));
-    if (volume.journal_directory != volume.store + "/journal") add("journal_directory", toml_quoted(volume.journal_directory));
+    if (volume.is_replica()) add("role", toml_quoted(to_string(volume.role)));
+    if (!volume.is_replica()) add("directory", toml_quoted(volume.directory));
+    if (!volume.is_replica() && volume.journal_directory != volume.store + "/journal") add("journal_directory", toml_quoted(volume.journal_directory));
     add("origin", std::to_string(volume.origin));
     add("segment_bytes", std::to_string(volume.segment_bytes));
     add("journal_bytes_max", std::to_string(volume.journal_bytes_max));

@@ -2,8 +2,9 @@
 //
 //     format = 1
 //     id = "01234567-89ab-4def-8123-456789abcdef"
-//     directory = "/srv/data"
-//     journal_directory = "/fast/journal"      only when it is not STORE/journal
+//     role = "replica"                         only of a replica: without the key it is a source's
+//     directory = "/srv/data"                  only of a source
+//     journal_directory = "/fast/journal"      only of a source, and only when it is not STORE/journal
 //     origin = 1
 //     segment_bytes = 67108864
 //     journal_bytes_max = 8589934592           or "8G"

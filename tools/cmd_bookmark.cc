@@ -68,6 +68,8 @@ Result<Report> create(const Arguments& arguments) {
     std::string name = arguments.text_or("NAME", name_of_now());
     HF_TRY(journal::check_bookmark_name(name));
     journal::Volume volume = HF_TRY(cli::volume_or_current(arguments.text("--volume")));
+    // Before anything is quiesced for it.
+    HF_TRY(journal::check_is_source(volume, "a bookmark names a moment of the source: make it there, and it comes here with the journal"));
     Json made = HF_TRY(create_between_hooks(arguments, volume, name));
     uint64_t lsn = made.value("lsn", uint64_t{0}), time_ns = made.value("time_ns", uint64_t{0});
     Report report;

@@ -63,7 +63,7 @@ Result<Report> journal_dump(const Arguments& arguments) {
     Lsn to = HF_TRY(arguments.number_or("--to", journal::lsn_max));
     uint64_t limit = HF_TRY(arguments.number_or("--limit", UINT64_MAX));
     if (from < oldest)
-        return Error{ErrorCode::not_found, "the journal of " + printable(volume.directory) + " begins at " + std::to_string(oldest) +
+        return Error{ErrorCode::not_found, "the journal of " + printable(journal::name_of(volume)) + " begins at " + std::to_string(oldest) +
                                                ": what came before is in the history, see `holdfast log`"};
     journal::Reader reader(*disk, volume.id, volume.segment_bytes, table.get());
     reader.seek(from);

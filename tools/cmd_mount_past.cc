@@ -21,7 +21,7 @@ Result<Report> mount_past(const Arguments& arguments) {
     auto service = HF_TRY(StoreService::connect(volume, StoreService::Start::detached));
     Report report;
     report.json = HF_TRY(service.call({{"verb", "mount-past"}, {"directory", name_to_text(directory)}}));
-    report.text = "The past of " + printable(volume.directory) + " is in " + printable(directory) + ": look at " + printable(directory) + "/@10m, @2026-03-01T14:03 or @BOOKMARK.\n";
+    report.text = "The past of " + printable(journal::name_of(volume)) + " is in " + printable(directory) + ": look at " + printable(directory) + "/@10m, @2026-03-01T14:03 or @BOOKMARK.\n";
     return report;
 }
 

@@ -28,14 +28,17 @@ Result<Json> status_of(const std::string& socket) {
 
 Result<Answers> ask(const Volume& volume) {
     Answers answers;
-    answers.mounted = HF_TRY(cli::is_captured(volume.directory));
-    answers.capture = HF_TRY(status_of(journal::capture_socket(volume.id)));
+    if (!volume.is_replica()) {
+        answers.mounted = HF_TRY(cli::is_captured(volume.directory));
+        answers.capture = HF_TRY(status_of(journal::capture_socket(volume.id)));
+    }
     answers.store = HF_TRY(status_of(journal::store_socket(volume.id)));
     return answers;
 }
 
 // One word or two for the worst thing that is true.
-std::string state_of(const Answers& answers) {
+std::string state_of(const Volume& volume, const Answers& answers) {
+    if (volume.is_replica()) return answers.store.is_null() ? "not following" : answers.store.value("state", "unknown");
     if (!answers.mounted) return "not mounted";
     if (answers.capture.is_null()) return "capture is starting";
     if (answers.capture.value("fenced", false)) return "journal failed";
@@ -49,8 +52,10 @@ void copy_member(Json& to, const Json& from, const char* name) {
 }
 
 Json volume_to_json(const Volume& volume, const Answers& answers) {
-    Json json = {{"directory", name_to_text(volume.directory)}, {"store", name_to_text(volume.store)}, {"id", journal::to_string(volume.id)},
-                 {"mounted", answers.mounted},                  {"state", state_of(answers)}};
+    Json json = {{"role", journal::to_string(volume.role)},     {"store", name_to_text(volume.store)},
+                 {"id", journal::to_string(volume.id)},         {"mounted", answers.mounted},
+                 {"state", state_of(volume, answers)}};
+    json["directory"] = volume.is_replica() ? Json() : Json(name_to_text(volume.directory));
     json["in_gap"] = answers.capture.is_object() && answers.capture.value("in_gap", false);
     for (const char* name : {"published", "durable", "journal_bytes", "journal_bytes_max", "fenced"}) copy_member(json, answers.capture, name);
     for (const char* name : {"applied", "checkpoint", "window_begin", "window_begin_time_ns", "undo_bytes", "graveyard_bytes", "index_bytes", "bookmarks",
@@ -76,7 +81,7 @@ std::string table_text(const Json& volumes) {
         const Json& begin = volume["window_begin_time_ns"];
         // Before anything was recorded there is no time to show, only the state in which the directory was found.
         std::string since = !begin.is_number() ? "-" : begin.get<uint64_t>() == 0 ? "first copy" : cli::local_time(begin.get<uint64_t>()).substr(0, 19);
-        table.add({printable(text_to_name(volume["directory"].get<std::string>())), volume["state"].get<std::string>(), since, bytes_cell(volume, "lag_bytes"),
+        table.add({volume["directory"].is_null() ? "(replica)" : printable(text_to_name(volume["directory"].get<std::string>())), volume["state"].get<std::string>(), since, bytes_cell(volume, "lag_bytes"),
                    bytes_cell(volume, "journal_bytes"), bytes_cell(volume, "undo_bytes"), count_cell(volume, "bookmarks"),
                    printable(text_to_name(volume["store"].get<std::string>()))});
     }
@@ -87,10 +92,11 @@ std::string table_text(const Json& volumes) {
 std::string remarks(const Json& volumes) {
     std::string text;
     for (const Json& volume : volumes) {
-        std::string name = printable(text_to_name(volume["directory"].get<std::string>()));
+        std::string name = printable(text_to_name(volume[volume["directory"].is_null() ? "store" : "directory"].get<std::string>()));
         if (volume["in_gap"].get<bool>()) text += name + ": changes are not being recorded now; moments of this gap will not be offered.\n";
         if (volume["failure"].is_string()) text += name + ": " + printable(volume["failure"].get<std::string>()) + "\n";
         if (volume["state"] == "journal failed") text += name + ": the disk of the journal failed; nothing is recorded until it is mounted again.\n";
+        if (volume["state"] == "not following") text += name + ": its store service does not run, so what comes from the source is kept but not applied.\n";
         if (volume["state"] == "not mounted")
             text += name + ": nothing is recorded; `holdfast protect " + name + " --store " + printable(text_to_name(volume["store"].get<std::string>())) + "` goes on.\n";
     }

@@ -101,6 +101,7 @@ void print_line(const Json& json) {
 
 Status reconcile(const Arguments& arguments) {
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
+    HF_TRY(journal::check_is_source(volume, "there is no directory that it could be compared with"));
     ReconcileOptions options;
     options.after = HF_TRY(parse_action(arguments.after));
     options.accept_deletions = arguments.accept_deletions;

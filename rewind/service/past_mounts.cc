@@ -86,7 +86,7 @@ Result<std::string> PastMounts::own_place() {
 
 Status PastMounts::mount(const std::string& directory) {
     const std::string real = HF_TRY(real_directory(directory));
-    if (is_within(real, volume_.directory))
+    if (!volume_.is_replica() && is_within(real, volume_.directory))
         return Error{ErrorCode::invalid_argument,
                      quoted(real) + " lies in the protected directory; choose a place outside of it"};
     if (is_within(real, volume_.store))

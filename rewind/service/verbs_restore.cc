@@ -127,6 +127,8 @@ Status act_and_verify(Service& service, const StoreLoan& store, const RewindPlan
 }
 
 Result<Json> rewind_path(Service& service, const Json& request, const JsonServer::Progress& progress) {
+    HF_TRY(journal::check_is_source(service.volume(), "what stands in it is the source's to change: use `holdfast restore --to` to put the past "
+                                                      "elsewhere, or rewind on the source, from where it comes here"));
     const std::string path = HF_TRY(name_in(request, "path"));
     const std::string to = HF_TRY(name_in(request, "to"));
     const bool dry_run = request.value("dry_run", false);

@@ -104,6 +104,45 @@ TEST_CASE("volume: a store that was moved describes itself at its new place") {
     CHECK(loaded->journal_directory == loaded->store + "/journal");
 }
 
+TEST_CASE("volume: a replica has no directory, its journal lies in its store, and it is found by its store, its image and its id") {
+    Host host;
+    Volume volume = host.make("replica");
+    volume.role = VolumeRole::replica;
+    CHECK(save_volume(volume).error().code == ErrorCode::invalid_argument);
+    volume.directory.clear();
+    volume.journal_directory = "/fast/journal";
+    CHECK(save_volume(volume).error().code == ErrorCode::invalid_argument);
+    volume.journal_directory = volume.store + "/journal";
+    REQUIRE(save_volume(volume));
+    REQUIRE(register_volume(volume));
+    auto loaded = load_volume(volume.store);
+    REQUIRE(loaded);
+    CHECK(loaded->is_replica());
+    CHECK(same(*loaded, volume));
+    CHECK(name_of(*loaded) == volume.store);
+    for (const std::string& named : {volume.store, volume.store + "/image/a/b", to_string(volume.id)}) {
+        INFO(named);
+        auto found = find_volume(named);
+        CHECK((found && found->id == volume.id));
+    }
+    // An empty directory holds no path.
+    CHECK(find_volume("/srv/data").error().code == ErrorCode::not_found);
+    auto refused = check_is_source(*loaded, "nothing is mounted from it");
+    CHECK(refused.error().code == ErrorCode::unsupported);
+    CHECK(refused.error().message.find("replica") != std::string::npos);
+}
+
+TEST_CASE("volume: a role that does not fit the places is refused, and none means a source") {
+    const std::string source = text_of_example(), replica = with(source, "directory = \"/srv/data\"", "role = \"replica\"");
+    CHECK_FALSE(volume_from_text(source, "/store")->is_replica());
+    CHECK(volume_from_text(source + "role = \"source\"\n", "/store"));
+    CHECK(volume_from_text(replica, "/store")->is_replica());
+    CHECK(code_of(source + "role = \"replica\"\n") == ErrorCode::corrupt);
+    CHECK(code_of(source + "role = \"witness\"\n") == ErrorCode::corrupt);
+    CHECK(code_of(source + "role = 1\n") == ErrorCode::corrupt);
+    CHECK(code_of(replica + "journal_directory = \"/fast\"\n") == ErrorCode::corrupt);
+}
+
 TEST_CASE("volume: sizes and ages may be written as people write them") {
     std::string text = with(text_of_example(), "window_age_ns = 0", "window_age_ns = \"7d\"");
     text = with(text, "window_bytes_max = 0", "window_bytes_max = \"50G\"");

@@ -66,6 +66,28 @@ TEST_CASE("path: a path of history need not exist to belong to a volume") {
     CHECK(resolve_path(host.real + "/store").error().code == ErrorCode::invalid_argument);
 }
 
+TEST_CASE("path: of a replica it is one in its image, its store stands for the top, and any volume's id for its present") {
+    Host host;
+    journal::Volume replica;
+    replica.id = journal::random_volume_id();
+    replica.role = journal::VolumeRole::replica;
+    replica.store = host.real + "/elsewhere";
+    replica.journal_directory = replica.store + "/journal";
+    REQUIRE(journal::save_volume(replica));
+    REQUIRE(journal::register_volume(replica));
+    CHECK(resolve_path(replica.store)->relative.empty());
+    CHECK(resolve_path(replica.store + "/image/a/b")->relative == "a/b");
+    CHECK(resolve_path(replica.store + "/undo").error().code == ErrorCode::not_found);
+    const std::string id = journal::to_string(replica.id);
+    CHECK(resolve_path(id)->relative.empty());
+    CHECK(resolve_path(id)->volume.store == replica.store);
+    CHECK(resolve_path(id + "/a//../b/")->relative == "b");
+    CHECK(resolve_path(id + "/../..")->relative.empty());
+    CHECK(resolve_path(journal::to_string(host.volume.id) + "/sub")->absolute == host.real + "/data/sub");
+    CHECK(resolve_volume(replica.store)->is_replica());
+    CHECK(resolve_path("/srv/x").error().code == ErrorCode::not_found);
+}
+
 TEST_CASE("volume: found by directory, store, id, through a link, and as a store that nobody registered") {
     Host host;
     CHECK(resolve_volume(host.real + "/data")->id == host.volume.id);

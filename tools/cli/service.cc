@@ -36,7 +36,9 @@ Result<StoreService> StoreService::connect(const journal::Volume& volume, Start 
     if (status) return service;
     if (status.error().code != ErrorCode::unavailable) return std::move(status).error();
     // While the directory is mounted its supervisor starts the service, and starts it again: that is waited for.
-    if (HF_TRY(is_captured(volume.directory))) return HF_TRY(service.wait_for_supervised(volume));
+    if (!volume.is_replica() && HF_TRY(is_captured(volume.directory))) return HF_TRY(service.wait_for_supervised(volume));
+    if (start == Start::never && volume.is_replica())
+        return Error{ErrorCode::unavailable, "the store service of " + printable(volume.store) + " does not run"};
     if (start == Start::never) {
         return Error{ErrorCode::unavailable, "the store service of " + printable(volume.directory) +
                                              " does not run: `mount " + printable(volume.directory) + "` or `holdfast protect` starts it"};
@@ -69,6 +71,7 @@ Result<Json> StoreService::call(const Json& request, const JsonServer::Progress&
 }
 
 Result<Json> capture_call(const journal::Volume& volume, const Json& request) {
+    HF_TRY(journal::check_is_source(volume, "nothing is captured here: do it on the source, from where it comes to this host"));
     auto answer = json_call(journal::capture_socket(volume.id), request);
     if (!answer && answer.error().code == ErrorCode::unavailable) {
         return Error{ErrorCode::unavailable, printable(volume.directory) + " is not mounted, nothing is being recorded: run `holdfast protect " +
@@ -78,6 +81,7 @@ Result<Json> capture_call(const journal::Volume& volume, const Json& request) {
 }
 
 Result<std::optional<uint64_t>> published_end(const journal::Volume& volume) {
+    if (volume.is_replica()) return std::optional<uint64_t>();
     auto status = json_call(journal::capture_socket(volume.id), {{"verb", "status"}});
     if (status) return std::optional<uint64_t>(status->value("published", uint64_t{0}));
     if (status.error().code == ErrorCode::unavailable) return std::optional<uint64_t>();

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "base/mount_table.h"
@@ -34,6 +36,19 @@ void append_component(std::string& real, std::string_view component) {
     }
     if (real != "/") real += '/';
     real += component;
+}
+
+// ID or ID/PATH, when a volume of that id is registered here; else it is an ordinary path.
+std::optional<VolumePath> path_of_id(std::string_view path) {
+    const size_t slash = path.find('/');
+    if (!journal::parse_volume_id(path.substr(0, slash))) return std::nullopt;
+    auto volume = journal::find_volume(std::string(path.substr(0, slash)));
+    if (!volume) return std::nullopt;
+    std::string relative = "/";
+    for (std::string_view component : components_of(path.substr(std::min(slash, path.size())))) append_component(relative, component);
+    relative.erase(0, 1);
+    std::string absolute = journal::present_directory(*volume) + (relative.empty() ? "" : "/" + relative);
+    return VolumePath{std::move(*volume), std::move(relative), std::move(absolute)};
 }
 
 std::string real_or_empty(const std::string& path) {
@@ -100,6 +115,7 @@ Result<journal::Volume> volume_or_current(std::string_view given) {
 }
 
 Result<VolumePath> resolve_path(std::string_view path) {
+    if (auto of_id = path_of_id(path)) return *of_id;
     std::string absolute = HF_TRY(absolute_path(path));
     auto volume = journal::find_volume(absolute);
     if (!volume && volume.error().code == ErrorCode::not_found) {
@@ -107,11 +123,14 @@ Result<VolumePath> resolve_path(std::string_view path) {
                                            "volumes of this host"};
     }
     if (!volume) return std::move(volume).error();
-    if (!is_within(absolute, volume->directory)) {
+    // A replica has no other place to be named by, so its store stands for the top.
+    const std::string top = journal::present_directory(*volume);
+    if (volume->is_replica() && absolute == volume->store) return VolumePath{std::move(*volume), "", std::move(absolute)};
+    if (!is_within(absolute, top)) {
         return Error{ErrorCode::invalid_argument, printable(absolute) + " is a store; give a path in the directory that it protects, " +
-                                                  printable(volume->directory)};
+                                                  printable(top)};
     }
-    std::string relative = absolute.substr(volume->directory.size());
+    std::string relative = absolute.substr(top.size());
     if (relative.starts_with('/')) relative.erase(0, 1);
     return VolumePath{std::move(*volume), std::move(relative), std::move(absolute)};
 }

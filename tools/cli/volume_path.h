@@ -12,7 +12,7 @@ namespace holdfast::cli {
 
 struct VolumePath {
     journal::Volume volume;
-    std::string relative;  // to the volume's directory, without a leading slash; "" is the directory itself
+    std::string relative;  // to the volume's present_directory(), without a leading slash; "" is the directory itself
     std::string absolute;
 };
 
@@ -23,7 +23,8 @@ Result<std::string> absolute_path(std::string_view path, const std::string& curr
 // With the process's own current directory, or $PWD when that directory has been deleted.
 Result<std::string> absolute_path(std::string_view path);
 
-// Errors: not_found with a sentence when no volume holds PATH.
+// A path in the directory of a source or in the image of a replica; a replica's store, for the top; or ID or ID/PATH of any
+// volume of this host. Errors: not_found with a sentence when no volume holds PATH.
 Result<VolumePath> resolve_path(std::string_view path);
 // A volume by its directory, its store or its id.
 Result<journal::Volume> resolve_volume(std::string_view directory_store_or_id);
