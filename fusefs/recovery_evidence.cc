@@ -7,7 +7,6 @@
 #include "base/small_file.h"
 #include "base/text.h"
 #include "fusefs/settle.h"
-#include "journal/cursor.h"
 
 namespace holdfast::fusefs {
 namespace {
@@ -29,21 +28,6 @@ constexpr struct { Action action; const char* name; } actions[] = {
 size_t rank(Action action) {
     return static_cast<size_t>(std::find_if(std::begin(actions), std::end(actions), [&](const auto& row) { return row.action == action; }) -
                                std::begin(actions));
-}
-
-// What is known beside the segments: how far the stream was whole while the host ran on, and which addresses consumers
-// have seen, so that none of them is used for another record.
-Result<journal::SurveyHints> survey_hints(const journal::Volume& volume, Disk& cursors, journal::InflightTable& table) {
-    journal::SurveyHints hints;
-    if (table.survived()) {
-        hints.published = table.head().published.load();
-        // Nothing says so as long as no record was ever committed.
-        if (hints.published > 0) hints.reserved = std::max(hints.published, table.head().reserved.load());
-    }
-    auto positions = HF_TRY(journal::load_cursors(cursors, volume.id));
-    for (const auto& [consumer, position] : positions) hints.taken = std::max(hints.taken, position);
-    if (auto lowest = HF_TRY(journal::lowest_cursor(cursors, volume.id))) hints.needed = *lowest;
-    return hints;
 }
 
 }  // namespace
@@ -84,7 +68,7 @@ Status comparison_done(Disk& store) {
 Result<RecoveredJournal> recover_journal(const journal::Volume& volume, Disk& store, Disk& journal, Disk& cursors,
                                          journal::InflightTable& table, int backing_fd) {
     const uint64_t started_ns = system_clock().monotonic_ns();
-    const journal::SurveyHints hints = HF_TRY(survey_hints(volume, cursors, table));
+    const journal::SurveyHints hints = HF_TRY(journal::survey_hints(cursors, volume.id, table));
     const journal::Survey survey = HF_TRY(journal::survey(journal, volume.id, volume.segment_bytes, hints));
     const bool survived = table.survived();
     const journal::Decision decision = journal::decide(survey, survived, table.head().clean.load() == 1);

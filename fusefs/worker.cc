@@ -79,6 +79,7 @@ private:
     }
     // Without any consumer nothing is released: nobody has what the journal holds.
     Status release() {
+        HF_TRY(journal::retire_seed(*journal_.cursors, journal_.volume.id));
         auto lowest = HF_TRY(journal::lowest_cursor(*journal_.cursors, journal_.volume.id));
         if (lowest) HF_TRY(journal_.writer->release_below(*lowest));
         return ok();

@@ -70,4 +70,15 @@ Result<std::optional<Lsn>> lowest_cursor(Disk& disk, const VolumeId& volume) {
     return lowest;
 }
 
+Status retire_seed(Disk& disk, const VolumeId& volume) {
+    bool has_seed = false, has_replica = false;
+    for (const auto& [name, position] : HF_TRY(load_cursors(disk, volume))) {
+        has_seed |= name == seed_consumer;
+        has_replica |= name.starts_with(replica_consumer_prefix);
+    }
+    if (!has_seed || !has_replica) return ok();
+    HF_TRY(disk.remove(seed_consumer));
+    return disk.sync_directory();
+}
+
 }  // namespace holdfast::journal

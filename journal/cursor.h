@@ -1,6 +1,11 @@
 // A consumer's persisted position: the address below which it has durably taken everything. The journal keeps
 // what the slowest consumer still needs. One small file per consumer, journal/cursors/NAME, replaced by
 // rename; a damaged one counts as position zero, which only keeps more.
+//
+//     store           the volume's own store; on a replica, the store that follows the inbound journal
+//     replica-NAME    a replica, kept by whoever ships to it
+//     seed            stands at the journal's beginning for a replica that does not exist yet
+//
 // Thread rule: one writer per name; any reader.
 #pragma once
 
@@ -15,10 +20,17 @@
 
 namespace holdfast::journal {
 
+inline constexpr std::string_view store_consumer = "store";
+inline constexpr std::string_view seed_consumer = "seed";
+inline constexpr std::string_view replica_consumer_prefix = "replica-";
+
 // DISK is the cursors/ directory. Durable on return.
 Status save_cursor(Disk& disk, const VolumeId& volume, std::string_view consumer, Lsn position);
 Result<std::vector<std::pair<std::string, Lsn>>> load_cursors(Disk& disk, const VolumeId& volume);
 // The lowest of all cursors; nothing when there is no consumer.
 Result<std::optional<Lsn>> lowest_cursor(Disk& disk, const VolumeId& volume);
+// Removes the cursor `seed` as soon as a replica has one of its own, which holds the journal from then on. Durable on
+// return. For the one that releases segments.
+Status retire_seed(Disk& disk, const VolumeId& volume);
 
 }  // namespace holdfast::journal

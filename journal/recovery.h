@@ -65,6 +65,12 @@ struct SurveyHints {
     bool check_chains = false; // read every sealed segment whole instead of its header and its seal
 };
 
+// What cursors and TABLE know about VOLUME's journal. Of a journal whose only consumer is the volume's own store nothing below
+// its cursor is needed: a store never runs ahead of what is durable. A replica may be sent back below its cursor, after it
+// lost its tail in a power cut, and the chain must lead up to where the two hosts agree (docs/decisions/0005), so with any
+// other consumer everything that is kept is needed. CURSORS is the cursors/ directory. Errors: io.
+Result<SurveyHints> survey_hints(Disk& cursors, const VolumeId& volume, InflightTable& table);
+
 enum class Action {
     start_fresh,        // no journal yet
     resume,             // closed in order

@@ -114,7 +114,7 @@ Status Store::Impl::save(Lsn at_checkpoint) {
     HF_TRY(save_position(*store_disk, volume.id, next));
     position = next;
     // Only now may the journal forget what lies below.
-    return journal::save_cursor(*cursor_disk, volume.id, "store", at_checkpoint);
+    return journal::save_cursor(*cursor_disk, volume.id, journal::store_consumer, at_checkpoint);
 }
 
 Result<uint64_t> Store::prune() {

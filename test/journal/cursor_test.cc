@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "journal/recovery.h"
 #include "test/support/scratch.h"
 
 using namespace holdfast;
@@ -79,4 +80,34 @@ TEST_CASE("cursor: a crash in the middle of saving leaves the old position") {
     CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"store", 4096}});
     REQUIRE(save_cursor(*cursors.disk, cursors.volume, "store", 8192));
     CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"store", 8192}});
+}
+
+TEST_CASE("cursor: the seed's place goes as soon as a replica has one, and not before") {
+    CursorDirectory cursors;
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, seed_consumer, 0));
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, store_consumer, 4096));
+    REQUIRE(retire_seed(*cursors.disk, cursors.volume));
+    CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::optional<Lsn>(0));
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "replica-b", 2048));
+    REQUIRE(retire_seed(*cursors.disk, cursors.volume));
+    CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"replica-b", 2048}, {"store", 4096}});
+    REQUIRE(retire_seed(*cursors.disk, cursors.volume));
+}
+
+TEST_CASE("cursor: recovery needs what the store has not taken, and everything once anybody else follows") {
+    CursorDirectory cursors;
+    test::ScratchDirectory beside;
+    auto table = InflightTable::open(beside / "inflight", cursors.volume).value();
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, store_consumer, 4096));
+    auto hints = survey_hints(*cursors.disk, cursors.volume, *table);
+    REQUIRE(hints);
+    CHECK(hints->needed == 4096);
+    CHECK(hints->taken == 4096);
+    CHECK(hints->published == 0);
+    CHECK(hints->reserved == lsn_max);
+    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "replica-b", 8192));
+    hints = survey_hints(*cursors.disk, cursors.volume, *table);
+    REQUIRE(hints);
+    CHECK(hints->needed == 0);
+    CHECK(hints->taken == 8192);
 }
