@@ -4,12 +4,12 @@
 
 #include "base/name_text.h"
 #include "base/text.h"
+#include "journal/store_layout.h"
 #include "journal/writer.h"
 #include "tools/cli/mounts.h"
 #include "tools/cli/programs.h"
 #include "tools/cli/protect_checks.h"
 #include "tools/cli/service.h"
-#include "tools/cli/store_layout.h"
 #include "tools/cli/volume_path.h"
 #include "tools/command.h"
 
@@ -18,7 +18,7 @@ namespace holdfast::tools {
 namespace {
 
 using cli::printable;
-using cli::StoreState;
+using journal::StoreState;
 using journal::Volume;
 
 // Without --journal-max the journal may take this share of its disk, at most the default of a volume.
@@ -75,6 +75,10 @@ Result<Volume> plan_new_volume(const Arguments& arguments, const std::string& di
 // Errors: not ours, of another directory, or with options that cannot be changed later.
 Result<Volume> plan_known_volume(const Arguments& arguments, const std::string& directory, const std::string& store) {
     Volume volume = HF_TRY(journal::load_volume(store));
+    HF_TRY(journal::check_is_source(volume, "belongs to a directory of another host: give " + printable(directory) + " a store of its own"));
+    if (arguments.given("--for-replicas"))
+        return Error{ErrorCode::invalid_argument, "the journal of this store has begun without the directory's contents, or has them already: "
+                                                  "--for-replicas can only be chosen when a directory is protected for the first time"};
     if (volume.directory != directory)
         return Error{ErrorCode::invalid_argument, "the store " + printable(store) + " belongs to the directory " + printable(volume.directory) +
                                                       ": give " + printable(directory) + " a store of its own"};
@@ -89,7 +93,7 @@ Status check_free_places(const Volume& volume, StoreState state) {
     if (state == StoreState::foreign)
         return Error{ErrorCode::exists, printable(volume.store) + " is not an empty directory and no store: choose an empty or a new one"};
     if (volume.journal_directory == volume.store + "/journal") return ok();
-    StoreState journal_state = HF_TRY(cli::look_at_store(volume.journal_directory));
+    StoreState journal_state = HF_TRY(journal::look_at_store(volume.journal_directory));
     if (journal_state == StoreState::absent || journal_state == StoreState::empty || state == StoreState::half_made) return ok();
     return Error{ErrorCode::exists, "the journal directory " + printable(volume.journal_directory) + " is not empty: choose an empty or a new one"};
 }
@@ -131,7 +135,7 @@ Result<Report> report_of(const Volume& volume, bool is_new) {
 }
 
 Result<Report> mount_new(const Volume& volume, const Arguments& arguments) {
-    cli::NewStore store = HF_TRY(cli::NewStore::make(volume));
+    journal::NewStore store = HF_TRY(journal::NewStore::make(volume, {.keeps_journal = arguments.given("--for-replicas")}));
     HF_TRY(mount_volume(volume, arguments));
     store.keep();
     return report_of(volume, true);
@@ -154,7 +158,7 @@ Result<Report> protect(const Arguments& arguments) {
     places.store = store;
     places.journal_directory = store + "/journal";
     HF_TRY(cli::check_places(places));
-    StoreState state = HF_TRY(cli::look_at_store(store));
+    StoreState state = HF_TRY(journal::look_at_store(store));
     bool is_known = state == StoreState::made;
     Volume volume = HF_TRY(is_known ? plan_known_volume(arguments, directory, store) : plan_new_volume(arguments, directory, store));
     HF_TRY(cli::check_places(volume));
@@ -180,6 +184,7 @@ const Command protect_command = {
      {"--window", Parameter::Kind::optional, "AGE", "how far back every moment is kept, as 30d; by default without end"},
      {"--history-max", Parameter::Kind::optional, "SIZE", "the most that history may take; by default no limit"},
      {"--full-policy", Parameter::Kind::optional, "POLICY", "when the journal is full: block writers, or stop-protection with a gap"},
+     {"--for-replicas", Parameter::Kind::flag, "", "begin the journal with the directory's contents, and keep all of it until the first replica has a place in it"},
      {"--allow-bypass", Parameter::Kind::flag, "", "protect although processes have files in it open for writing; a gap stays until they end"},
      {"--accept-deletions", Parameter::Kind::flag, "", "let the comparison delete much of the image, because much was really deleted"}},
     protect};

@@ -4,9 +4,9 @@
 #include <cerrno>
 
 #include "base/name_text.h"
+#include "journal/store_layout.h"
 #include "tools/cli/mounts.h"
 #include "tools/cli/service.h"
-#include "tools/cli/store_layout.h"
 #include "tools/cli/volume_path.h"
 #include "tools/command.h"
 
@@ -35,7 +35,7 @@ Status wait_for_end(const Volume& volume, bool quiet) {
     cli::Progress progress("taking in what is left", quiet);
     uint64_t at_start = 0;
     for (int waited_ms = 0;; waited_ms += turn_ms) {
-        Status free = cli::wait_for_store_lock(volume.store, turn_ms);
+        Status free = journal::wait_for_store_lock(volume.store, turn_ms);
         if (free || free.error().code != ErrorCode::busy || waited_ms >= release_timeout_ms) return free;
         auto status = json_call(journal::store_socket(volume.id), {{"verb", "status"}});
         if (!status) continue;
@@ -46,8 +46,20 @@ Status wait_for_end(const Volume& volume, bool quiet) {
     }
 }
 
+// There is nothing to uncover, only something to forget.
+Result<Report> forget_replica(const Volume& volume, const Arguments& arguments) {
+    if (!arguments.given("--forget"))
+        HF_TRY(journal::check_is_source(volume, "no directory of this host is protected by it; --forget removes it from the list of this host's volumes"));
+    HF_TRY(journal::unregister_volume(volume));
+    Report report;
+    report.text = "This host has forgotten the replica in " + printable(volume.store) + "; its history stays there.\n";
+    report.json = {{"directory", Json()}, {"store", name_to_text(volume.store)}, {"was_mounted", false}, {"forgotten", true}};
+    return report;
+}
+
 Result<Report> unprotect(const Arguments& arguments) {
     Volume volume = HF_TRY(cli::resolve_volume(arguments.text("DIR")));
+    if (volume.is_replica()) return forget_replica(volume, arguments);
     bool was_mounted = HF_TRY(cli::is_captured(volume.directory));
     if (was_mounted) HF_TRY(unmount(volume));
     HF_TRY(wait_for_end(volume, arguments.json()));

@@ -32,8 +32,18 @@ Error nested(const std::string& outer, const std::string& inner) {
                                                                                        "once, by the volume that holds it"};
 }
 
+// A replica's store is written by what comes from its source alone.
+Status check_replica(const journal::Volume& volume, const journal::Volume& replica) {
+    for (const std::string& place : {volume.directory, volume.store, volume.journal_directory}) {
+        if (is_within(place, replica.store) || is_within(replica.store, place))
+            return Error{ErrorCode::exists, printable(place) + " and the replica's store " + printable(replica.store) + " lie in one another: choose a directory of its own"};
+    }
+    return ok();
+}
+
 Status check_registered(const journal::Volume& volume, const journal::Volume& other) {
     if (other.id == volume.id) return ok();
+    if (other.is_replica()) return check_replica(volume, other);
     if (other.directory == volume.directory)
         return Error{ErrorCode::exists, printable(volume.directory) + " is already protected with the store " + printable(other.store) +
                                             ": use that store, or forget it first with `holdfast unprotect " + printable(volume.directory) + " --forget`"};

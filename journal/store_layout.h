@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "journal/volume.h"
 
-namespace holdfast::cli {
+namespace holdfast::journal {
 
 enum class StoreState {
     absent,     // nothing is there
@@ -24,9 +24,15 @@ Result<StoreState> look_at_store(const std::string& store);
 
 class NewStore {
 public:
+    struct Options {
+        bool keeps_journal = false;  // plants the cursor `seed`: the journal is kept from its first byte, see journal/cursor.h
+    };
     // Makes directories, the marker of the first copy, and volume.toml; registers the volume. What exists already is
-    // used. Durable on return. When it fails, everything that it made is removed again.
-    static Result<NewStore> make(const journal::Volume& volume);
+    // used. The image's top is made plain (root's, 0700, no xattr, time zero), so that a stream that begins with the
+    // empty tree leads to the same on every host. Durable on return. When it fails, everything that it made is removed again.
+    // REQUIRES: look_at_store() says absent, empty or half_made.
+    static Result<NewStore> make(const Volume& volume, const Options& options);
+    static Result<NewStore> make(const Volume& volume) { return make(volume, Options()); }
     // Removes what was made, and what was put into it since, unless keep() was called.
     ~NewStore();
     NewStore(NewStore&& other) noexcept;
@@ -34,11 +40,11 @@ public:
     void keep() { kept_ = true; }
 
 private:
-    explicit NewStore(journal::Volume volume) : volume_(std::move(volume)) {}
+    explicit NewStore(Volume volume) : volume_(std::move(volume)) {}
     Status make_directory(const std::string& path);
-    Status fill();
+    Status fill(const Options& options);
 
-    journal::Volume volume_;
+    Volume volume_;
     std::vector<std::string> made_;  // directories, outermost first
     bool kept_ = false;
     bool registered_ = false;
@@ -47,4 +53,4 @@ private:
 // Waits until nobody holds STORE/lock: the supervisor and its children have ended. Errors: busy after TIMEOUT_MS.
 Status wait_for_store_lock(const std::string& store, int timeout_ms);
 
-}  // namespace holdfast::cli
+}  // namespace holdfast::journal

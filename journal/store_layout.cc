@@ -1,4 +1,4 @@
-#include "tools/cli/store_layout.h"
+#include "journal/store_layout.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -18,8 +18,9 @@
 #include "base/small_file.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "journal/cursor.h"
 
-namespace holdfast::cli {
+namespace holdfast::journal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -35,11 +36,13 @@ bool is_one_of(std::span<const std::string_view> names, const std::string& name)
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Directories of the layout, all the way down without a file.
+// Directories of the layout, all the way down without a file but the cursor that make() plants.
 bool has_no_file(const fs::path& directory) {
+    const fs::path seed = directory / "cursors" / seed_consumer, fresh_seed = seed.string() + std::string(small_file_suffix);
     std::error_code failure;
     for (fs::recursive_directory_iterator entry(directory, failure), end; !failure && entry != end; entry.increment(failure)) {
-        if (entry->symlink_status(failure).type() != fs::file_type::directory) return false;
+        const bool is_planted = entry->path() == seed || entry->path() == fresh_seed;
+        if (!is_planted && entry->symlink_status(failure).type() != fs::file_type::directory) return false;
     }
     return !failure;
 }
@@ -52,6 +55,20 @@ Status check_attributes(const std::string& store) {
     return Error{ErrorCode::unsupported, "the file system of " + quoted(store) + " does not keep the extended attribute trusted.holdfast.id (" +
                                              strerror(why) + "): choose a store on ext4, XFS or btrfs",
                  why};
+}
+
+// A directory that was just made may have got a group, a set-id bit and ACLs from the one around it.
+Status make_plain(const std::string& directory) {
+    UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) return errno_error(errno, "open " + quoted(directory));
+    for (const char* acl : {"system.posix_acl_access", "system.posix_acl_default"}) {
+        if (::fremovexattr(fd.get(), acl) != 0 && errno != ENODATA && errno != EOPNOTSUPP) return errno_error(errno, "remove the ACL of " + quoted(directory));
+    }
+    const timespec times[2] = {{0, 0}, {0, 0}};
+    // Only root can, and only root's stores come further than check_attributes().
+    if (::geteuid() == 0 && ::fchown(fd.get(), 0, 0) != 0) return errno_error(errno, "own " + quoted(directory));
+    if (::fchmod(fd.get(), 0700) != 0 || ::futimens(fd.get(), times) != 0) return errno_error(errno, "make " + quoted(directory) + " plain");
+    return ok();
 }
 
 // Symbolic links in a copied tree are removed, never followed.
@@ -98,9 +115,9 @@ Result<StoreState> look_at_store(const std::string& store) {
     return is_ours ? StoreState::half_made : StoreState::foreign;
 }
 
-Result<NewStore> NewStore::make(const journal::Volume& volume) {
+Result<NewStore> NewStore::make(const Volume& volume, const Options& options) {
     NewStore store(volume);
-    HF_TRY(store.fill());
+    HF_TRY(store.fill(options));
     return store;
 }
 
@@ -116,23 +133,26 @@ Status NewStore::make_directory(const std::string& path) {
     return ok();
 }
 
-Status NewStore::fill() {
+Status NewStore::fill(const Options& options) {
     HF_TRY(make_directory(volume_.store));
     for (std::string_view part : parts) HF_TRY(make_directory(volume_.store + "/" + std::string(part)));
     HF_TRY(make_directory(volume_.journal_directory));
     HF_TRY(make_directory(volume_.journal_directory + "/cursors"));
+    HF_TRY(make_plain(volume_.store + "/image"));
+    // Before the description: a store that is described has it, whatever is interrupted.
+    if (options.keeps_journal) HF_TRY(save_cursor(*HF_TRY(open_disk(volume_.journal_directory + "/cursors")), volume_.id, seed_consumer, 0));
     auto disk = HF_TRY(open_disk(volume_.store));
     HF_TRY(replace_small_file(*disk, "first-copy", "The first copy is not complete.\n"));
     HF_TRY(check_attributes(volume_.store));
-    HF_TRY(journal::save_volume(volume_));
-    HF_TRY(journal::register_volume(volume_));
+    HF_TRY(save_volume(volume_));
+    HF_TRY(register_volume(volume_));
     registered_ = true;
     return ok();
 }
 
 NewStore::~NewStore() {
     if (kept_) return;
-    if (registered_) (void)journal::unregister_volume(volume_);
+    if (registered_) (void)unregister_volume(volume_);
     std::error_code failure;
     if (!fs::exists(volume_.store, failure)) return;
     if (!wait_for_store_lock(volume_.store, removal_patience_ms)) {
@@ -159,4 +179,4 @@ Status wait_for_store_lock(const std::string& store, int timeout_ms) {
     return ok();
 }
 
-}  // namespace holdfast::cli
+}  // namespace holdfast::journal

@@ -1,15 +1,15 @@
-#include "tools/cli/store_layout.h"
+#include "journal/store_layout.h"
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "journal/cursor.h"
 #include "test/support/scratch.h"
-#include "tools/cli/protect_checks.h"
 
 using namespace holdfast;
-using namespace holdfast::cli;
+using namespace holdfast::journal;
 namespace fs = std::filesystem;
 
 namespace {
@@ -20,9 +20,9 @@ struct Place {
     Place() { ::setenv("HOLDFAST_STATE_DIR", (scratch / "state").c_str(), 1); }
     ~Place() { ::unsetenv("HOLDFAST_STATE_DIR"); }
 
-    journal::Volume volume() const {
-        journal::Volume volume;
-        volume.id = journal::random_volume_id();
+    Volume volume() const {
+        Volume volume;
+        volume.id = random_volume_id();
         volume.directory = real + "/data";
         volume.store = real + "/store";
         volume.journal_directory = real + "/store/journal";
@@ -76,12 +76,12 @@ TEST_CASE("store: a made one has its layout and is registered; when it is not ke
     Place place;
     if (!can_make_stores(place)) return;
     CHECK(place.state() == StoreState::absent);
-    journal::Volume volume = place.volume();
+    Volume volume = place.volume();
     {
         auto made = NewStore::make(volume);
         REQUIRE(made);
         CHECK(place.state() == StoreState::made);
-        CHECK(journal::find_volume(volume.directory)->id == volume.id);
+        CHECK(find_volume(volume.directory)->id == volume.id);
         for (const char* part : {"image", "graveyard", "undo", "index", "journal/cursors", "first-copy"}) CHECK(fs::exists(volume.store + "/" + part));
         // What an attempt to mount put into it goes as well.
         std::ofstream(volume.store + "/journal/inflight") << "x";
@@ -90,7 +90,7 @@ TEST_CASE("store: a made one has its layout and is registered; when it is not ke
     }
     CHECK(place.state() == StoreState::absent);
     CHECK(fs::exists(place.real + "/bystander"));
-    CHECK(journal::find_volume(volume.directory).error().code == ErrorCode::not_found);
+    CHECK(find_volume(volume.directory).error().code == ErrorCode::not_found);
 }
 
 TEST_CASE("store: an empty directory that was there before stays when the attempt fails") {
@@ -107,35 +107,16 @@ TEST_CASE("store: an empty directory that was there before stays when the attemp
     CHECK(place.state() == StoreState::made);
 }
 
-TEST_CASE("protect: places that lie in one another are refused, whichever way round") {
-    journal::Volume volume;
-    auto code = [&](const char* directory, const char* store, const char* journal) {
-        volume.directory = directory;
-        volume.store = store;
-        volume.journal_directory = journal;
-        auto checked = check_places(volume);
-        return checked ? std::string("fine") : std::string(to_string(checked.error().code));
-    };
-    CHECK(code("/srv/data", "/backup/data", "/backup/data/journal") == "fine");
-    CHECK(code("/srv/data", "/backup/data", "/fast/journal") == "fine");
-    CHECK(code("/srv/data", "/srv/data2", "/srv/data2/journal") == "fine");
-    CHECK(code("/srv/data", "/srv/data", "/srv/data/journal") == "invalid argument");
-    CHECK(code("/srv/data", "/srv/data/store", "/x") == "invalid argument");
-    CHECK(code("/srv/data", "/srv", "/srv/journal") == "invalid argument");
-    CHECK(code("/srv/data", "/backup", "/srv/data/journal") == "invalid argument");
-    CHECK(code("/srv/data", "/backup", "/srv") == "invalid argument");
-    CHECK(code("/srv/data", "/backup/s", "/backup") == "invalid argument");
-}
-
-TEST_CASE("protect: a store is only made where its parent is") {
+TEST_CASE("store: a journal that is kept from its first byte has a place for it, and is recognised when half made") {
     Place place;
-    CHECK(*place_for(place.real + "/new", "store") == place.real + "/new");
-    CHECK(*place_for(place.real + "/./new/", "store") == place.real + "/new");
-    auto missing = place_for(place.real + "/none/new", "store");
-    REQUIRE_FALSE(missing.has_value());
-    CHECK(missing.error().code == ErrorCode::not_found);
-    fs::create_directory(place.real + "/real");
-    fs::create_directory_symlink(place.real + "/real", place.real + "/link");
-    CHECK(*place_for(place.real + "/link", "store") == place.real + "/real");
-    CHECK(*place_for(place.real + "/link/new", "store") == place.real + "/real/new");
+    if (!can_make_stores(place)) return;
+    const Volume volume = place.volume();
+    auto made = NewStore::make(volume, {.keeps_journal = true});
+    REQUIRE(made);
+    auto cursors = open_disk(volume.journal_directory + "/cursors").value();
+    CHECK(*lowest_cursor(*cursors, volume.id) == std::optional<Lsn>(0));
+    fs::remove(volume.store + "/volume.toml");
+    CHECK(place.state() == StoreState::half_made);
+    std::ofstream(volume.journal_directory + "/cursors/other") << "x";
+    CHECK(place.state() == StoreState::foreign);
 }
