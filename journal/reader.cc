@@ -97,12 +97,10 @@ Result<bool> Reader::open_segment() {
     segment_ = std::move(*opened);
     segment_index_ = index;
     buffer_used_ = 0;
-    if (table_) {
-        const Lsn durable = table_->head().durable.load();
-        std::erase_if(unsynced_, [&](const auto& read) { return segment_end(read.first, segment_bytes_) <= durable; });
-        unsynced_.emplace_back(index, segment_);
-        has_unsynced_name_ = true;
-    }
+    const Lsn durable = table_ ? table_->head().durable.load() : 0;
+    std::erase_if(unsynced_, [&](const auto& read) { return segment_end(read.first, segment_bytes_) <= durable; });
+    unsynced_.emplace_back(index, segment_);
+    has_unsynced_name_ = true;
     return true;
 }
 
@@ -147,7 +145,8 @@ std::string Reader::place() const {
 }
 
 Status Reader::sync() {
-    if (!table_ || table_->head().durable.load() >= position_) return ok();
+    // Without a table nobody says what is durable. It may be missing because whoever is about to write has not made it yet.
+    if (table_ && table_->head().durable.load() >= position_) return ok();
     if (sync_failure_) return *sync_failure_;
     Status synced = ok();
     for (const auto& [index, segment] : unsynced_) {

@@ -53,8 +53,8 @@ public:
     Result<std::optional<RawRecord>> next_raw();
 
     // Makes everything that was read so far durable, for a consumer that must not run ahead of what a power cut would
-    // leave of the journal. Costs nothing when the writer's own sync came first, nor without a table: then no writer
-    // has run since the host started, and what was read came from the disk. Errors: io; it stays an error.
+    // leave of the journal. Costs nothing when the writer's own sync came first, and little when all came from the disk.
+    // Errors: io; it stays an error.
     Status sync();
 
     // Addresses of the oldest and of the newest segment on disk. Errors: not_found when there is none.

@@ -17,6 +17,8 @@ constexpr auto gate_patience = std::chrono::seconds(5);
 // Behind by less than this for no longer than that is "following".
 constexpr uint64_t following_bytes = 4 << 20;
 constexpr uint64_t following_ns = 2'000'000'000;
+// How soon a held store sees that it may go on.
+constexpr auto held_pause = std::chrono::milliseconds(5);
 
 }  // namespace
 
@@ -94,6 +96,11 @@ void Follower::run() {
 
 // One batch, and a wait when there is nothing more to do.
 Status Follower::round() {
+    if (held_) {
+        std::this_thread::sleep_for(held_pause);
+        return ok();
+    }
+    HF_TRY(tail_->look_for_table());
     const Lsn known = tail_->published(), before = store_->applied();
     const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), follow_bytes_max));
     if (taken > 0) HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
@@ -156,7 +163,7 @@ void Follower::retry() {
 void Follower::apply_rest() {
     // What was published when the end was asked for: with capture still running there would always be more.
     const Lsn goal = published();
-    while (!at_once_ && !broken_ && store_ && store_->applied() < goal) {
+    while (!at_once_ && !broken_ && !held_ && store_ && store_->applied() < goal) {
         run_jobs(store_.get());
         auto taken = store_->apply(tail_->reader(), follow_bytes_max);
         if (!taken) return fail(taken.error());
@@ -254,6 +261,25 @@ Status Follower::on_store(std::function<Status(Store&)> work) {
     return done.get();
 }
 
+Result<Lsn> Follower::hold() {
+    Lsn at = 0;
+    HF_TRY(on_store([this, &at](Store& store) -> Status {
+        held_ = true;
+        at = store.applied();
+        return ok();
+    }));
+    return at;
+}
+
+Status Follower::go_on() {
+    return on_store([this](Store& store) -> Status {
+        tail_->reader().seek(store.applied());
+        tail_->forget_read_ahead();
+        held_ = false;
+        return ok();
+    });
+}
+
 std::optional<Error> Follower::failure() const {
     MutexLock lock(mutex_);
     return failure_;
@@ -278,6 +304,10 @@ Follower::Condition Follower::condition() const {
     Condition condition{"following", failure(), checkpoint_};
     if (condition.failure) {
         condition.state = "failed";
+        return condition;
+    }
+    if (held_) {
+        condition.state = "held";
         return condition;
     }
     const Lsn ahead = published();

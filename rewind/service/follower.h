@@ -74,8 +74,14 @@ public:
     // Runs JOB on the follower's thread between two batches and waits for it. Errors: JOB's; busy; unavailable.
     Status on_store(std::function<Status(Store&)> job);
 
+    // Stops applying, for whoever is about to cut the journal behind what is applied (journal::Inbound::cut). Returns how
+    // far the store is; it goes no further, and holds nothing that it read beyond, until go_on(). A new service
+    // is not held. Errors: those of on_store().
+    Result<Lsn> hold();
+    Status go_on();
+
     struct Condition {
-        std::string state;  // "following", "catching up", "first copy", "failed"
+        std::string state;  // "following", "catching up", "held", "first copy", "failed"
         std::optional<Error> failure;
         Lsn checkpoint = 0;
     };
@@ -122,6 +128,7 @@ private:
     std::atomic<Lsn> applied_{0};
     std::atomic<Lsn> checkpoint_{0};
     std::atomic<uint64_t> caught_up_ns_{0};
+    std::atomic<bool> held_{false};    // changed by the follower's thread alone
     std::atomic<bool> broken_{false};  // the store must be opened again before it can go on
     std::atomic<bool> stopping_{false};
     std::atomic<bool> at_once_{false};

@@ -50,6 +50,15 @@ Result<Json> checkpoint(Service& service, const Json&, const JsonServer::Progres
     return Json{{"lsn", lsn}};
 }
 
+Result<Json> hold(Service& service, const Json&, const JsonServer::Progress&) {
+    return Json{{"applied", HF_TRY(service.follower().hold())}};
+}
+
+Result<Json> go_on(Service& service, const Json&, const JsonServer::Progress&) {
+    HF_TRY(service.follower().go_on());
+    return Json{{"applied", service.follower().applied()}};
+}
+
 Result<Json> prune(Service& service, const Json&, const JsonServer::Progress&) {
     uint64_t freed = 0;
     Lsn begin = 0;
@@ -118,6 +127,8 @@ constexpr Verb table[] = {
     {"status", status},
     {"wait", wait},
     {"checkpoint", checkpoint},
+    {"hold", hold},
+    {"go-on", go_on},
     {"prune", prune},
     {"compact", compact},
     {"verify", verify},

@@ -205,6 +205,46 @@ TEST_CASE("service: damage to the journal is told and stays told, and what was a
     CHECK(!bench.ended_well);
 }
 
+TEST_CASE("service: a journal whose in-flight table comes later than the service is followed from then on") {
+    Bench bench;
+    const std::string table = bench.volume.journal_directory + "/inflight";
+    // As another process would see it before the journal's writer has come.
+    std::filesystem::rename(table, table + ".later");
+    bench.start();
+    bench.make(file, root, "f", S_IFREG | 0644);
+    std::filesystem::rename(table + ".later", table);
+    bench.write(0, std::string(100, 'x'));
+    CHECK(bench.ask({{"verb", "wait"}, {"lsn", bench.published()}, {"timeout_ms", 20000}})["applied"] == bench.published());
+    const Json status = bench.ask({{"verb", "status"}});
+    CHECK(status["published"] == bench.published());
+    CHECK(status["state"] == "following");
+}
+
+TEST_CASE("service: a held store stays where it is until it may go on") {
+    Bench bench;
+    bench.start();
+    bench.make(file, root, "f", S_IFREG | 0644);
+    bench.ask({{"verb", "wait"}, {"lsn", bench.published()}, {"timeout_ms", 20000}});
+    const Lsn held = bench.ask({{"verb", "hold"}})["applied"];
+    CHECK(held == bench.published());
+    bench.write(0, "later");
+    CHECK(bench.ask({{"verb", "wait"}, {"lsn", bench.published()}, {"timeout_ms", 200}})["applied"] == held);
+    CHECK(bench.ask({{"verb", "status"}})["state"] == "held");
+    CHECK(bench.ask({{"verb", "ls"}, {"path", "f"}, {"at", "lsn:" + std::to_string(held)}})["entries"][0]["size"] == 0);
+    bench.ask({{"verb", "go-on"}});
+    CHECK(bench.ask({{"verb", "wait"}, {"lsn", bench.published()}, {"timeout_ms", 20000}})["applied"] == bench.published());
+}
+
+TEST_CASE("service: the store of a replica is not rewound") {
+    Bench bench;
+    bench.volume.role = journal::VolumeRole::replica;
+    bench.volume.directory.clear();
+    bench.start();
+    bench.make(file, root, "f", S_IFREG | 0644);
+    CHECK(bench.refusal({{"verb", "rewind"}, {"path", ""}, {"to", "now"}, {"dry_run", true}}) == ErrorCode::unsupported);
+    CHECK(bench.ask({{"verb", "ls"}, {"path", ""}, {"at", "now"}})["entries"].size() == 1);
+}
+
 TEST_CASE("service: verify finds nothing wrong in a sound store, and what is wrong in a damaged one") {
     if (!is_root()) return;
     Bench bench;
