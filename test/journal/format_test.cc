@@ -24,7 +24,7 @@ const VolumeId volume{{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0x4d, 0xef, 0x81, 0x2
 constexpr ChainHash::Value chain_before{0xc4, 0xa1, 0x4, 7};
 
 std::filesystem::path golden_directory() {
-    return std::filesystem::path(__FILE__).parent_path() / "golden";
+    return std::filesystem::path(HOLDFAST_SOURCE_DIR) / "test/journal/golden";
 }
 
 std::vector<std::byte> golden() {

@@ -34,7 +34,7 @@ std::vector<std::string> cells_of(const std::string& line) {
 
 // The rows of the page's table with six columns that begin with "case".
 std::vector<std::vector<std::string>> documented_rows() {
-    auto page = std::filesystem::path(__FILE__).parent_path() / "../../docs/journal_recovery.md";
+    auto page = std::filesystem::path(HOLDFAST_SOURCE_DIR) / "docs/journal_recovery.md";
     std::ifstream file(page);
     REQUIRE(file.good());
     std::vector<std::vector<std::string>> rows;

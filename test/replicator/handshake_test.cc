@@ -109,7 +109,7 @@ TEST_CASE("handshake: every combination belongs to exactly one row") {
 }
 
 TEST_CASE("handshake: the page has the rows of the table") {
-    std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../../docs/replication_protocol.md");
+    std::ifstream file(std::filesystem::path(HOLDFAST_SOURCE_DIR) / "docs/replication_protocol.md");
     REQUIRE(file);
     std::stringstream page;
     page << file.rdbuf();

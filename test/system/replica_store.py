@@ -225,6 +225,7 @@ def commands(source, replica, live, work):
         check(f"{what} says the same by directory, by store and by id", (said[0] != said[1] or said[0] != said[2] or answers[0].stderr) and [str(answer)[:400] for answer in answers])
     for place in (replica.store, identity):
         check(f"ls of the top by {place}", "large" not in replica.holdfast("ls", place) and "not listed")
+        replica.holdfast("wait", place)
         check(f"journal dump by {place}", not replica.holdfast("journal", "dump", place) and "nothing")
         verified = replica.tried(holdfast, "verify", place)
         check(f"verify by {place}", verified.returncode and verified.stdout + verified.stderr)
@@ -279,11 +280,15 @@ def main():
     dice = random.Random(seed)
     work = Path(tempfile.mkdtemp(prefix="replica-", dir=BUILD)).resolve()
     live = work / "live"
-    source, replica = Host(work, "source", work / "source"), Host(work, "replica", work / "replica")
+    source, replica = Host(work, "source", work / "source"), Host(work, "replica", work / "odd/replica")
     carriers = Carriers(work, source, replica, dice)
-    for place in (live, work / "elsewhere"):
+    for place in (live, work / "elsewhere", work / "odd"):
         place.mkdir()
     try:
+        # What a new directory gets from the one around it must not get into the replica's tree.
+        run("setfacl", "-d", "-m", "u:4321:rwx", work / "odd")
+        os.chmod(work / "odd", 0o2755)
+        os.chown(work / "odd", 0, 4321)
         make_source_tree(live, dice)
         source.holdfast("protect", live, "--store", source.store, "--for-replicas", "--journal-max", "128M")
         check("the source's image equals the directory", differences(live, source.store / "image"))

@@ -13,7 +13,7 @@ constexpr ErrorCode last_code = ErrorCode::gap;
 
 // The error codes of each row of the page, by exit code.
 std::map<int, std::string> documented() {
-    std::ifstream page(std::filesystem::path(__FILE__).parent_path() / "../../docs/exit_codes.md");
+    std::ifstream page(std::filesystem::path(HOLDFAST_SOURCE_DIR) / "docs/exit_codes.md");
     REQUIRE(page.good());
     std::map<int, std::string> rows;
     for (std::string line; std::getline(page, line);) {
