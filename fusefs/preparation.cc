@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "fusefs/child_process.h"
+#include "base/child_process.h"
 #include "fusefs/recovery_evidence.h"
 #include "fusefs/worker_arguments.h"
 

@@ -11,15 +11,10 @@
 
 #include <string>
 
+#include "base/child_process.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
 
 namespace holdfast::fusefs {
-
-struct Program {
-    std::string path;  // where it was found: what `ps` shows
-    UniqueFd file;
-};
 
 struct Programs {
     Program capture;  // this very program

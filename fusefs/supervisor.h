@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "base/clock.h"
-#include "fusefs/child_process.h"
+#include "base/child_process.h"
 #include "fusefs/foreground.h"
 #include "fusefs/keeper.h"
 #include "fusefs/mount_options.h"

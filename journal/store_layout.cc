@@ -115,9 +115,9 @@ Result<StoreState> look_at_store(const std::string& store) {
     return is_ours ? StoreState::half_made : StoreState::foreign;
 }
 
-Result<NewStore> NewStore::make(const Volume& volume, const Options& options) {
+Result<NewStore> NewStore::make(const Volume& volume) {
     NewStore store(volume);
-    HF_TRY(store.fill(options));
+    HF_TRY(store.fill());
     return store;
 }
 
@@ -133,14 +133,14 @@ Status NewStore::make_directory(const std::string& path) {
     return ok();
 }
 
-Status NewStore::fill(const Options& options) {
+Status NewStore::fill() {
     HF_TRY(make_directory(volume_.store));
     for (std::string_view part : parts) HF_TRY(make_directory(volume_.store + "/" + std::string(part)));
     HF_TRY(make_directory(volume_.journal_directory));
     HF_TRY(make_directory(volume_.journal_directory + "/cursors"));
     HF_TRY(make_plain(volume_.store + "/image"));
     // Before the description: a store that is described has it, whatever is interrupted.
-    if (options.keeps_journal) HF_TRY(save_cursor(*HF_TRY(open_disk(volume_.journal_directory + "/cursors")), volume_.id, seed_consumer, 0));
+    if (volume_.journal_is_whole) HF_TRY(save_cursor(*HF_TRY(open_disk(volume_.journal_directory + "/cursors")), volume_.id, seed_consumer, 0));
     auto disk = HF_TRY(open_disk(volume_.store));
     HF_TRY(replace_small_file(*disk, "first-copy", "The first copy is not complete.\n"));
     HF_TRY(check_attributes(volume_.store));

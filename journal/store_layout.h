@@ -24,15 +24,12 @@ Result<StoreState> look_at_store(const std::string& store);
 
 class NewStore {
 public:
-    struct Options {
-        bool keeps_journal = false;  // plants the cursor `seed`: the journal is kept from its first byte, see journal/cursor.h
-    };
     // Makes directories, the marker of the first copy, and volume.toml; registers the volume. What exists already is
     // used. The image's top is made plain (root's, 0700, no xattr, time zero), so that a stream that begins with the
     // empty tree leads to the same on every host. Durable on return. When it fails, everything that it made is removed again.
     // REQUIRES: look_at_store() says absent, empty or half_made.
-    static Result<NewStore> make(const Volume& volume, const Options& options);
-    static Result<NewStore> make(const Volume& volume) { return make(volume, Options()); }
+    // A journal that is to be whole is kept from its first byte until a replica has a place in it: the cursor `seed` is planted.
+    static Result<NewStore> make(const Volume& volume);
     // Removes what was made, and what was put into it since, unless keep() was called.
     ~NewStore();
     NewStore(NewStore&& other) noexcept;
@@ -42,7 +39,7 @@ public:
 private:
     explicit NewStore(Volume volume) : volume_(std::move(volume)) {}
     Status make_directory(const std::string& path);
-    Status fill(const Options& options);
+    Status fill();
 
     Volume volume_;
     std::vector<std::string> made_;  // directories, outermost first

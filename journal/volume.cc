@@ -194,4 +194,12 @@ std::string run_directory(const VolumeId& id) {
     return environment_or("HOLDFAST_RUN_DIR", "/run/holdfast") + "/" + to_string(id);
 }
 
+std::string engine_socket() {
+    return environment_or("HOLDFAST_RUN_DIR", "/run/holdfast") + "/engine.sock";
+}
+
+std::string engine_directory() {
+    return environment_or("HOLDFAST_STATE_DIR", "/var/lib/holdfast") + "/engine";
+}
+
 }  // namespace holdfast::journal

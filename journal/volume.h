@@ -41,6 +41,7 @@ struct Volume {
     uint64_t segment_bytes = 64ULL << 20;
     uint64_t journal_bytes_max = 8ULL << 30;
     FullPolicy full_policy = FullPolicy::block;
+    bool journal_is_whole = false;   // it began with all that was in the directory: who has it from its first byte has everything
     uint64_t window_age_ns = 0;      // 0: unlimited
     uint64_t window_bytes_max = 0;   // 0: unlimited (undo segments and graveyard)
 
@@ -80,5 +81,9 @@ Result<Volume> find_volume(const std::string& path_or_id);
 std::string run_directory(const VolumeId& id);
 inline std::string capture_socket(const VolumeId& id) { return run_directory(id) + "/capture.sock"; }
 inline std::string store_socket(const VolumeId& id) { return run_directory(id) + "/store.sock"; }
+
+// The engine of this host: its control socket, and the directory with its identity and the list of peers.
+std::string engine_socket();
+std::string engine_directory();
 
 }  // namespace holdfast::journal

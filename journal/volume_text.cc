@@ -81,7 +81,7 @@ private:
 };
 
 constexpr std::string_view known_keys[] = {"format",        "id",          "role",          "directory",        "journal_directory", "origin",
-                                           "segment_bytes", "full_policy", "window_age_ns", "window_bytes_max", "journal_bytes_max"};
+                                           "segment_bytes", "full_policy", "window_age_ns", "window_bytes_max", "journal_bytes_max", "journal_is_whole"};
 constexpr uint64_t amount_max = std::numeric_limits<int64_t>::max();
 
 Status check_format(const toml::table& table, const std::string& store) {
@@ -136,6 +136,10 @@ Result<Volume> volume_of(const toml::table& table, const Fields& fields, const s
     auto policy = parse_full_policy(HF_TRY(fields.text("full_policy")));
     if (!policy) return fields.wrong(policy.error().message);
     volume.full_policy = *policy;
+    if (const toml::node* whole = table.get("journal_is_whole")) {
+        if (!whole->is_boolean()) return fields.wrong("the key \"journal_is_whole\" is neither true nor false");
+        volume.journal_is_whole = whole->as_boolean()->get();
+    }
     volume.window_age_ns = HF_TRY(fields.amount("window_age_ns", parse_duration_ns, 0, amount_max));
     volume.window_bytes_max = HF_TRY(fields.amount("window_bytes_max", parse_bytes, 0, amount_max));
     return volume;
@@ -155,6 +159,7 @@ std::string volume_to_text(const Volume& volume) {
     add("segment_bytes", std::to_string(volume.segment_bytes));
     add("journal_bytes_max", std::to_string(volume.journal_bytes_max));
     add("full_policy", toml_quoted(to_string(volume.full_policy)));
+    if (volume.journal_is_whole) add("journal_is_whole", "true");
     add("window_age_ns", std::to_string(volume.window_age_ns));
     add("window_bytes_max", std::to_string(volume.window_bytes_max));
     return text;

@@ -68,6 +68,7 @@ Result<Volume> plan_new_volume(const Arguments& arguments, const std::string& di
     if (arguments.given("--journal")) volume.journal_directory = HF_TRY(cli::place_for(arguments.text("--journal"), "journal"));
     volume.journal_bytes_max = HF_TRY(arguments.bytes_or("--journal-max", HF_TRY(default_journal_max(volume.journal_directory))));
     volume.segment_bytes = segment_bytes_for(volume.journal_bytes_max);
+    volume.journal_is_whole = arguments.given("--for-replicas");
     HF_TRY(take_limits(arguments, volume));
     return volume;
 }
@@ -135,7 +136,7 @@ Result<Report> report_of(const Volume& volume, bool is_new) {
 }
 
 Result<Report> mount_new(const Volume& volume, const Arguments& arguments) {
-    journal::NewStore store = HF_TRY(journal::NewStore::make(volume, {.keeps_journal = arguments.given("--for-replicas")}));
+    journal::NewStore store = HF_TRY(journal::NewStore::make(volume));
     HF_TRY(mount_volume(volume, arguments));
     store.keep();
     return report_of(volume, true);

@@ -48,6 +48,20 @@ void add_parameter(Parsed& parsed, size_t index) {
     parsed.options[index] = option;
 }
 
+std::string about_group(std::string_view group) {
+    constexpr std::pair<std::string_view, const char*> groups[] = {
+        {"bookmark", "named moments: create, list, rename, delete"},
+        {"journal", "what the journal holds: dump"},
+        {"engine", "the service that ships volumes to other hosts: status"},
+        {"peer", "the hosts that this one knows: list, revoke"},
+        {"replica", "the replicas of a volume: forget"},
+        {"config", "the engine's configuration: check, reload"},
+    };
+    for (const auto& [name, about] : groups)
+        if (name == group) return about;
+    return "";
+}
+
 // "bookmark create" becomes `create` below `bookmark`, which is made on first use.
 CLI::App* app_for(CLI::App& root, const Command& command) {
     std::string name = command.name;
@@ -57,7 +71,7 @@ CLI::App* app_for(CLI::App& root, const Command& command) {
     auto known = root.get_subcommands([&group](const CLI::App* app) { return app->get_name() == group; });
     CLI::App* parent = known.empty() ? nullptr : known.front();
     if (parent == nullptr) {
-        parent = root.add_subcommand(group, group == "bookmark" ? "named moments: create, list, rename, delete" : "what the journal holds: dump");
+        parent = root.add_subcommand(group, about_group(group));
         parent->require_subcommand(1);
     }
     return parent->add_subcommand(name.substr(space + 1), command.summary);

@@ -62,7 +62,8 @@ const char* to_string(Relation relation) {
 Meeting meet(const Hello& source, const Hello& replica) {
     if (source.volume != replica.volume) return Meeting::other_volume;
     if (source.segment_bytes != replica.segment_bytes) return Meeting::other_segments;
-    return replica.is_empty ? Meeting::empty : Meeting::same_volume;
+    const bool can_begin = source.is_whole && source.oldest == 0;
+    return replica.is_empty && !can_begin ? Meeting::empty : Meeting::same_volume;
 }
 
 Relation relate(const Hello& source, const Hello& replica, const std::optional<Position>& shared) {

@@ -21,7 +21,7 @@ enum class Meeting {
     same_volume,
     other_volume,
     other_segments,  // the same volume, cut into segments of another size: addresses mean different things
-    empty,           // the replica has neither journal nor image
+    empty,           // the replica has neither journal nor history, and the source's journal does not tell everything
 };
 
 // How the replica's end lies to the source's history.

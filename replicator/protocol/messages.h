@@ -32,7 +32,8 @@ struct Hello {
     journal::VolumeId volume;
     uint64_t segment_bytes = 0;
     uint32_t timeline = 1;
-    bool is_empty = false;
+    bool is_empty = false;  // replica: it has neither journal nor history
+    bool is_whole = false;  // source: its journal begins with the whole tree, so who has it from its first byte has everything
     Lsn oldest = 0;
     Lsn window_begin = 0;
     Position end;

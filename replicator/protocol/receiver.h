@@ -33,6 +33,7 @@ public:
 
     bool is_over() const { return dialogue_.is_over(); }
     bool is_streaming() const { return state_ == State::streaming && !is_over(); }
+    uint64_t term() const { return term_; }
     const Ack& progress() const { return progress_; }
     // What the source has published, as far as it said; for the lag.
     Lsn source_published() const { return source_published_; }

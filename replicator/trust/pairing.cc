@@ -141,7 +141,8 @@ Result<Introduction> decode_introduction(ByteSpan bytes) {
     const auto text = [](ByteSpan part) { return std::string(reinterpret_cast<const char*>(part.data()), part.size()); };
     Introduction introduction{text(name_room.first(name_size)), text(address_room.first(address_size))};
     if (auto status = check_peer_name(introduction.name); !status) return Error{ErrorCode::foreign, std::move(status).error().message};
-    if (auto status = check_peer_address(introduction.address); !status) return Error{ErrorCode::foreign, std::move(status).error().message};
+    if (auto status = check_peer_address(introduction.address); !status)
+        return Error{ErrorCode::foreign, std::move(status).error().message};
     return introduction;
 }
 

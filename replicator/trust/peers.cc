@@ -123,7 +123,8 @@ Status Peers::add(Peer peer) {
     for (auto grant = peer.grants.begin(); grant != peer.grants.end(); ++grant)
         if (std::find(peer.grants.begin(), grant, *grant) != grant)
             return Error{ErrorCode::exists, "the peer " + quoted(peer.name) + " was granted the same twice"};
-    if (peers_.size() == peers_max) return Error{ErrorCode::no_space, "there are " + std::to_string(peers_max) + " peers, which is the limit"};
+    if (peers_.size() == peers_max)
+        return Error{ErrorCode::no_space, "there are " + std::to_string(peers_max) + " peers, which is the limit"};
     if (grant_count() + peer.grants.size() > grants_max) return too_many_grants();
     const auto place = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& other) { return other.name > peer.name; });
     peers_.insert(place, std::move(peer));
@@ -152,7 +153,8 @@ Status Peers::grant(std::string_view name, const Grant& grant) {
 
 Status Peers::withdraw(std::string_view name, const Grant& grant) {
     if (std::erase(HF_TRY(known(name))->grants, grant) == 0)
-        return Error{ErrorCode::not_found, "the peer " + quoted(name) + " was not granted volume " + to_string(grant.volume) + " in this direction"};
+        return Error{ErrorCode::not_found,
+                     "the peer " + quoted(name) + " was not granted volume " + to_string(grant.volume) + " in this direction"};
     return ok();
 }
 

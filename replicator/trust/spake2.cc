@@ -48,7 +48,8 @@ struct Curve {
     // POINT times SCALAR, or the generator's when there is no point. One point at a time: that is the constant-time way.
     PointPtr multiply(const EC_POINT* point, const BIGNUM* scalar) {
         PointPtr product = new_point();
-        is_good = is_good && EC_POINT_mul(group.get(), product.get(), point ? nullptr : scalar, point, point ? scalar : nullptr, room.get()) == 1;
+        is_good = is_good &&
+                  EC_POINT_mul(group.get(), product.get(), point ? nullptr : scalar, point, point ? scalar : nullptr, room.get()) == 1;
         return product;
     }
     PointPtr add(const EC_POINT* a, const EC_POINT* b) {

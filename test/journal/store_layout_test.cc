@@ -110,8 +110,9 @@ TEST_CASE("store: an empty directory that was there before stays when the attemp
 TEST_CASE("store: a journal that is kept from its first byte has a place for it, and is recognised when half made") {
     Place place;
     if (!can_make_stores(place)) return;
-    const Volume volume = place.volume();
-    auto made = NewStore::make(volume, {.keeps_journal = true});
+    Volume volume = place.volume();
+    volume.journal_is_whole = true;
+    auto made = NewStore::make(volume);
     REQUIRE(made);
     auto cursors = open_disk(volume.journal_directory + "/cursors").value();
     CHECK(*lowest_cursor(*cursors, volume.id) == std::optional<Lsn>(0));

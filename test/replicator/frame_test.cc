@@ -24,7 +24,7 @@ Position position(uint64_t lsn) {
 
 // One of each, with no value left as it is made.
 std::vector<Message> samples() {
-    Hello hello{1, 7, Role::replica, {{1, 2, 3}}, 64 << 20, 3, true, 4096, 8192, position(123456)};
+    Hello hello{1, 7, Role::replica, {{1, 2, 3}}, 64 << 20, 3, true, true, 4096, 8192, position(123456)};
     return {hello,
             Probe{4711},
             PositionIs{4711, true, position(4700)},

@@ -81,6 +81,16 @@ TEST_CASE("handshake: an empty replica is filled by comparison") {
     CHECK(decide(source, replica, std::nullopt).name == "empty");
 }
 
+TEST_CASE("handshake: an empty replica begins with a journal that tells everything, as long as its first byte is kept") {
+    Hello whole = source, replica = greeting(Role::replica, at(0));
+    replica.is_empty = true;
+    whole.is_whole = true;
+    CHECK(decide(whole, replica, at(0)).name == "behind");
+    CHECK(decide(whole, replica, at(0)).lsn == 0);
+    whole.oldest = 1;
+    CHECK(decide(whole, replica, std::nullopt).name == "empty");
+}
+
 TEST_CASE("handshake: another volume, or one cut differently, is refused whatever the addresses say") {
     Hello other = greeting(Role::replica, at(1000));
     other.volume = {{8}};

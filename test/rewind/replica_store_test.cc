@@ -129,7 +129,8 @@ TEST_CASE("replica store: a journal that is kept for replicas makes the tree fro
     fs::create_directory(source.directory);
     RandomTree random(source.directory, static_cast<uint64_t>(time(nullptr)));
     random.change(200);
-    need(journal::NewStore::make(source, {.keeps_journal = true})).keep();
+    source.journal_is_whole = true;
+    need(journal::NewStore::make(source)).keep();
     const UniqueFd live(::open(source.directory.c_str(), O_RDONLY | O_DIRECTORY));
     rewind::ReconcileOptions options;
     options.after = journal::Action::start_fresh;

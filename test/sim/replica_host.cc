@@ -3,7 +3,7 @@
 #include "base/overloaded.h"
 #include "journal/reader.h"
 #include "replicator/protocol/stream_reader.h"
-#include "test/sim/feed.h"
+#include "replicator/protocol/feed.h"
 #include "test/support/journal_builder.h"
 
 namespace holdfast::sim {
@@ -79,6 +79,7 @@ Hello ReplicaHost::greeting() {
     hello.role = Role::replica;
     hello.volume = volume_;
     hello.segment_bytes = segment_bytes;
+    hello.is_empty = inbound_->is_empty();
     hello.oldest = hello.window_begin = inbound_->begin();
     hello.end = {inbound_->received(), must(inbound_->chain_at(inbound_->received()), "the replica's position")};
     return hello;

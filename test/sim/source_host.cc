@@ -3,7 +3,7 @@
 #include "base/overloaded.h"
 #include "journal/cursor.h"
 #include "journal/recovery.h"
-#include "test/sim/feed.h"
+#include "replicator/protocol/feed.h"
 
 namespace holdfast::sim {
 
@@ -108,6 +108,7 @@ Hello SourceHost::greeting() {
     hello.role = Role::source;
     hello.volume = volume_;
     hello.segment_bytes = segment_bytes;
+    hello.is_whole = true;
     hello.oldest = must(Reader::extent(*disk_), "extent").first_segment * segment_bytes;
     const auto end = must(position_at_or_below(*disk_, volume_, segment_bytes, published()), "the source's position");
     if (!end || end->lsn != moment_of(published(), segment_bytes)) throw Failure("the source cannot name its own end");

@@ -1,4 +1,4 @@
-// A program that the supervisor runs: started with exactly the descriptors it is given, watched through a descriptor
+// A program that a service runs: started with exactly the descriptors it is given, watched through a descriptor
 // of its own (pidfd), ended by its id.
 //
 // Thread rule: one thread. Ownership: the process. The destructor kills and reaps one that still runs, so that nothing
@@ -12,9 +12,14 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "fusefs/programs.h"
 
-namespace holdfast::fusefs {
+namespace holdfast {
+
+// Executed by descriptor, which a script does not survive: it must be a binary.
+struct Program {
+    std::string path;  // where it was found: what `ps` shows
+    UniqueFd file;
+};
 
 struct ChildStart {
     const Program& program;
@@ -58,4 +63,4 @@ private:
     int status_ = 0;
 };
 
-}  // namespace holdfast::fusefs
+}  // namespace holdfast

@@ -1,4 +1,4 @@
-#include "fusefs/child_process.h"
+#include "base/child_process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "base/text.h"
 
-namespace holdfast::fusefs {
+namespace holdfast {
 namespace {
 
 constexpr int exec_failed_status = 127;
@@ -24,7 +24,7 @@ constexpr int exec_failed_status = 127;
         // The parent may have died before the line above took effect.
         if (::getppid() != parent) ::_exit(exec_failed_status);
     }
-    // The supervisor takes its signals through a descriptor and so has them blocked; the mask would survive exec.
+    // A service takes its signals through a descriptor and so has them blocked; the mask would survive exec.
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -116,4 +116,4 @@ void ChildProcess::kill() {
     if (pid_ > 0 && !ended_) ::kill(pid_, SIGKILL);
 }
 
-}  // namespace holdfast::fusefs
+}  // namespace holdfast

@@ -1,4 +1,5 @@
-// The way of bytes from the network into a session, the same on both sides.
+// The way of bytes from a connection into a session, the same on both sides, in the engine and in the simulator.
+// Thread rule: that of the session.
 #pragma once
 
 #include <algorithm>
@@ -7,11 +8,11 @@
 #include "base/disk.h"
 #include "replicator/protocol/frame.h"
 
-namespace holdfast::sim {
+namespace holdfast::replicator {
 
 // CARRY_OUT takes the actions that SESSION returns. Stops when the session is over.
 template <typename Session, typename CarryOut>
-void feed(replicator::FrameReader& frames, std::optional<Session>& session, ByteSpan bytes, uint64_t now_ns, CarryOut carry_out) {
+void feed(FrameReader& frames, std::optional<Session>& session, ByteSpan bytes, uint64_t now_ns, CarryOut carry_out) {
     const auto is_on = [&] { return session && !session->is_over(); };
     while (!bytes.empty() && is_on()) {
         const MutableByteSpan room = frames.room();
@@ -21,11 +22,11 @@ void feed(replicator::FrameReader& frames, std::optional<Session>& session, Byte
         bytes = bytes.subspan(taken);
         while (is_on()) {
             auto next = frames.next();
-            if (!next) return carry_out(session->on_failure(replicator::Reason::protocol, next.error().message, now_ns));
+            if (!next) return carry_out(session->on_failure(Reason::protocol, next.error().message, now_ns));
             if (!*next) break;
             carry_out(session->on_message(std::move(**next), now_ns));
         }
     }
 }
 
-}  // namespace holdfast::sim
+}  // namespace holdfast::replicator

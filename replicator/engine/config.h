@@ -1,0 +1,56 @@
+// The engine's configuration, a TOML file that a person writes: where it listens, and what goes from where to where.
+//
+//     name = "alpha"                    # what peers call this host; by default the host name
+//     listen = "0.0.0.0:4848"           # absent: this host only calls others
+//     address = "alpha.example.org"     # where peers reach it; told to them when they are paired
+//
+//     [[send]]                          # this host is the source
+//     volume = "/srv/data"              # directory, store or id
+//     to = "beta"                       # a peer's name
+//
+//     [[keep]]                          # this host keeps a replica
+//     volume = "1f0c…"                  # id, as `holdfast status` shows it on the source
+//     from = "alpha"
+//     store = "/var/lib/holdfast/replicas/data"
+//
+// It is also the authorization: a peer whose key is known may send exactly the volumes that a [[keep]] names for it, and gets
+// exactly those that a [[send]] names.
+//
+// Thread rule: pure. Everything that is not known here is refused, so that a slip of the pen is no silent default.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "journal/ids.h"
+
+namespace holdfast::replicator {
+
+inline constexpr const char* config_file_default = "/etc/holdfast/holdfastd.toml";
+inline constexpr size_t config_bytes_max = 1 << 20;
+inline constexpr size_t edges_max = 256;
+
+struct SendRule {
+    std::string volume, to;
+    auto operator<=>(const SendRule&) const = default;
+};
+struct KeepRule {
+    journal::VolumeId volume;
+    std::string from, store;
+    bool operator==(const KeepRule&) const = default;
+};
+
+struct Config {
+    std::string name;
+    std::string listen, address;  // empty: none
+    std::vector<SendRule> send;
+    std::vector<KeepRule> keep;
+};
+
+// WHERE names the file in sentences. Errors: invalid_argument, with line or table and what to do.
+Result<Config> parse_config(std::string_view text, const std::string& where);
+// Errors: not_found, io, those of parse_config().
+Result<Config> load_config(const std::string& path);
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,249 @@
+#include "replicator/engine/engine.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "replicator/trust/private_file.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+constexpr const char* peers_file = "/peers.json";
+
+std::string text_in(const Json& request, const char* member) {
+    return request.at(member).get<std::string>();
+}
+
+bool names(const SendRule& rule, const SourceEdge& edge) {
+    return rule.to == edge.peer() && rule.volume == edge.volume();
+}
+
+bool names(const KeepRule& rule, const ReplicaEdge& edge) {
+    return rule.volume == edge.volume() && rule.store == edge.store() && rule.from == edge.peer();
+}
+
+// Ends the edges that no rule asks for any more, and adds those that are missing; what stays is not touched.
+template <typename Edge, typename Rule, typename Make>
+void follow_rules(std::vector<std::unique_ptr<Edge>>& edges, const std::vector<Rule>& rules, Make make) {
+    std::erase_if(edges, [&](const auto& edge) { return std::none_of(rules.begin(), rules.end(), [&](const Rule& rule) { return names(rule, *edge); }); });
+    for (const Rule& rule : rules)
+        if (std::none_of(edges.begin(), edges.end(), [&](const auto& edge) { return names(rule, *edge); })) edges.push_back(make(rule));
+}
+
+}  // namespace
+
+const Engine::VerbRow Engine::verbs[] = {
+    {"status", &Engine::status},          {"pair-offer", &Engine::offer_pairing}, {"pair", &Engine::pair},
+    {"peers", &Engine::list_peers},       {"revoke", &Engine::revoke},            {"forget", &Engine::forget},
+    {"reload", &Engine::reload},
+};
+
+Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, const std::string& directory, std::string config_path) {
+    Config config = HF_TRY(load_config(config_path));
+    const Identity identity = HF_TRY(Identity::load_or_make(directory));
+    Peers peers = HF_TRY(Peers::load(directory + peers_file));
+    Host host{loop, clock, config.name, identity, std::move(peers)};
+    std::unique_ptr<Engine> engine(new Engine(loop, clock, std::move(host), std::move(config_path)));
+    engine->config_ = config;
+    HF_TRY(engine->listen());
+    engine->follow(config);
+    log_info("The engine of " + config.name + " runs; its key is " + to_string(engine->host_.identity.fingerprint()) + ".");
+    return engine;
+}
+
+Engine::~Engine() = default;
+
+Status Engine::listen() {
+    if (config_.listen.empty()) return ok();
+    const auto addresses = HF_TRY(resolve(config_.listen, true));
+    guests_ = std::make_unique<Guests>(
+        host_, Guests::Callbacks{[this](const Peer& peer, auto connection, Received& hello, FrameReader& frames) { return greeted(peer, std::move(connection), hello, frames); },
+                                 [this] { return offer_ && offer_->is_open(clock_.monotonic_ns()); },
+                                 [this](auto connection) { serve_pairing(std::move(connection)); }});
+    guests_->welcome(HF_TRY(listen_on(addresses.front())));
+    return ok();
+}
+
+void Engine::follow(const Config& config) {
+    follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to); });
+    follow_rules(replicas_, config.keep, [this](const KeepRule& rule) { return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from); });
+    warn_of_unclaimed();
+}
+
+// A journal that is kept for nobody fills up, and nobody would know why.
+void Engine::warn_of_unclaimed() const {
+    const auto volumes = journal::registered_volumes();
+    if (!volumes) return log_warning("The volumes of this host cannot be listed: " + volumes.error().message + ".");
+    for (const journal::Volume& volume : *volumes) {
+        const auto peers = replicas_waited_for(volume);
+        if (volume.is_replica() || !peers) continue;
+        for (const std::string& peer : *peers)
+            if (std::none_of(sources_.begin(), sources_.end(), [&](const auto& edge) { return edge->peer() == peer; }))
+                log_warning("The journal of " + quoted(volume.directory) + " is kept for a replica on " + quoted(peer) +
+                            ", to which the configuration sends nothing; `holdfast replica forget` ends that.");
+    }
+}
+
+Status Engine::reload() {
+    Config config = HF_TRY(load_config(config_path_));
+    config.name = config_.name;
+    config.listen = config_.listen;
+    follow(config);
+    config_ = std::move(config);
+    log_info("The configuration was read again.");
+    return ok();
+}
+
+Status Engine::greeted(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames) {
+    const auto& volume = std::get<Hello>(hello.message).volume;
+    for (const auto& replica : replicas_) {
+        if (replica->volume() != volume || replica->peer() != peer.name) continue;
+        replica->attach(std::move(connection), std::move(hello), std::move(frames));
+        return ok();
+    }
+    return Error{ErrorCode::permission, "this host keeps no replica of volume " + journal::to_string(volume) + " from " + quoted(peer.name) + "; a [[keep]] in its configuration would say so"};
+}
+
+void Engine::trust_changed() {
+    for (const auto& edge : sources_) edge->check_trust();
+    for (const auto& edge : replicas_) edge->check_trust();
+}
+
+// A new value is saved before it is used, so a list that could not be saved is not used.
+Status Engine::introduce(const Introduced& introduced) {
+    Peers peers = host_.peers;
+    const Peer* known = peers.find(introduced.key);
+    if (known != nullptr && known->name == introduced.peer.name) {
+        HF_TRY(peers.set_address(known->name, introduced.peer.address));
+    } else {
+        HF_TRY(peers.add({introduced.peer.name, {introduced.key}, introduced.peer.address}));
+    }
+    HF_TRY(peers.save());
+    host_.peers = std::move(peers);
+    log_info("Paired with " + quoted(introduced.peer.name) + ", whose key is " + to_string(introduced.key) + ".");
+    return ok();
+}
+
+void Engine::serve_pairing(std::shared_ptr<Connection> connection) {
+    if (!offer_) return connection->close({ErrorCode::unavailable, "no code is offered"});
+    if (Status begun = offer_->begin(clock_.monotonic_ns()); !begun) return connection->close(begun.error());
+    pair_over(host_, connection, PairingSide::Role::server, offer_->code(), self(), [this, connection](Result<Introduced> introduced) {
+        Status done = introduced ? Status() : introduced.error();
+        if (done && offer_) done = offer_->complete(clock_.monotonic_ns());
+        if (done) done = introduce(*introduced);
+        if (!done) {
+            log_warning("A pairing failed: " + done.error().message + ".");
+            connection->close(done.error());
+        }
+    });
+}
+
+void Engine::offer_pairing(const Json&, Answer answer) {
+    if (config_.listen.empty()) return answer(Error{ErrorCode::invalid_argument, "this host does not `listen`, so nobody can call it to be paired; offer the code on the other host"});
+    auto code = PairingCode::make();
+    if (!code) return answer(code.error());
+    const std::string shown = code->show();
+    offer_.emplace(std::move(*code), clock_.monotonic_ns());
+    answer(Json{{"code", shown}, {"seconds", pairing_code_lifetime_ns / 1'000'000'000}, {"guesses", pairing_guesses_max}, {"listen", config_.listen}});
+}
+
+void Engine::pair(const Json& request, Answer answer) {
+    const auto code = PairingCode::parse(text_in(request, "code"));
+    if (!code) return answer(Error{ErrorCode::invalid_argument, "that is no pairing code; it has " + std::to_string(pairing_code_letters) + " letters and digits, as the other host shows it"});
+    const std::string address = text_in(request, "address");
+    const auto paired = [this, answer, address](Result<Introduced> introduced) {
+        if (!introduced) return answer(introduced.error());
+        if (introduced->peer.address.empty()) introduced->peer.address = address;
+        if (Status kept = introduce(*introduced); !kept) return answer(kept.error());
+        answer(Json{{"peer", introduced->peer.name}, {"key", to_string(introduced->key)}, {"address", introduced->peer.address}});
+    };
+    const auto dialed = [this, code = *code, paired](Result<UniqueFd> socket) {
+        if (!socket) return paired(socket.error());
+        auto channel = TlsChannel::client(host_.identity, Purpose::pairing, {});
+        if (!channel) return paired(channel.error());
+        // Holds itself until it is established or closed, which the events end.
+        auto holder = std::make_shared<std::shared_ptr<Connection>>();
+        *holder = Connection::start(host_.loop, std::move(*socket), std::move(*channel),
+                                    {[this, holder, code, paired] { pair_over(host_, std::exchange(*holder, {}), PairingSide::Role::client, code, self(), paired); },
+                                     {},
+                                     [holder, paired](const Error& why) {
+                                         holder->reset();
+                                         paired(why);
+                                     }});
+    };
+    resolver_.ask([address] { return resolve(address, false); },
+                  [this, paired, dialed](Result<std::vector<SocketAddress>> addresses) {
+                      if (!addresses) return paired(addresses.error());
+                      dial(host_.loop, addresses->front(), dialed);
+                  });
+}
+
+void Engine::list_peers(const Json&, Answer answer) {
+    Json list = Json::array();
+    for (const Peer& peer : host_.peers.list()) {
+        Json keys = Json::array();
+        for (const Fingerprint& key : peer.keys) keys.push_back(to_string(key));
+        list.push_back({{"name", peer.name}, {"address", peer.address}, {"keys", keys}});
+    }
+    answer(Json{{"name", host_.name}, {"key", to_string(host_.identity.fingerprint())}, {"peers", list}});
+}
+
+void Engine::revoke(const Json& request, Answer answer) {
+    Peers peers = host_.peers;
+    Status done = peers.revoke(text_in(request, "peer"));
+    if (done) done = peers.save();
+    if (!done) return answer(done.error());
+    host_.peers = std::move(peers);
+    trust_changed();
+    log_info("Peer " + quoted(text_in(request, "peer")) + " was revoked.");
+    answer(Json::object());
+}
+
+void Engine::forget(const Json& request, Answer answer) {
+    const std::string peer = text_in(request, "peer");
+    const auto volume = journal::find_volume(text_in(request, "volume"));
+    if (!volume) return answer(volume.error());
+    const bool is_served = std::any_of(sources_.begin(), sources_.end(), [&](const auto& edge) { return edge->peer() == peer; });
+    if (is_served) return answer(Error{ErrorCode::busy, "the configuration still sends to " + quoted(peer) + "; take its [[send]] out and reload first"});
+    if (Status done = forget_replica(*volume, peer); !done) return answer(done.error());
+    answer(Json::object());
+}
+
+void Engine::reload(const Json&, Answer answer) {
+    if (Status done = reload(); !done) return answer(done.error());
+    answer(Json::object());
+}
+
+void Engine::status(const Json&, Answer answer) {
+    Json edges = Json::array();
+    for (const auto& edge : sources_) edges.push_back(edge->status());
+    for (const auto& edge : replicas_) edges.push_back(edge->status());
+    answer(Json{{"name", host_.name}, {"key", to_string(host_.identity.fingerprint())}, {"listen", config_.listen}, {"edges", edges}, {"refused", guests_ ? guests_->refused() : 0}});
+}
+
+Result<Json> Engine::answer(const Json& request) {
+    const std::string name = text_in(request, "verb");
+    for (const VerbRow& row : verbs) {
+        if (name != row.name) continue;
+        auto promise = std::make_shared<std::promise<Result<Json>>>();
+        auto future = promise->get_future();
+        host_.loop.post([this, verb = row.verb, request, promise] {
+            // A member that is absent or of another type: the socket's rule is an exception, the loop's is a value.
+            try {
+                (this->*verb)(request, [promise](Result<Json> result) { promise->set_value(std::move(result)); });
+            } catch (const Json::exception& wrong) {
+                promise->set_value(Error{ErrorCode::invalid_argument, std::string("the request is not understood: ") + wrong.what()});
+            }
+        });
+        // A loop that has stopped answers nobody.
+        while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready)
+            if (host_.loop.is_stopping()) return Error{ErrorCode::unavailable, "the engine ends"};
+        return future.get();
+    }
+    return Error{ErrorCode::invalid_argument, "the engine knows no verb " + quoted(name) + ": command and engine may be of different versions"};
+}
+
+}  // namespace holdfast::replicator

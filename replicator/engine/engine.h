@@ -1,0 +1,74 @@
+// The engine of a host: what the configuration asks for, kept running; and what people ask through the control socket.
+//
+// Thread rule: the loop's thread, except answer(), which the control socket's threads call.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json_socket.h"
+#include "replicator/engine/config.h"
+#include "replicator/engine/guest.h"
+#include "replicator/engine/host.h"
+#include "replicator/engine/pair.h"
+#include "replicator/engine/replica_edge.h"
+#include "replicator/engine/source_edge.h"
+#include "replicator/engine/work.h"
+#include "replicator/trust/pairing_code.h"
+
+namespace holdfast::replicator {
+
+class Engine {
+public:
+    // Opens identity and list of peers in DIRECTORY, listens and begins. Errors: those of the configuration, permission, io,
+    // busy (the address is taken).
+    static Result<std::unique_ptr<Engine>> start(Loop& loop, const Clock& clock, const std::string& directory, std::string config_path);
+    ~Engine();
+
+    // Reads the configuration again and changes what it changes; the rest goes on undisturbed. A configuration that cannot be taken
+    // changes nothing. `name` and `listen` take effect at the next start.
+    Status reload();
+
+    // One request of the control socket (docs/engine.md).
+    Result<Json> answer(const Json& request);
+
+private:
+    using Answer = std::function<void(Result<Json>)>;
+    using Verb = void (Engine::*)(const Json& request, Answer answer);
+    struct VerbRow { const char* name; Verb verb; };
+    static const VerbRow verbs[];
+
+    Engine(Loop& loop, const Clock& clock, Host host, std::string config_path)
+        : host_(std::move(host)), clock_(clock), config_path_(std::move(config_path)), resolver_(loop) {}
+    Status listen();
+    void follow(const Config& config);
+    Status greeted(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames);
+    void serve_pairing(std::shared_ptr<Connection> connection);
+    Status introduce(const Introduced& introduced);
+    Introduction self() const { return {host_.name, config_.address}; }
+    void trust_changed();
+    void warn_of_unclaimed() const;
+
+    void status(const Json& request, Answer answer);
+    void offer_pairing(const Json& request, Answer answer);
+    void pair(const Json& request, Answer answer);
+    void list_peers(const Json& request, Answer answer);
+    void revoke(const Json& request, Answer answer);
+    void forget(const Json& request, Answer answer);
+    void reload(const Json& request, Answer answer);
+
+    Host host_;
+    const Clock& clock_;
+    const std::string config_path_;
+    Config config_;
+    std::unique_ptr<Guests> guests_;
+    std::vector<std::unique_ptr<SourceEdge>> sources_;
+    std::vector<std::unique_ptr<ReplicaEdge>> replicas_;
+    std::optional<PairingOffer> offer_;
+    Work resolver_;
+};
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,129 @@
+#include "replicator/engine/guest.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+constexpr uint64_t accept_pause_ns = 100'000'000;
+
+}  // namespace
+
+struct Guests::Guest {
+    uint64_t id;
+    std::string from;
+    std::shared_ptr<Connection> connection;
+    FrameReader frames;
+    Loop::TimerId deadline = 0;
+};
+
+Guests::Guests(Host& host, Callbacks callbacks) : host_(host), callbacks_(std::move(callbacks)) {}
+
+Guests::~Guests() {
+    *is_alive_ = false;
+    // The accept that is under way ends with this.
+    ::shutdown(socket_.get(), SHUT_RDWR);
+    while (!guests_.empty()) {
+        const auto connection = guests_.begin()->second->connection;
+        leave(guests_.begin()->first);
+        connection->close({ErrorCode::unavailable, "the engine ends"});
+    }
+}
+
+void Guests::welcome(UniqueFd socket) {
+    socket_ = std::move(socket);
+    accept();
+}
+
+void Guests::accept() {
+    host_.loop.accept(socket_.get(), [this, alive = is_alive_](int result) {
+        if (!*alive) return;
+        if (result >= 0) {
+            enter(UniqueFd(result));
+            return accept();
+        }
+        // Out of descriptors, most likely: not a reason to spin.
+        host_.loop.after(accept_pause_ns, [this, alive] { if (*alive) accept(); });
+    });
+}
+
+void Guests::enter(UniqueFd socket) {
+    SocketAddress address;
+    address.length = sizeof address.bytes;
+    if (::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&address.bytes), &address.length) != 0) return;
+    const std::string from = host_of(address);
+    const auto others = from_.find(from);
+    if (guests_.size() >= guests_max || (others != from_.end() && others->second >= guests_per_host_max)) {
+        ++refused_;
+        return;
+    }
+    const auto admit = [this](const Fingerprint& key) { return host_.peers.find(key) != nullptr; };
+    auto channel = TlsChannel::server(host_.identity, {.pairing = callbacks_.is_pairing()}, admit);
+    if (!channel) return log_error("A connection could not be taken: " + channel.error().message + ".");
+
+    auto owned = std::make_unique<Guest>(Guest{next_id_++, from, {}, {}, 0});
+    Guest& guest = *owned;
+    guests_.emplace(guest.id, std::move(owned));
+    ++from_[from];
+    const uint64_t id = guest.id;
+    guest.deadline = host_.loop.after(guest_ns_max, [this, &guest] { refuse(guest, {ErrorCode::unavailable, "it did not greet in time"}); });
+    guest.connection = Connection::start(host_.loop, std::move(socket), std::move(*channel),
+                                         {[this, &guest] { established(guest); }, [this, &guest](ByteSpan bytes) { take(guest, bytes); },
+                                          [this, id, from](const Error& why) {
+                                              ++refused_;
+                                              log_warning("A connection from " + from + " came to nothing: " + why.message + ".");
+                                              leave(id);
+                                          }});
+}
+
+void Guests::established(Guest& guest) {
+    if (guest.connection->channel().purpose() != Purpose::pairing) return;
+    const auto connection = guest.connection;
+    leave(guest.id);
+    callbacks_.pairing(connection);
+}
+
+void Guests::take(Guest& guest, ByteSpan bytes) {
+    while (!bytes.empty()) {
+        const MutableByteSpan room = guest.frames.room();
+        const size_t taken = std::min(room.size(), bytes.size());
+        memcpy(room.data(), bytes.data(), taken);
+        guest.frames.filled(taken);
+        bytes = bytes.subspan(taken);
+    }
+    auto next = guest.frames.next();
+    if (!next) return refuse(guest, next.error());
+    if (!*next) return;
+    Received hello = std::move(**next);
+    if (!std::holds_alternative<Hello>(hello.message)) return refuse(guest, {ErrorCode::permission, "it did not greet first"});
+    const Peer* peer = host_.peers.find(guest.connection->channel().peer());
+    if (peer == nullptr) return refuse(guest, {ErrorCode::permission, "its key was revoked"});
+    const auto connection = guest.connection;
+    const auto frames = std::make_unique<FrameReader>(std::move(guest.frames));
+    const uint64_t id = guest.id;
+    if (Status taken = callbacks_.greeted(*peer, connection, hello, *frames); !taken) {
+        connection->send(host_.encode(Goodbye{Reason::refused, taken.error().message.substr(0, HF_FRAME_SENTENCE_BYTES_MAX)}, hello.term));
+        return refuse(guest, taken.error());
+    }
+    leave(id);
+}
+
+void Guests::refuse(Guest& guest, const Error& why) {
+    guest.connection->close(why);
+}
+
+// The connection lives on if somebody else has it.
+void Guests::leave(uint64_t id) {
+    const auto guest = guests_.find(id);
+    if (guest == guests_.end()) return;
+    host_.loop.cancel(guest->second->deadline);
+    if (const auto count = from_.find(guest->second->from); count != from_.end() && --count->second == 0) from_.erase(count);
+    guests_.erase(guest);
+}
+
+}  // namespace holdfast::replicator

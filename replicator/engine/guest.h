@@ -1,0 +1,60 @@
+// A connection that somebody made to this host, from the TLS handshake until it is known what it is for: its first message greets
+// with the volume that it brings, and then it belongs to that replica.
+//
+// Bounded work for strangers: guests_max at once, guests_per_host_max from one address, guest_ns_max until the greeting; beyond that
+// they are closed. Nothing of theirs is decoded before TLS has proved a key that this host knows.
+//
+// Thread rule: the loop's thread. Ownership: what the callbacks lead to outlives it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "replicator/engine/address.h"
+#include "replicator/engine/connection.h"
+#include "replicator/engine/host.h"
+
+namespace holdfast::replicator {
+
+inline constexpr size_t guests_max = 64;
+inline constexpr size_t guests_per_host_max = 8;
+inline constexpr uint64_t guest_ns_max = 15'000'000'000;
+
+class Guests {
+public:
+    struct Callbacks {
+        // An authenticated peer has greeted. Errors are told to it.
+        std::function<Status(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames)> greeted;
+        // Somebody wants to be paired, which is only possible while is_pairing().
+        std::function<bool()> is_pairing;
+        std::function<void(std::shared_ptr<Connection> connection)> pairing;
+    };
+
+    Guests(Host& host, Callbacks callbacks);
+    ~Guests();
+
+    // Accepts on SOCKET from now on.
+    void welcome(UniqueFd socket);
+    uint64_t refused() const { return refused_; }
+
+private:
+    struct Guest;
+
+    void accept();
+    void enter(UniqueFd socket);
+    void established(Guest& guest);
+    void take(Guest& guest, ByteSpan bytes);
+    void leave(uint64_t id);
+    void refuse(Guest& guest, const Error& why);
+
+    Host& host_;
+    const Callbacks callbacks_;
+    UniqueFd socket_;
+    std::map<uint64_t, std::unique_ptr<Guest>> guests_;
+    std::map<std::string, size_t> from_;
+    uint64_t next_id_ = 1, refused_ = 0;
+    const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace holdfast::replicator

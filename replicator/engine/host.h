@@ -1,0 +1,31 @@
+// What every part of the engine knows of its host: the loop, the clock, who we are, whom we know.
+// Thread rule: the loop's thread.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "replicator/engine/loop.h"
+#include "replicator/protocol/frame.h"
+#include "replicator/trust/identity.h"
+#include "replicator/trust/peers.h"
+
+namespace holdfast::replicator {
+
+struct Host {
+    Loop& loop;
+    const Clock& clock;
+    std::string name;
+    Identity identity;
+    Peers peers;
+
+    bool is_key_of(const Fingerprint& key, std::string_view peer) const {
+        const Peer* known = peers.find(key);
+        return known != nullptr && known->name == peer;
+    }
+    std::vector<std::byte> encode(const Message& message, uint64_t term) const {
+        return encode_frame(message, {term, clock.realtime_ns(), 1});
+    }
+};
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,153 @@
+#include "replicator/engine/loop.h"
+
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+constexpr uint64_t longest_sleep_ns = 1'000'000'000;
+
+}  // namespace
+
+Result<std::unique_ptr<Loop>> Loop::open() {
+    std::unique_ptr<Loop> loop(new Loop);
+    loop->wake_.reset(::eventfd(0, EFD_CLOEXEC));
+    if (!loop->wake_) return errno_error(errno, "make an eventfd");
+    if (const int made = io_uring_queue_init(ring_entries, &loop->ring_, 0); made < 0)
+        return Error{made == -ENOSYS || made == -EPERM ? ErrorCode::unsupported : ErrorCode::io,
+                     std::string("this kernel gives no io_uring (") + strerror(-made) + "); it needs Linux 5.11 or later, and it must not be forbidden (kernel.io_uring_disabled)",
+                     -made};
+    loop->is_open_ = true;
+    return loop;
+}
+
+Loop::~Loop() {
+    // The kernel ends what is under way with the ring; nobody is called back.
+    if (is_open_) io_uring_queue_exit(&ring_);
+}
+
+uint64_t Loop::now_ns() const {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+template <typename Prepare>
+void Loop::begin(Done done, Prepare prepare) {
+    HF_CHECK(under_way_.size() < ring_operations_max);
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    if (entry == nullptr) {
+        io_uring_submit(&ring_);
+        entry = io_uring_get_sqe(&ring_);
+        HF_CHECK(entry != nullptr);
+    }
+    prepare(entry);
+    entry->user_data = next_operation_;
+    under_way_.emplace(next_operation_++, std::move(done));
+}
+
+void Loop::accept(int fd, Done done) {
+    begin(std::move(done), [&](io_uring_sqe* entry) { io_uring_prep_accept(entry, fd, nullptr, nullptr, SOCK_CLOEXEC); });
+}
+
+void Loop::connect(int fd, const sockaddr& address, socklen_t length, Done done) {
+    begin(std::move(done), [&](io_uring_sqe* entry) { io_uring_prep_connect(entry, fd, &address, length); });
+}
+
+void Loop::receive(int fd, MutableByteSpan bytes, Done done) {
+    begin(std::move(done), [&](io_uring_sqe* entry) { io_uring_prep_recv(entry, fd, bytes.data(), bytes.size(), 0); });
+}
+
+void Loop::send(int fd, ByteSpan bytes, Done done) {
+    begin(std::move(done), [&](io_uring_sqe* entry) { io_uring_prep_send(entry, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
+}
+
+Loop::TimerId Loop::after(uint64_t delay_ns, Call call) {
+    timers_.emplace(next_timer_, Timer{now_ns() + delay_ns, std::move(call)});
+    return next_timer_++;
+}
+
+void Loop::post(Call call) {
+    MutexLock lock(mutex_);
+    posts_.push_back(std::move(call));
+    const uint64_t one = 1;
+    // Only full when the loop has 2^64 wake-ups to go.
+    (void)!::write(wake_.get(), &one, sizeof one);
+}
+
+void Loop::stop() {
+    {
+        MutexLock lock(mutex_);
+        is_stopping_ = true;
+    }
+    post([] {});
+}
+
+bool Loop::is_stopping() {
+    MutexLock lock(mutex_);
+    return is_stopping_;
+}
+
+void Loop::watch_posts() {
+    const auto woken = [this](int) {
+        run_posts();
+        watch_posts();
+    };
+    begin(woken, [&](io_uring_sqe* entry) { io_uring_prep_read(entry, wake_.get(), &wake_count_, sizeof wake_count_, 0); });
+}
+
+void Loop::run_posts() {
+    std::vector<Call> posts;
+    {
+        MutexLock lock(mutex_);
+        posts.swap(posts_);
+    }
+    for (Call& call : posts) call();
+}
+
+void Loop::run_timers() {
+    const uint64_t now = now_ns();
+    std::vector<Call> due;
+    for (auto timer = timers_.begin(); timer != timers_.end();) {
+        if (timer->second.due_ns > now) {
+            ++timer;
+            continue;
+        }
+        due.push_back(std::move(timer->second.call));
+        timer = timers_.erase(timer);
+    }
+    for (Call& call : due) call();
+}
+
+uint64_t Loop::until_next_timer() const {
+    const uint64_t now = now_ns();
+    uint64_t wait = longest_sleep_ns;
+    for (const auto& [id, timer] : timers_) wait = std::min(wait, timer.due_ns > now ? timer.due_ns - now : 0);
+    return wait;
+}
+
+void Loop::run() {
+    watch_posts();
+    while (!is_stopping()) {
+        const uint64_t wait_ns = until_next_timer();
+        __kernel_timespec timeout{static_cast<int64_t>(wait_ns / 1'000'000'000), static_cast<int64_t>(wait_ns % 1'000'000'000)};
+        io_uring_cqe* completion = nullptr;
+        // ETIME and EINTR are no errors here; anything else leaves the ring empty, and the loop tries again.
+        (void)io_uring_submit_and_wait_timeout(&ring_, &completion, 1, &timeout, nullptr);
+        while (io_uring_peek_cqe(&ring_, &completion) == 0) {
+            const auto operation = under_way_.extract(completion->user_data);
+            const int result = completion->res;
+            io_uring_cqe_seen(&ring_, completion);
+            operation.mapped()(result);
+        }
+        run_timers();
+    }
+}
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,85 @@
+// holdfastd: the engine of a host. Ships the volumes that its configuration names to other hosts, and keeps replicas of theirs.
+//
+//   holdfastd [--config FILE]           runs until SIGTERM or SIGINT; SIGHUP reads the configuration again
+//   holdfastd --check [--config FILE]   says whether the configuration can be taken
+#include <signal.h>
+
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "journal/volume.h"
+#include "replicator/engine/engine.h"
+
+namespace holdfast::replicator {
+namespace {
+
+constexpr int exit_usage = 2;
+constexpr int exit_failed = 1;
+
+struct Arguments {
+    std::string config = config_file_default;
+    bool is_check = false;
+};
+
+bool parse(int argc, char** argv, Arguments& arguments) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string word = argv[i];
+        if (word == "--check") arguments.is_check = true;
+        else if (word == "--config" && i + 1 < argc) arguments.config = argv[++i];
+        else return false;
+    }
+    return true;
+}
+
+sigset_t block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+Status run(const Arguments& arguments) {
+    const sigset_t signals = block_signals();  // before the first thread, so that all inherit it
+    auto loop = HF_TRY(Loop::open());
+    auto engine = HF_TRY(Engine::start(*loop, system_clock(), journal::engine_directory(), arguments.config));
+    auto server = HF_TRY(JsonServer::start(journal::engine_socket(), [&](const Json& request, const JsonServer::Progress&) { return engine->answer(request); }));
+    std::thread listener([&] {
+        for (int number = 0; ::sigwait(&signals, &number) == 0;) {
+            if (number != SIGHUP) return loop->stop();
+            loop->post([&] {
+                if (Status done = engine->reload(); !done) log_error("The configuration was not taken, the old one goes on: " + done.error().message + ".");
+            });
+        }
+    });
+    loop->run();
+    listener.join();
+    log_info("The engine ends.");
+    return ok();
+}
+
+}  // namespace
+}  // namespace holdfast::replicator
+
+int main(int argc, char** argv) {
+    using namespace holdfast;
+    replicator::Arguments arguments;
+    if (!replicator::parse(argc, argv, arguments)) {
+        std::fputs("holdfastd: usage: holdfastd [--check] [--config FILE]\n", stderr);
+        return replicator::exit_usage;
+    }
+    if (arguments.is_check) {
+        const auto config = replicator::load_config(arguments.config);
+        if (config) return 0;
+        std::fprintf(stderr, "holdfastd: %s\n", config.error().message.c_str());
+        return replicator::exit_usage;
+    }
+    const Status done = replicator::run(arguments);
+    if (done) return 0;
+    std::fprintf(stderr, "holdfastd: %s\n", done.error().message.c_str());
+    return replicator::exit_failed;
+}

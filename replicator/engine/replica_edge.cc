@@ -1,0 +1,239 @@
+#include "replicator/engine/replica_edge.h"
+
+#include <chrono>
+
+#include "base/log.h"
+#include "base/overloaded.h"
+#include "base/text.h"
+#include "replicator/protocol/feed.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+constexpr uint64_t session_tick_ns = 250'000'000;
+constexpr uint64_t wait_applied_ms = 1000;
+constexpr auto store_pause = std::chrono::milliseconds(200);
+
+// Whose fault it is that something could not be stored.
+Reason reason_of(const Error& error) {
+    switch (error.code) {
+        case ErrorCode::corrupt:
+        case ErrorCode::foreign:
+        case ErrorCode::invalid_argument: return Reason::protocol;
+        case ErrorCode::unsupported: return Reason::unsupported;
+        default: return Reason::storage;
+    }
+}
+
+}  // namespace
+
+ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer)
+    : host_(host), volume_(volume), store_(std::move(store)), peer_(std::move(peer)), work_(host.loop) {
+    watcher_ = std::thread([this] { watch(); });
+    // What was received before is applied whether the source comes or not.
+    work_.ask([this] { return open_existing(); }, [this](Status done) {
+        if (!done) log_warning("The replica in " + quoted(store_) + " cannot be opened: " + done.error().message + ".");
+    });
+    tick();
+}
+
+ReplicaEdge::~ReplicaEdge() {
+    *is_alive_ = false;
+    host_.loop.cancel(tick_);
+    if (connection_) {
+        connection_->set_events({});
+        connection_->close({ErrorCode::unavailable, "this replica is not kept here any more"});
+    }
+    is_ending_ = true;
+    watcher_.join();
+    work_.finish();
+    if (store_child_) store_child_->end();
+}
+
+void ReplicaEdge::attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames) {
+    if (connection_) {
+        connection_->set_events({});
+        connection_->close({ErrorCode::unavailable, "a newer connection of the same source took its place"});
+        over({ErrorCode::unavailable, "a newer connection took its place"});
+    }
+    connection_ = std::move(connection);
+    frames_ = std::move(frames);
+    connection_->set_events({{}, [this](ByteSpan bytes) { take(bytes); }, [this](const Error& why) { over(why); }});
+    connection_->pause();
+    state_ = "greeting";
+    const uint64_t segment_bytes = std::get<Hello>(hello.message).segment_bytes;
+    work_.ask([this, segment_bytes] { return open(segment_bytes); },
+              [this, hello = std::move(hello)](Result<Opened> opened) mutable { begin(std::move(opened), std::move(hello)); });
+}
+
+Status ReplicaEdge::open_existing() {
+    const auto known = journal::load_volume(store_);
+    if (!known && known.error().code == ErrorCode::not_found) return ok();  // made when the source has said how
+    if (!known) return known.error();
+    HF_TRY(open(known->segment_bytes));
+    return ok();
+}
+
+Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes) {
+    // What a failed sync left is only known to a new one.
+    if (journal_ && journal_->inbound().is_fenced()) journal_.reset();
+    if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes));
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_));
+    return Opened{HF_TRY(journal_->greeting()), journal_->term()};
+}
+
+Status ReplicaEdge::keep_up() {
+    if (store_child_ && store_child_->has_ended()) {
+        log_warning("The store service of " + quoted(store_) + " " + store_child_->describe_end() + "; it is started again.");
+        store_child_.reset();
+    }
+    if (!journal_) return ok();
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_));
+    return journal_->release();
+}
+
+void ReplicaEdge::begin(Result<Opened> opened, Received hello) {
+    if (!opened) {
+        connection_->send(host_.encode(Goodbye{Reason::storage, opened.error().message.substr(0, HF_FRAME_SENTENCE_BYTES_MAX)}, hello.term));
+        return connection_->close(opened.error());
+    }
+    const uint64_t now_ns = host_.loop.now_ns();
+    receiver_.emplace(opened->self, opened->term, now_ns);
+    carry_out(receiver_->start(now_ns));
+    carry_out(receiver_->on_message(std::move(hello), now_ns));
+    connection_->resume();
+}
+
+void ReplicaEdge::take(ByteSpan bytes) {
+    feed(frames_, receiver_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); });
+}
+
+void ReplicaEdge::carry_out(Actions actions) {
+    for (Action& action : actions) {
+        std::visit(Overloaded{
+                       [&](Send& send) { connection_->send(host_.encode(send.message, receiver_->term())); },
+                       [&](AskPosition& ask) {
+                           work_.ask([this, at = ask.at] { return journal_->position(at); },
+                                     [this, at = ask.at](Result<std::optional<Position>> position) {
+                                         if (!receiver_) return;
+                                         if (!position) return fail(position.error());
+                                         carry_out(receiver_->on_position(at, *position, host_.loop.now_ns()));
+                                     });
+                       },
+                       [&](PersistTerm& persist) {
+                           work_.ask([this, term = persist.term] { return journal_->persist_term(term); }, [this](Status done) { if (!done) fail(done.error()); });
+                       },
+                       [&](BeginSegment& begin) {
+                           work_.ask([this, header = std::move(begin.header)] { return journal_->inbound().begin_segment(header); },
+                                     [this](Status done) { if (!done) fail(done.error()); });
+                       },
+                       [&](StoreRecords& store) { carry_out(store); },
+                       [&](SyncJournal&) {
+                           work_.ask(
+                               [this]() -> Result<Lsn> {
+                                   HF_TRY(journal_->inbound().sync());
+                                   return journal_->inbound().durable();
+                               },
+                               [this](Result<Lsn> durable) { answer(durable, &Receiver::on_synced); });
+                       },
+                       [&](RewindTo&) { fail({ErrorCode::unsupported, "this replica cannot take its image back to an earlier position yet"}); },
+                       [&](Close& close) { connection_->close({ErrorCode::unavailable, std::string(to_string(close.reason)) + ": " + close.sentence}); },
+                       [&](auto&) { fail({ErrorCode::unsupported, "the session asked for what only a source does"}); },
+                   },
+                   action);
+    }
+    if (receiver_ && receiver_->is_streaming()) {
+        state_ = "streaming";
+        why_.clear();
+    }
+}
+
+void ReplicaEdge::carry_out(StoreRecords& store) {
+    const uint64_t bytes = store.records.bytes.size();
+    waiting_bytes_ += bytes;
+    if (waiting_bytes_ > waiting_bytes_max) connection_->pause();
+    work_.ask(
+        [this, records = std::move(store.records)]() -> Result<Lsn> {
+            HF_TRY(journal_->inbound().append(records.bytes));
+            return journal_->inbound().received();
+        },
+        [this, bytes](Result<Lsn> received) {
+            waiting_bytes_ -= bytes;
+            if (waiting_bytes_ <= waiting_bytes_max && connection_) connection_->resume();
+            answer(received, &Receiver::on_stored);
+        });
+}
+
+void ReplicaEdge::answer(const Result<Lsn>& done, Answer answer) {
+    if (!receiver_) return;
+    if (!done) return fail(done.error());
+    carry_out(((*receiver_).*answer)(*done, host_.loop.now_ns()));
+}
+
+void ReplicaEdge::fail(const Error& error) {
+    if (receiver_ && !receiver_->is_over()) carry_out(receiver_->on_failure(reason_of(error), error.message, host_.loop.now_ns()));
+}
+
+void ReplicaEdge::tick() {
+    const uint64_t now_ns = host_.loop.now_ns();
+    if (receiver_) carry_out(receiver_->on_tick(now_ns));
+    if (now_ns >= upkeep_due_ns_) {
+        upkeep_due_ns_ = now_ns + upkeep_interval_ns;
+        work_.ask([this] { return keep_up(); }, [this](Status done) {
+            if (!done) log_warning("The replica in " + quoted(store_) + " cannot be kept up: " + done.error().message + ".");
+        });
+    }
+    tick_ = host_.loop.after(session_tick_ns, [this] { tick(); });
+}
+
+void ReplicaEdge::over(const Error& why) {
+    work_.forget();
+    receiver_.reset();
+    connection_.reset();
+    waiting_bytes_ = 0;
+    state_ = "waiting for the source";
+    if (why_ != why.message) log_warning("The replica in " + quoted(store_) + " lost its source " + quoted(peer_) + ": " + why.message + ".");
+    why_ = why.message;
+}
+
+void ReplicaEdge::check_trust() {
+    if (connection_ && !host_.is_key_of(connection_->channel().peer(), peer_)) connection_->close({ErrorCode::permission, "the peer's key was revoked"});
+}
+
+// Asks the store service how far it is: a call that waits there, so that the answer comes when there is one.
+void ReplicaEdge::watch() {
+    while (!is_ending_) {
+        auto answer = json_call(journal::store_socket(volume_), {{"verb", "wait"}, {"lsn", applied_ + 1}, {"timeout_ms", wait_applied_ms}});
+        const auto now = answer ? answer->value("applied", Lsn{0}) : Lsn{0};
+        if (now <= applied_) {
+            // No service yet, or one that has just been opened anew.
+            if (!answer) std::this_thread::sleep_for(store_pause);
+            continue;
+        }
+        applied_ = now;
+        if (is_told_.exchange(true)) continue;
+        host_.loop.post([this, alive = is_alive_] {
+            if (*alive) applied();
+        });
+    }
+}
+
+void ReplicaEdge::applied() {
+    is_told_ = false;
+    if (receiver_ && receiver_->is_streaming()) carry_out(receiver_->on_applied(applied_, host_.loop.now_ns()));
+}
+
+Json ReplicaEdge::status() const {
+    Json status = {{"volume", journal::to_string(volume_)}, {"store", store_}, {"peer", peer_}, {"role", "replica"}, {"state", state_}, {"applied", applied_.load()}};
+    if (!why_.empty()) status["why"] = why_;
+    if (receiver_) {
+        const Ack& ack = receiver_->progress();
+        status["received"] = ack.received;
+        status["durable"] = ack.durable;
+        status["source_published"] = receiver_->source_published();
+    }
+    return status;
+}
+
+}  // namespace holdfast::replicator

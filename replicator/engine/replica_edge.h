@@ -1,0 +1,90 @@
+// A volume of another host that this host keeps a replica of: takes the stream in, has it applied, and tells how far it is.
+//
+// The source calls; a newer connection of the same peer takes the place of an older one, which is dead or about to be seen to be. What
+// a connection brought is written by the work's thread, in order; whatever was under way when it broke is finished before the next one greets.
+//
+// Limits: the sender's window bounds what waits for the disk; a peer that does not keep to it is not read from until it shrinks.
+// Thread rule: the loop's thread. Ownership: the host outlives it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/json_socket.h"
+#include "replicator/engine/connection.h"
+#include "replicator/engine/host.h"
+#include "replicator/engine/replica_journal.h"
+#include "replicator/engine/store_child.h"
+#include "replicator/engine/work.h"
+#include "replicator/protocol/receiver.h"
+
+namespace holdfast::replicator {
+
+inline constexpr uint64_t waiting_bytes_max = 32 << 20;
+inline constexpr uint64_t upkeep_interval_ns = 2'000'000'000;
+
+class ReplicaEdge {
+public:
+    ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer);
+    ~ReplicaEdge();
+    ReplicaEdge(const ReplicaEdge&) = delete;
+    ReplicaEdge& operator=(const ReplicaEdge&) = delete;
+
+    const journal::VolumeId& volume() const { return volume_; }
+    const std::string& store() const { return store_; }
+    const std::string& peer() const { return peer_; }
+
+    // Takes over a connection on which the source has greeted with HELLO. FRAMES may hold more of what it said.
+    // REQUIRES: its key is the peer's, and HELLO holds a Hello.
+    void attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames);
+    void check_trust();
+    Json status() const;
+
+private:
+    struct Opened { Hello self; uint64_t term; };
+    using Answer = Actions (Receiver::*)(Lsn, uint64_t);
+
+    // On the work's thread.
+    Result<Opened> open(uint64_t segment_bytes);
+    Status open_existing();
+    Status keep_up();
+
+    void begin(Result<Opened> opened, Received hello);
+    void take(ByteSpan bytes);
+    void carry_out(Actions actions);
+    void carry_out(StoreRecords& store);
+    void answer(const Result<Lsn>& done, Answer answer);
+    void fail(const Error& error);
+    void tick();
+    void over(const Error& why);
+    void watch();
+    void applied();
+
+    Host& host_;
+    const journal::VolumeId volume_;
+    const std::string store_, peer_;
+
+    // Used by jobs alone, and by the destructor when there are none any more.
+    std::shared_ptr<ReplicaJournal> journal_;
+    std::optional<StoreChild> store_child_;
+
+    const char* state_ = "waiting for the source";
+    std::string why_;
+    std::shared_ptr<Connection> connection_;
+    std::optional<Receiver> receiver_;
+    FrameReader frames_;
+    uint64_t waiting_bytes_ = 0;
+    uint64_t upkeep_due_ns_ = 0;
+    Loop::TimerId tick_ = 0;
+
+    const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone
+    std::atomic<Lsn> applied_{0};
+    std::atomic<bool> is_ending_{false}, is_told_{false};
+    std::thread watcher_;
+    Work work_;  // last: its jobs use the others
+};
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,43 @@
+// A replica's side of one volume on the disk: the store, its inbound journal, the term.
+//
+// Thread rule: one thread; everything here blocks on the disk. What is durable when: journal/inbound.h.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "journal/inbound.h"
+#include "journal/volume.h"
+#include "replicator/protocol/messages.h"
+
+namespace holdfast::replicator {
+
+class ReplicaJournal {
+public:
+    // Makes the store when there is none. Errors: foreign (the store is another volume's, or a source's), those of journal::Inbound.
+    static Result<std::unique_ptr<ReplicaJournal>> open(const std::string& store, const journal::VolumeId& volume, uint64_t segment_bytes);
+
+    const journal::Volume& volume() const { return volume_; }
+    // The highest term that was heard of.
+    uint64_t term() const { return term_; }
+    Status persist_term(uint64_t term);  // durable on return
+
+    // Makes everything received durable, and says where the stream goes on.
+    Result<Hello> greeting();
+    Result<std::optional<Position>> position(Lsn at);
+    journal::Inbound& inbound() { return *inbound_; }
+    // Deletes segments that the store has applied and made durable. Errors: io.
+    Status release();
+
+private:
+    explicit ReplicaJournal(const journal::Volume& volume) : volume_(volume) {}
+
+    const journal::Volume volume_;
+    std::unique_ptr<Disk> store_, disk_, cursors_;
+    std::unique_ptr<journal::InflightTable> table_;
+    std::unique_ptr<journal::Inbound> inbound_;
+    uint64_t term_ = 1;
+};
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,215 @@
+#include "replicator/engine/source_edge.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/overloaded.h"
+#include "base/text.h"
+#include "journal/volume.h"
+#include "replicator/protocol/feed.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+constexpr uint64_t source_term = 1;  // until hosts change roles
+constexpr uint32_t watch_ms = 200;
+
+// Why a session ended, as an error for whoever waits for it.
+Error as_error(const Close& close) {
+    return {close.reason == Reason::refused ? ErrorCode::permission : ErrorCode::unavailable, std::string(to_string(close.reason)) + ": " + close.sentence};
+}
+
+}  // namespace
+
+SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer)
+    : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), work_(host.loop) {
+    prepare();
+}
+
+SourceEdge::~SourceEdge() {
+    *is_alive_ = false;
+    host_.loop.cancel(retry_);
+    host_.loop.cancel(tick_);
+    if (connection_) {
+        connection_->set_events({});
+        connection_->close({ErrorCode::unavailable, "this replica is not served any more"});
+    }
+    is_ending_ = true;
+    if (watcher_.joinable()) watcher_.join();
+}
+
+void SourceEdge::prepare() {
+    const Peer* peer = host_.peers.find(peer_);
+    if (peer == nullptr) return over({ErrorCode::permission, "this host does not know a peer " + quoted(peer_) + "; `holdfast pair` introduces it"});
+    if (peer->address.empty()) return over({ErrorCode::invalid_argument, "no address is known of peer " + quoted(peer_)});
+    state_ = "preparing";
+    work_.ask([journal = journal_, volume = volume_, name = peer_, address = peer->address] { return prepare(journal, volume, name, address); },
+              [this](const Result<Prepared>& prepared) { connect(prepared); });
+}
+
+Result<SourceEdge::Prepared> SourceEdge::prepare(std::shared_ptr<SourceJournal> journal, const std::string& volume, const std::string& peer, const std::string& address) {
+    if (!journal) {
+        const journal::Volume known = HF_TRY(journal::find_volume(volume));
+        journal = HF_TRY(SourceJournal::open(known, peer));
+    }
+    auto addresses = HF_TRY(resolve(address, false));
+    return Prepared{std::move(journal), std::move(addresses)};
+}
+
+void SourceEdge::connect(const Result<Prepared>& prepared) {
+    if (!prepared) return over(prepared.error());
+    if (!journal_) {
+        journal_ = prepared->journal;
+        watcher_ = std::thread([this] { watch(); });
+    }
+    state_ = "connecting";
+    const auto& addresses = prepared->addresses;
+    dial(host_.loop, addresses[attempts_++ % addresses.size()], [this, alive = is_alive_](Result<UniqueFd> socket) {
+        if (*alive) connected(std::move(socket));
+    });
+}
+
+void SourceEdge::connected(Result<UniqueFd> socket) {
+    if (!socket) return over(socket.error());
+    auto channel = TlsChannel::client(host_.identity, Purpose::link, [this](const Fingerprint& key) { return host_.is_key_of(key, peer_); });
+    if (!channel) return over(channel.error());
+    frames_ = FrameReader();
+    connection_ = Connection::start(host_.loop, std::move(*socket), std::move(*channel),
+                                    {[this] { established(); },
+                                     [this](ByteSpan bytes) { feed(frames_, sender_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); }); },
+                                     [this](const Error& why) { over(why); }});
+}
+
+void SourceEdge::established() {
+    state_ = "greeting";
+    // What the peer says meanwhile waits.
+    connection_->pause();
+    work_.ask([journal = journal_] { return journal->greeting(); }, [this](Result<Hello> self) { greet(std::move(self)); });
+}
+
+void SourceEdge::greet(Result<Hello> self) {
+    if (!self) return connection_->close(self.error());
+    sender_.emplace(*self, source_term, host_.loop.now_ns());
+    carry_out(sender_->start(host_.loop.now_ns()));
+    connection_->resume();
+    tick();
+}
+
+void SourceEdge::carry_out(Actions actions) {
+    for (Action& action : actions) {
+        std::visit(Overloaded{
+                       [&](Send& send) { connection_->send(host_.encode(send.message, source_term)); },
+                       [&](AskPosition& ask) { ask_position(ask.at); },
+                       [&](ReadStream& what) { read(what); },
+                       [&](SaveCursor& save) { cursor_wanted_ = std::max(cursor_wanted_, save.at); },
+                       [&](Close& close) { connection_->close(as_error(close)); },
+                       [&](StepDown& down) {
+                           log_error("Another host writes " + quoted(volume_) + " under the higher term " + std::to_string(down.term) + "; nothing more is sent from here.");
+                       },
+                       [&](auto&) { fail({ErrorCode::unsupported, "the session asked for what only a replica does"}); },
+                   },
+                   action);
+    }
+    if (sender_ && sender_->is_streaming()) {
+        state_ = "streaming";
+        has_streamed_ = true;
+        why_.clear();
+    }
+}
+
+void SourceEdge::ask_position(Lsn at) {
+    work_.ask([journal = journal_, at] { return journal->position(at); },
+              [this, at](Result<std::optional<Position>> position) {
+                  if (!sender_) return;
+                  if (!position) return fail(position.error());
+                  carry_out(sender_->on_position(at, *position, host_.loop.now_ns()));
+              });
+}
+
+void SourceEdge::read(const ReadStream& what) {
+    work_.ask([journal = journal_, what] { return journal->read(what.from, what.bytes_max); },
+              [this](Result<StreamPiece> piece) {
+                  if (!sender_) return;
+                  if (!piece) return fail(piece.error());
+                  carry_out(sender_->on_read(std::move(*piece), host_.loop.now_ns()));
+              });
+}
+
+void SourceEdge::fail(const Error& error) {
+    if (sender_) carry_out(sender_->on_failure(Reason::storage, error.message, host_.loop.now_ns()));
+}
+
+void SourceEdge::tick() {
+    if (!sender_) return;
+    carry_out(sender_->on_tick(host_.loop.now_ns()));
+    save_cursor();
+    if (sender_) tick_ = host_.loop.after(session_tick_ns, [this] { tick(); });
+}
+
+void SourceEdge::save_cursor() {
+    const uint64_t now_ns = host_.loop.now_ns();
+    if (cursor_wanted_ <= cursor_saved_ || now_ns < cursor_due_ns_) return;
+    cursor_due_ns_ = now_ns + cursor_interval_ns;
+    cursor_saved_ = cursor_wanted_;
+    work_.ask([journal = journal_, at = cursor_saved_] { return journal->save_cursor(at); },
+              [this](Status saved) {
+                  if (!saved) log_warning("The cursor of replica " + quoted(peer_) + " could not be saved, so the journal keeps more than it must: " + saved.error().message + ".");
+              });
+}
+
+void SourceEdge::over(const Error& why) {
+    host_.loop.cancel(tick_);
+    work_.forget();
+    sender_.reset();
+    connection_.reset();
+    if (has_streamed_) retry_ns_ = retry_first_ns;
+    if (why_ != why.message) log_warning("Replica " + quoted(peer_) + " of " + quoted(volume_) + " is not being served: " + why.message + ". It is tried again.");
+    why_ = why.message;
+    state_ = "waiting";
+    has_streamed_ = false;
+    retry_ = host_.loop.after(retry_ns_, [this] { prepare(); });
+    retry_ns_ = std::min(2 * retry_ns_, retry_longest_ns);
+}
+
+void SourceEdge::check_trust() {
+    if (connection_ && connection_->channel().is_established() && !host_.is_key_of(connection_->channel().peer(), peer_))
+        connection_->close({ErrorCode::permission, "the peer's key was revoked"});
+}
+
+// A thread of its own, because the journal's futex is no operation of the ring on the kernels that must be served.
+void SourceEdge::watch() {
+    Lsn known = 0;
+    while (!is_ending_) {
+        const Lsn now = journal_->wait_published(known, watch_ms);
+        if (now == known) continue;
+        known = now;
+        // One message at a time: the loop reads the newest value itself.
+        if (is_told_.exchange(true)) continue;
+        host_.loop.post([this, alive = is_alive_] {
+            if (*alive) published();
+        });
+    }
+}
+
+void SourceEdge::published() {
+    is_told_ = false;
+    if (sender_ && !sender_->is_over()) carry_out(sender_->on_published(journal_->published(), host_.loop.now_ns()));
+}
+
+Json SourceEdge::status() const {
+    Json status = {{"volume", volume_}, {"peer", peer_}, {"role", "source"}, {"state", state_}};
+    if (!why_.empty()) status["why"] = why_;
+    if (journal_) status["published"] = journal_->published();
+    if (sender_) {
+        const Ack& ack = sender_->acknowledged();
+        status["sent"] = sender_->sent();
+        status["received"] = ack.received;
+        status["durable"] = ack.durable;
+        status["applied"] = ack.applied;
+        if (sender_->decision()) status["handshake"] = sender_->decision()->name;
+    }
+    return status;
+}
+
+}  // namespace holdfast::replicator

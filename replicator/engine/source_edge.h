@@ -1,0 +1,91 @@
+// One replica of one of this host's volumes: dials its peer, ships the journal, and dials again when the connection is lost.
+//
+//     waiting ──time──> preparing ──> connecting ──TLS──> greeting ──verdict──> streaming
+//        ^                                                                        │
+//        └────────────────────────── any failure, with its reason ───────────────┘
+//
+// The pause doubles from retry_first_ns to retry_longest_ns and starts anew after a connection that streamed. The journal is opened
+// once; the cursor, which keeps what the replica still needs, is saved at most once per cursor_interval_ns, because a late one only keeps more.
+//
+// Thread rule: the loop's thread. Ownership: the host outlives it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/json_socket.h"
+#include "replicator/engine/connection.h"
+#include "replicator/engine/dial.h"
+#include "replicator/engine/host.h"
+#include "replicator/engine/source_journal.h"
+#include "replicator/engine/work.h"
+#include "replicator/protocol/frame.h"
+#include "replicator/protocol/sender.h"
+
+namespace holdfast::replicator {
+
+inline constexpr uint64_t retry_first_ns = 200'000'000;
+inline constexpr uint64_t retry_longest_ns = 15'000'000'000;
+inline constexpr uint64_t session_tick_ns = 250'000'000;
+inline constexpr uint64_t cursor_interval_ns = 1'000'000'000;
+
+class SourceEdge {
+public:
+    // VOLUME as the configuration names it: a directory, store or id.
+    SourceEdge(Host& host, std::string volume, std::string peer);
+    ~SourceEdge();
+    SourceEdge(const SourceEdge&) = delete;
+    SourceEdge& operator=(const SourceEdge&) = delete;
+
+    const std::string& volume() const { return volume_; }
+    const std::string& peer() const { return peer_; }
+    // Ends a connection whose key is not the peer's any more.
+    void check_trust();
+    Json status() const;
+
+private:
+    struct Prepared { std::shared_ptr<SourceJournal> journal; std::vector<SocketAddress> addresses; };
+    static Result<Prepared> prepare(std::shared_ptr<SourceJournal> journal, const std::string& volume, const std::string& peer, const std::string& address);
+
+    void prepare();
+    void connect(const Result<Prepared>& prepared);
+    void connected(Result<UniqueFd> socket);
+    void established();
+    void greet(Result<Hello> self);
+    void carry_out(Actions actions);
+    void read(const ReadStream& what);
+    void ask_position(Lsn at);
+    void fail(const Error& error);
+    void tick();
+    void save_cursor();
+    void over(const Error& why);
+    void watch();
+    void published();
+
+    Host& host_;
+    const std::string volume_, peer_;
+    Work work_;
+    std::shared_ptr<SourceJournal> journal_;
+
+    const char* state_ = "waiting";
+    std::string why_;  // the last failure
+    uint64_t retry_ns_ = retry_first_ns;
+    size_t attempts_ = 0;
+    Loop::TimerId retry_ = 0, tick_ = 0;
+
+    std::shared_ptr<Connection> connection_;
+    std::optional<Sender> sender_;
+    FrameReader frames_;
+    Lsn cursor_wanted_ = 0, cursor_saved_ = 0;
+    uint64_t cursor_due_ns_ = 0;
+    bool has_streamed_ = false;
+
+    const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone
+    std::atomic<bool> is_ending_{false}, is_told_{false};
+    std::thread watcher_;
+};
+
+}  // namespace holdfast::replicator

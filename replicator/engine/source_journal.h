@@ -1,0 +1,55 @@
+// A volume's journal as the engine of its host ships it: greeting, positions, pieces, and the cursor that keeps what the
+// replica has not taken yet.
+//
+// The cursor, named after the peer, is made with the first open(), so that from then on the journal forgets nothing that the replica
+// needs. Only forget_replica() ends that: a configuration that lost a line must not cost a replica its place.
+//
+// Thread rule: wait_published() from any one thread, the rest from one other. Everything here blocks on the disk.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "journal/inflight.h"
+#include "journal/volume.h"
+#include "replicator/protocol/messages.h"
+#include "replicator/protocol/stream_reader.h"
+
+namespace holdfast::replicator {
+
+class SourceJournal {
+public:
+    // Errors: unavailable when the volume has not been mounted since the host started, so that nobody says how far its
+    // journal may be read; those of the journal.
+    static Result<std::unique_ptr<SourceJournal>> open(const journal::Volume& volume, std::string_view peer);
+
+    // Errors: unavailable: the hash chain at the journal's end cannot be told.
+    Result<Hello> greeting();
+    Result<std::optional<Position>> position(Lsn at);
+    Result<StreamPiece> read(Lsn from, uint32_t bytes_max) { return reader_.read(from, bytes_max); }
+    // Durable on return.
+    Status save_cursor(Lsn at);
+
+    // Blocks until published exceeds KNOWN or time is up.
+    Lsn wait_published(Lsn known, uint32_t timeout_ms) { return watch_->wait_published(known, timeout_ms); }
+    Lsn published() const { return table_->head().published.load(std::memory_order_acquire); }
+
+private:
+    SourceJournal(const journal::Volume& volume, std::string consumer, std::unique_ptr<Disk> disk, std::unique_ptr<Disk> cursors,
+                  std::unique_ptr<journal::InflightTable> table, std::unique_ptr<journal::InflightTable> watch);
+
+    const journal::Volume volume_;
+    const std::string consumer_;
+    const std::unique_ptr<Disk> disk_, cursors_;
+    const std::unique_ptr<journal::InflightTable> table_, watch_;  // the same words, mapped once for each thread
+    StreamReader reader_;
+};
+
+// The peers for whose replicas VOLUME's journal is kept.
+Result<std::vector<std::string>> replicas_waited_for(const journal::Volume& volume);
+// The journal keeps nothing for PEER's replica any more. Durable on return. Errors: not_found.
+Status forget_replica(const journal::Volume& volume, std::string_view peer);
+
+}  // namespace holdfast::replicator

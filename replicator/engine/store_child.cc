@@ -1,0 +1,35 @@
+#include "replicator/engine/store_child.h"
+
+#include <fcntl.h>
+
+#include "base/program.h"
+#include "base/text.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+constexpr int end_ms_max = 30'000;
+
+}  // namespace
+
+Result<StoreChild> StoreChild::start(const std::string& store) {
+    Program program{HF_TRY(find_program(store_program)), {}};
+    program.file.reset(::open(program.path.c_str(), O_PATH | O_CLOEXEC));
+    if (!program.file) return errno_error(errno, "open " + quoted(program.path));
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
+    UniqueFd theirs(ends[0]), ours(ends[1]);
+    auto child = HF_TRY(ChildProcess::start({.program = program,
+                                             .arguments = {"run", store, "--until-eof", std::to_string(theirs.get())},
+                                             .log_fd = STDERR_FILENO,
+                                             .inherited = {theirs.get()}}));
+    return StoreChild(std::move(child), std::move(ours));
+}
+
+void StoreChild::end() {
+    keep_open_.reset();
+    if (!child_.wait(end_ms_max)) child_.kill();
+}
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,34 @@
+// The store service of a replica, which applies what the inbound journal receives: started by the engine, ended with it.
+//
+// It is a process of its own, so that a store that dies, or is opened anew after damage, does not disturb the stream. While it
+// runs it is watched through its control socket for how far it has applied.
+//
+// Thread rule: the loop's thread, except that start() and end() block: they belong to the replica's work.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/child_process.h"
+#include "base/result.h"
+
+namespace holdfast::replicator {
+
+class StoreChild {
+public:
+    // Errors: not_found (the program), io.
+    static Result<StoreChild> start(const std::string& store);
+
+    bool has_ended() { return child_.wait(0); }
+    std::string describe_end() const { return child_.describe_end(); }
+    // Tells it to apply what is left and end; kills it when that takes longer than end_ms_max.
+    void end();
+
+private:
+    StoreChild(ChildProcess child, UniqueFd keep_open) : child_(std::move(child)), keep_open_(std::move(keep_open)) {}
+
+    ChildProcess child_;
+    UniqueFd keep_open_;  // its end of file is the service's sign to end
+};
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+"""Replication between hosts that meet only over a bad network.
+
+    namespace alpha                    namespace between                  namespace beta
+      10.77.1.1  ── 10.77.1.0/24 ──  10.77.1.9
+      holdfastd (source)               forwarder :4848                      holdfastd (replica) :4848
+      the protected directory          10.77.2.9  ── 10.77.2.0/24 ──  10.77.2.1
+
+Hosts are network namespaces with state and run directories of their own. While a directory is written, something happens; when
+it is over, everything must have arrived: rsync finds no difference between the directory and the replica's image, and at
+every bookmark none between the two pasts.
+
+    replication.py [case ...]
+"""
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
+PORT = 4848
+failures = []
+
+
+def run(*words, **options):
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, words))} exits {done.returncode}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def check(what, found):
+    print(f"{'FAIL' if found else 'ok  '} {what}{': ' + str(found)[:1500] if found else ''}", flush=True)
+    if found:
+        failures.append(what)
+
+
+def until(what, condition, seconds=60):
+    """Waits for a condition with a bound; says what it waited for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return ""
+        time.sleep(0.05)
+    return f"not within {seconds} s: {what}"
+
+
+class Network:
+    """The three namespaces and their two links, named after this process."""
+
+    def __init__(self):
+        self.names = {host: f"hf{os.getpid()}{host}" for host in ("alpha", "between", "beta", "gamma")}
+
+    def __enter__(self):
+        try:
+            for name in self.names.values():
+                run("ip", "netns", "add", name)
+                run("ip", "-n", name, "link", "set", "lo", "up")
+            for number, host in ((1, "alpha"), (2, "beta"), (3, "gamma")):
+                ours, theirs = self.names[host], self.names["between"]
+                run("ip", "-n", theirs, "link", "add", f"to{number}", "type", "veth", "peer", "name", "eth0", "netns", ours)
+                for name, device, end in ((ours, "eth0", 1), (theirs, f"to{number}", 9)):
+                    run("ip", "-n", name, "addr", "add", f"10.77.{number}.{end}/24", "dev", device)
+                    run("ip", "-n", name, "link", "set", device, "up")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def inside(self, host):
+        return ["ip", "netns", "exec", self.names[host]]
+
+    def __exit__(self, *_):
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+
+
+class Host:
+    def __init__(self, network, name, work, config):
+        self.network, self.name, self.work = network, name, work / name
+        self.work.mkdir()
+        self.config = self.work / "holdfastd.toml"
+        self.config.write_text(config)
+        self.log = open(self.work / "log", "ab")
+        self.environment = dict(os.environ, HOLDFAST_STATE_DIR=str(self.work / "state"), HOLDFAST_RUN_DIR=str(self.work / "run"),
+                                HOLDFAST_STORE_BIN=str(BUILD / "rewind/holdfast-store"), HOLDFAST_MOUNT_BIN=str(BUILD / "fusefs/mount.fuse.holdfast"),
+                                HOLDFAST_ENGINE_BIN=str(BUILD / "replicator/holdfastd"))
+        (self.work / "state").mkdir()
+        self.engine = None
+
+    def start(self):
+        self.engine = subprocess.Popen([*self.network.inside(self.name), BUILD / "replicator/holdfastd", "--config", self.config],
+                                       env=self.environment, stdout=self.log, stderr=self.log)
+        bad = until("the engine answers", self.answers)
+        if bad:
+            raise RuntimeError(f"{self.name}: {bad}\n{self.tail()}")
+
+    def answers(self):
+        return subprocess.run([BUILD / "tools/holdfast", "engine", "status"], env=self.environment, capture_output=True).returncode == 0
+
+    def kill(self):
+        self.engine.kill()
+        self.engine.wait()
+
+    def stop(self):
+        if self.engine and self.engine.poll() is None:
+            self.engine.terminate()
+            try:
+                self.engine.wait(40)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                return "it had to be killed"
+        return ""
+
+    def holdfast(self, *words):
+        return run(BUILD / "tools/holdfast", *words, env=self.environment)
+
+    def edge(self):
+        return json.loads(self.holdfast("engine", "status", "--json"))["edges"][0]
+
+    def configure(self, text):
+        self.config.write_text(text)
+        self.holdfast("config", "reload")
+
+    def tail(self):
+        return Path(self.log.name).read_text(errors="replace")[-3000:]
+
+
+class Forwarder:
+    def __init__(self, network, work):
+        self.control = work / "forwarder.sock"
+        self.process = subprocess.Popen([*network.inside("between"), sys.executable, Path(__file__).resolve().parents[1] / "support/forwarder.py",
+                                         str(PORT), f"10.77.2.1:{PORT}", self.control])
+        until("the forwarder listens", self.control.exists)
+
+    def do(self, command):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.control))
+            connection.sendall(command.encode() + b"\n")
+            return connection.makefile().readline().strip()
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Writer(threading.Thread):
+    """An application: makes, overwrites, renames, links and removes files, and syncs now and then."""
+
+    def __init__(self, tree, seed):
+        super().__init__(daemon=True)
+        self.tree, self.dice, self.ending, self.error = tree, random.Random(seed), threading.Event(), ""
+        self.number = 0
+
+    def run(self):
+        try:
+            while not self.ending.is_set():
+                self.step()
+                time.sleep(0.002)
+        except OSError as error:
+            self.error = repr(error)
+
+    def step(self):
+        self.number += 1
+        place = self.tree / f"d{self.dice.randrange(6)}"
+        place.mkdir(exist_ok=True)
+        path = place / f"f{self.dice.randrange(40)}"
+        kind = self.dice.randrange(10)
+        if kind < 5:
+            with open(path, "ab" if kind == 0 else "r+b" if path.exists() else "wb") as stream:
+                if kind > 0:
+                    stream.seek(self.dice.randrange(60000))
+                stream.write(self.dice.randbytes(self.dice.randrange(1, 20000)))
+                if kind == 1:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+        elif kind == 5 and path.exists():
+            os.rename(path, place / f"f{self.dice.randrange(40)}")
+        elif kind == 6 and path.exists():
+            path.unlink()
+        elif kind == 7 and path.exists():
+            os.truncate(path, self.dice.randrange(80000))
+        elif kind == 8 and path.exists():
+            os.setxattr(path, "user.mark", self.dice.randbytes(self.dice.randrange(1, 60)))
+        elif path.exists() and not (other := place / f"l{self.number}").exists():
+            os.link(path, other)
+
+    def finish(self):
+        self.ending.set()
+        self.join()
+
+
+class Pair:
+    """Two hosts that know each other, a protected directory on the one and its replica on the other."""
+
+    def __init__(self, network, work):
+        self.network, self.work = network, work
+        self.tree, self.store, self.replica = work / "tree", work / "store", work / "replica"
+        self.tree.mkdir()
+        self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
+        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "10.77.2.1:{PORT}"\naddress = "10.77.1.9:{PORT}"\n')
+        self.forwarder = None
+
+    def __enter__(self):
+        try:
+            self.forwarder = Forwarder(self.network, self.work)
+            self.fill()
+            self.alpha.holdfast("protect", self.tree, "--store", self.store, "--for-replicas")
+            self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
+            for host in (self.alpha, self.beta):
+                host.start()
+            code = json.loads(self.beta.holdfast("pair", "--json"))["code"]
+            self.alpha.holdfast("pair", f"10.77.1.9:{PORT}", "--code", code)
+            self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n')
+            self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n')
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def fill(self):
+        (self.tree / "d1").mkdir()
+        (self.tree / "d1" / "large").write_bytes(os.urandom(3 << 20))
+        os.link(self.tree / "d1" / "large", self.tree / "again")
+        (self.tree / "link").symlink_to("d1/large")
+        os.mkfifo(self.tree / "fifo")
+        (self.tree / "odd \n name").write_text("x")
+        with open(self.tree / "sparse", "wb") as stream:
+            stream.truncate(20 << 20)
+            stream.seek(9 << 20)
+            stream.write(b"data")
+        os.setxattr(self.tree / "d1", "user.note", b"kept")
+        os.chmod(self.tree / "d1", 0o2751)
+
+    def arrived(self):
+        edge = self.alpha.edge()
+        return edge["state"] == "streaming" and edge["applied"] >= edge["published"]
+
+    def differences(self, left, right):
+        return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
+
+    def compare(self, what, seconds=60):
+        bad = until("everything is applied", self.arrived, seconds)
+        if bad:
+            bad += f"\nalpha {self.alpha.edge()}\nbeta {self.beta.edge()}\n{self.alpha.tail()[-600:]}\n{self.beta.tail()[-900:]}"
+        check(f"{what}: everything arrived", bad)
+        check(f"{what}: the image equals the directory", self.differences(self.tree, self.replica / "image"))
+
+    def compare_pasts(self, names):
+        ours, theirs = self.work / "past-alpha", self.work / "past-beta"
+        for place in (ours, theirs):
+            place.mkdir()
+        try:
+            self.alpha.holdfast("mount-past", self.tree, ours)
+            self.beta.holdfast("mount-past", self.replica, theirs)
+            for name in names:
+                check(f"bookmark {name} is the same past on both hosts", self.differences(ours / f"@{name}", theirs / f"@{name}"))
+        finally:
+            for place in (ours, theirs):
+                if os.path.ismount(place):
+                    run("umount", place)
+
+    def __exit__(self, *_):
+        for host in (self.alpha, self.beta):
+            bad = host.stop()
+            if bad:
+                check(f"{host.name} ends when it is told to", bad)
+        if os.path.ismount(self.tree):
+            self.alpha.holdfast("unprotect", self.tree)
+        if self.forwarder:
+            self.forwarder.stop()
+
+
+def in_a_while(action, undo=None, after=0.6, hold=1.5):
+    time.sleep(after)
+    action()
+    if undo:
+        time.sleep(hold)
+        undo()
+
+
+def faults(pair):
+    """What happens while the directory is being written: a sentence, and how."""
+    forwarder = pair.forwarder
+
+    def restart(host):
+        host.kill()
+        time.sleep(0.3)
+        host.start()
+
+    def kill_store():
+        for line in run("ps", "-eo", "pid=,args=").splitlines():
+            pid, words = line.split(None, 1)
+            if "holdfast-store run" in words and str(pair.replica) in words:
+                os.kill(int(pid), signal.SIGKILL)
+
+    return {
+        "nothing happens": lambda: time.sleep(1.5),
+        "the link is cut": lambda: in_a_while(lambda: forwarder.do("cut"), lambda: forwarder.do("open")),
+        "the link hangs for longer than the silence that is borne": lambda: in_a_while(lambda: forwarder.do("hang"), lambda: forwarder.do("open"), hold=12),
+        "100 ms each way": lambda: in_a_while(lambda: forwarder.do("delay 100"), lambda: forwarder.do("delay 0"), hold=3),
+        "1 Mbit/s": lambda: in_a_while(lambda: forwarder.do("rate 125000"), lambda: forwarder.do("rate 0"), hold=4),
+        "a bit is flipped": lambda: in_a_while(lambda: forwarder.do("flip")),
+        "the stream is truncated": lambda: in_a_while(lambda: forwarder.do("truncate")),
+        "bytes are replayed": lambda: in_a_while(lambda: forwarder.do("replay")),
+        "the replica's engine is killed": lambda: in_a_while(lambda: restart(pair.beta)),
+        "the source's engine is killed": lambda: in_a_while(lambda: restart(pair.alpha)),
+        "the replica's store is killed": lambda: in_a_while(kill_store),
+    }
+
+
+def strangers(pair, work):
+    """Who is not known gets nothing in, and those who are do not notice."""
+    def raw(payload):
+        with socket.create_connection(("10.77.2.1", PORT), timeout=5) as connection:
+            connection.sendall(payload)
+            connection.settimeout(20)
+            try:
+                return connection.recv(4096)
+            except (TimeoutError, ConnectionError):
+                return b""
+
+    beta_peers = pair.beta.holdfast("peer", "list", "--json")
+    script = work / "stranger.py"
+    script.write_text(f'''
+import socket, ssl, subprocess, sys
+kind, key, certificate = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.set_alpn_protocols(["holdfast/1"] if kind != "pairing" else ["holdfast-pair/1"])
+if kind == "old": context.maximum_version = ssl.TLSVersion.TLSv1_2
+if key != "-": context.load_cert_chain(certificate, key)
+try:
+    with socket.create_connection(("10.77.2.1", {PORT}), timeout=5) as plain:
+        if kind == "garbage":
+            plain.sendall(bytes(range(256)) * 64)
+            print("closed" if plain.recv(4096) in (b"",) or True else "open")
+            sys.exit()
+        with context.wrap_socket(plain) as channel:
+            channel.settimeout(10)
+            channel.sendall(b"HNFR" + bytes(200))
+            got = channel.recv(4096)
+            print("ADMITTED" if got else "closed")
+except (ssl.SSLError, ConnectionError) as error:
+    print("refused", error)
+''')
+    for kind, algorithm in (("ed25519", ["ed25519"]), ("rsa", ["rsa:2048"])):
+        run("openssl", "req", "-x509", "-newkey", *algorithm, "-nodes", "-keyout", work / f"{kind}.key", "-out", work / f"{kind}.pem", "-subj", "/CN=stranger", "-days", "2")
+    matrix = [("no certificate", "link", "-", "-"), ("a stranger's key", "link", work / "ed25519.key", work / "ed25519.pem"),
+              ("a key of another kind", "link", work / "rsa.key", work / "rsa.pem"), ("TLS 1.2", "old", work / "ed25519.key", work / "ed25519.pem"),
+              ("pairing while no code is shown", "pairing", work / "ed25519.key", work / "ed25519.pem"), ("bytes that are no TLS", "garbage", "-", "-")]
+    for what, kind, key, certificate in matrix:
+        got = run(*pair.network.inside("gamma"), sys.executable, script, kind, key, certificate).strip()
+        check(f"a stranger with {what} is refused", "" if got.startswith(("refused", "closed")) else got)
+    check("no stranger became a peer", "" if beta_peers == pair.beta.holdfast("peer", "list", "--json") else "the list of peers has changed")
+
+
+def main():
+    wanted = sys.argv[1:]
+    work = Path(tempfile.mkdtemp(prefix="holdfast-replication-"))
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
+    print(f"seed {seed}")
+    try:
+        with Network() as network:
+            run(*network.inside("gamma"), "ip", "route", "add", "10.77.2.0/24", "via", "10.77.3.9")
+            run(*network.inside("beta"), "ip", "route", "add", "10.77.3.0/24", "via", "10.77.2.9")
+            run(*network.inside("between"), "sysctl", "-qw", "net.ipv4.ip_forward=1")
+            with Pair(network, work) as pair:
+                pair.compare("what was there before")
+                names = []
+                for number, (what, happen) in enumerate(faults(pair).items()):
+                    if wanted and not any(word in what for word in wanted):
+                        continue
+                    writer = Writer(pair.tree, seed + number)
+                    writer.start()
+                    try:
+                        happen()
+                        names.append(f"after-{number}")
+                        pair.alpha.holdfast("bookmark", "create", names[-1], "--volume", pair.tree)
+                    finally:
+                        writer.finish()
+                    check(f"{what}: the application noticed nothing", writer.error)
+                    pair.compare(what)
+                pair.compare_pasts(names)
+                strangers(pair, work)
+                pair.compare("after the strangers")
+                pair.beta.holdfast("peer", "revoke", "alpha")
+                check("a revoked peer is cut off within a second or two", until("the source is not streaming", lambda: pair.alpha.edge()["state"] != "streaming", 3))
+            if failures:
+                print(pair.alpha.tail(), pair.beta.tail(), sep="\n---\n")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"{len(failures)} failures")
+    sys.exit(1 if failures else 0)
+
+
+main()

@@ -1,0 +1,142 @@
+// What a person asks of this host's engine, holdfastd: how replication is, whom it knows, pairing, its configuration.
+#include "tools/cli/programs.h"
+#include "tools/command.h"
+
+#include "base/json_socket.h"
+#include "base/text.h"
+#include "journal/volume.h"
+
+namespace holdfast::tools {
+
+namespace {
+
+using cli::printable;
+
+constexpr cli::ProgramPlace engine_program{"HOLDFAST_ENGINE_BIN", "../sbin/holdfastd", "holdfastd", "../replicator/holdfastd"};
+constexpr int check_timeout_ms = 30'000;
+
+Result<Json> engine_call(const Json& request) {
+    auto answer = json_call(journal::engine_socket(), request);
+    if (!answer && answer.error().code == ErrorCode::unavailable)
+        return Error{ErrorCode::unavailable, "the engine does not run on this host; start holdfastd (docs/engine.md)"};
+    return answer;
+}
+
+uint64_t number_in(const Json& edge, const char* member) {
+    return edge.value(member, uint64_t{0});
+}
+
+Result<Report> engine_status(const Arguments&) {
+    Report report;
+    report.json = HF_TRY(engine_call({{"verb", "status"}}));
+    cli::Table table({"role", "volume", "peer", "state", ">behind", "why"});
+    for (const Json& edge : report.json.at("edges")) {
+        const bool is_source = edge.at("role") == "source";
+        // What the other side has applied against what is published here; on a replica, the other way round.
+        const uint64_t goal = number_in(edge, is_source ? "published" : "source_published"), applied = number_in(edge, "applied");
+        const bool is_known = edge.at("state") == "streaming";
+        table.add({edge.at("role"), printable(edge.at("volume").get<std::string>()), edge.at("peer"), edge.at("state"),
+                   is_known ? human_bytes(goal - std::min(goal, applied)) : "?", printable(edge.value("why", ""))});
+    }
+    report.text = "engine of " + report.json.at("name").get<std::string>() + ", key " + report.json.at("key").get<std::string>() + "\n" +
+                  (table.empty() ? "It sends nothing and keeps nothing; its configuration says what it should.\n" : table.text());
+    return report;
+}
+
+Result<Report> pair(const Arguments& arguments) {
+    Report report;
+    if (!arguments.given("ADDRESS")) {
+        report.json = HF_TRY(engine_call({{"verb", "pair-offer"}}));
+        report.text = "On the other host, within " + std::to_string(report.json.at("seconds").get<uint64_t>() / 60) + " minutes:\n\n  holdfast pair ADDRESS-OF-THIS-HOST:PORT --code " +
+                      report.json.at("code").get<std::string>() + "\n\nThis host listens on " + report.json.at("listen").get<std::string>() + ". The code works once.\n";
+        return report;
+    }
+    if (!arguments.given("--code"))
+        return Error{ErrorCode::invalid_argument, "the code is missing: `holdfast pair` on the other host shows one; give it with --code"};
+    report.json = HF_TRY(engine_call({{"verb", "pair"}, {"address", arguments.text("ADDRESS")}, {"code", arguments.text("--code")}}));
+    report.text = "Paired with " + printable(report.json.at("peer").get<std::string>()) + ", whose key is " + report.json.at("key").get<std::string>() + ".\n";
+    return report;
+}
+
+Result<Report> peer_list(const Arguments&) {
+    Report report;
+    report.json = HF_TRY(engine_call({{"verb", "peers"}}));
+    cli::Table table({"peer", "address", "key"});
+    for (const Json& peer : report.json.at("peers"))
+        for (const Json& key : peer.at("keys")) table.add({peer.at("name"), peer.at("address"), key});
+    report.text = table.empty() ? "This host knows no other; `holdfast pair` introduces one.\n" : table.text();
+    return report;
+}
+
+Result<Report> peer_revoke(const Arguments& arguments) {
+    Report report;
+    report.json = HF_TRY(engine_call({{"verb", "revoke"}, {"peer", arguments.text("PEER")}}));
+    report.text = "Peer " + printable(arguments.text("PEER")) + " is not trusted any more, and its connections were ended.\n";
+    return report;
+}
+
+Result<Report> replica_forget(const Arguments& arguments) {
+    Report report;
+    report.json = HF_TRY(engine_call({{"verb", "forget"}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}}));
+    report.text = "The journal keeps nothing for a replica on " + printable(arguments.text("PEER")) + " any more.\n";
+    return report;
+}
+
+Result<Report> config_check(const Arguments& arguments) {
+    std::vector<std::string> words{HF_TRY(find_program(engine_program)), "--check"};
+    if (arguments.given("--config")) words.insert(words.end(), {"--config", arguments.text("--config")});
+    cli::Child child = HF_TRY(cli::Child::start(words, {}));
+    if (!child.wait(check_timeout_ms)) return Error{ErrorCode::unavailable, "the check did not end in time"};
+    if (child.exit_status() != 0) return Error{ErrorCode::invalid_argument, child.last_error_line()};
+    Report report;
+    report.text = "The configuration can be taken.\n";
+    return report;
+}
+
+Result<Report> config_reload(const Arguments&) {
+    Report report;
+    report.json = HF_TRY(engine_call({{"verb", "reload"}}));
+    report.text = "The engine has taken the configuration.\n";
+    return report;
+}
+
+}  // namespace
+
+const Command engine_status_command = {
+    "engine status", "how replication to and from this host is", "holdfast engine status", {}, engine_status};
+
+const Command pair_command = {
+    "pair",
+    "make two hosts known to each other: one shows a code, the other is given it",
+    "holdfast pair beta.example.org:4848 --code 7KQ-2MX-9TD",
+    {{"ADDRESS", Parameter::Kind::optional, "", "the host that shows the code, as host:port; without it this host shows one"},
+     {"--code", Parameter::Kind::optional, "CODE", "what the other host shows"}},
+    pair};
+
+const Command peer_list_command = {"peer list", "the hosts that this one knows, and their keys", "holdfast peer list", {}, peer_list};
+
+const Command peer_revoke_command = {
+    "peer revoke",
+    "trust a host no more, and end its connections",
+    "holdfast peer revoke beta",
+    {{"PEER", Parameter::Kind::required, "", "its name, as `holdfast peer list` shows it"}},
+    peer_revoke};
+
+const Command replica_forget_command = {
+    "replica forget",
+    "keep the journal no longer for a replica that will not come back",
+    "holdfast replica forget /srv/data beta",
+    {{"DIR", Parameter::Kind::required, "", "the directory, its store or its volume id"},
+     {"PEER", Parameter::Kind::required, "", "the host that had the replica"}},
+    replica_forget};
+
+const Command config_check_command = {
+    "config check",
+    "say whether the engine can take a configuration",
+    "holdfast config check --config ./holdfastd.toml",
+    {{"--config", Parameter::Kind::optional, "FILE", "by default /etc/holdfast/holdfastd.toml"}},
+    config_check};
+
+const Command config_reload_command = {"config reload", "have the engine read its configuration again", "holdfast config reload", {}, config_reload};
+
+}  // namespace holdfast::tools
