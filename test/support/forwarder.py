@@ -44,8 +44,11 @@ class Link:
         queue = asyncio.Queue(maxsize=256)
 
         async def read():
-            while data := await reader.read(65536):
-                await queue.put((asyncio.get_running_loop().time() + self.delay, data))
+            try:
+                while data := await reader.read(65536):
+                    await queue.put((asyncio.get_running_loop().time() + self.delay, data))
+            except ConnectionError:
+                pass
             await queue.put((0, b""))
 
         reading = asyncio.create_task(read())
