@@ -87,6 +87,12 @@ Result<std::optional<Position>> SourceJournal::position(Lsn at) {
     return position_at_or_below(*disk_, volume_.id, volume_.segment_bytes, std::min(at, published()));
 }
 
+Result<StreamPiece> SourceJournal::read(Lsn from, uint32_t bytes_max) {
+    StreamPiece piece = HF_TRY(reader_.read(from, bytes_max));
+    HF_TRY(reader_.sync());
+    return piece;
+}
+
 Status SourceJournal::save_cursor(Lsn at) {
     return journal::save_cursor(*cursors_, volume_.id, consumer_, at);
 }

@@ -28,7 +28,9 @@ public:
     // Errors: unavailable: the hash chain at the journal's end cannot be told.
     Result<Hello> greeting();
     Result<std::optional<Position>> position(Lsn at);
-    Result<StreamPiece> read(Lsn from, uint32_t bytes_max) { return reader_.read(from, bytes_max); }
+    // What it returns is durable here: a source that lost its tail in a power cut after it had been shipped would be behind its
+    // own replica, which cannot take its image back. Errors: those of StreamReader; a failed sync stays one.
+    Result<StreamPiece> read(Lsn from, uint32_t bytes_max);
     // Durable on return.
     Status save_cursor(Lsn at);
 

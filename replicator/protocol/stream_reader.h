@@ -17,6 +17,8 @@ public:
     // Whole records from FROM on until BYTES_MAX are together (so up to one record more), the segment ends, or nothing more is
     // published. Errors: those of journal::Reader::next_raw().
     Result<StreamPiece> read(Lsn from, uint32_t bytes_max);
+    // Makes what was read durable: journal::Reader::sync().
+    Status sync() { return reader_.sync(); }
 
 private:
     Disk& disk_;

@@ -12,145 +12,28 @@ every bookmark none between the two pasts.
 
     replication.py [case ...]
 """
-import json
 import os
 import random
 import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
-PORT = 4848
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from replicated import PORT, Network, Pair, run, until
+
 failures = []
-
-
-def run(*words, **options):
-    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, words))} exits {done.returncode}: {done.stderr or done.stdout}")
-    return done.stdout
 
 
 def check(what, found):
     print(f"{'FAIL' if found else 'ok  '} {what}{': ' + str(found)[:1500] if found else ''}", flush=True)
     if found:
         failures.append(what)
-
-
-def until(what, condition, seconds=60):
-    """Waits for a condition with a bound; says what it waited for."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return ""
-        time.sleep(0.05)
-    return f"not within {seconds} s: {what}"
-
-
-class Network:
-    """The three namespaces and their two links, named after this process."""
-
-    def __init__(self):
-        self.names = {host: f"hf{os.getpid()}{host}" for host in ("alpha", "between", "beta", "gamma")}
-
-    def __enter__(self):
-        try:
-            for name in self.names.values():
-                run("ip", "netns", "add", name)
-                run("ip", "-n", name, "link", "set", "lo", "up")
-            for number, host in ((1, "alpha"), (2, "beta"), (3, "gamma")):
-                ours, theirs = self.names[host], self.names["between"]
-                run("ip", "-n", theirs, "link", "add", f"to{number}", "type", "veth", "peer", "name", "eth0", "netns", ours)
-                for name, device, end in ((ours, "eth0", 1), (theirs, f"to{number}", 9)):
-                    run("ip", "-n", name, "addr", "add", f"10.77.{number}.{end}/24", "dev", device)
-                    run("ip", "-n", name, "link", "set", device, "up")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def inside(self, host):
-        return ["nsenter", f"--net=/run/netns/{self.names[host]}"]  # unlike `ip netns exec` without a mount namespace of its own
-
-    def __exit__(self, *_):
-        for name in self.names.values():
-            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
-
-
-class Host:
-    def __init__(self, network, name, work, config):
-        self.network, self.name, self.work = network, name, work / name
-        self.work.mkdir()
-        self.config = self.work / "holdfastd.toml"
-        self.config.write_text(config)
-        self.log = open(self.work / "log", "ab")
-        self.environment = dict(os.environ, HOLDFAST_STATE_DIR=str(self.work / "state"), HOLDFAST_RUN_DIR=str(self.work / "run"),
-                                HOLDFAST_STORE_BIN=str(BUILD / "rewind/holdfast-store"), HOLDFAST_MOUNT_BIN=str(BUILD / "fusefs/mount.fuse.holdfast"),
-                                HOLDFAST_ENGINE_BIN=str(BUILD / "replicator/holdfastd"))
-        (self.work / "state").mkdir()
-        self.engine = None
-
-    def start(self):
-        self.engine = subprocess.Popen([*self.network.inside(self.name), BUILD / "replicator/holdfastd", "--config", self.config],
-                                       env=self.environment, stdout=self.log, stderr=self.log)
-        bad = until("the engine answers", self.answers)
-        if bad:
-            raise RuntimeError(f"{self.name}: {bad}\n{self.tail()}")
-
-    def answers(self):
-        return subprocess.run([BUILD / "tools/holdfast", "engine", "status"], env=self.environment, capture_output=True).returncode == 0
-
-    def kill(self):
-        self.engine.kill()
-        self.engine.wait()
-
-    def stop(self):
-        if self.engine and self.engine.poll() is None:
-            self.engine.terminate()
-            try:
-                self.engine.wait(40)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                return "it had to be killed"
-        return ""
-
-    def holdfast(self, *words):
-        return run(BUILD / "tools/holdfast", *words, env=self.environment)
-
-    def edge(self):
-        return json.loads(self.holdfast("engine", "status", "--json"))["edges"][0]
-
-    def configure(self, text):
-        self.config.write_text(text)
-        self.holdfast("config", "reload")
-
-    def tail(self):
-        return Path(self.log.name).read_text(errors="replace")[-3000:]
-
-
-class Forwarder:
-    def __init__(self, network, work):
-        self.control = work / "forwarder.sock"
-        self.process = subprocess.Popen([*network.inside("between"), sys.executable, Path(__file__).resolve().parents[1] / "support/forwarder.py",
-                                         str(PORT), f"10.77.2.1:{PORT}", self.control])
-        until("the forwarder listens", self.control.exists)
-
-    def do(self, command):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.control))
-            connection.sendall(command.encode() + b"\n")
-            return connection.makefile().readline().strip()
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
 
 
 class Writer(threading.Thread):
@@ -199,87 +82,29 @@ class Writer(threading.Thread):
         self.join()
 
 
-class Pair:
-    """Two hosts that know each other, a protected directory on the one and its replica on the other."""
+def compare(pair, what, seconds=60):
+    bad = until("everything is applied", pair.arrived, seconds)
+    if bad:
+        bad += f"\nalpha {pair.alpha.edge()}\nbeta {pair.beta.edge()}\n{pair.alpha.tail()[-600:]}\n{pair.beta.tail()[-900:]}"
+    check(f"{what}: everything arrived", bad)
+    # Times of what was written last are recorded a moment later (docs/guarantees.md).
+    bad = until("the image equals the directory", lambda: not pair.differences(pair.tree, pair.replica / "image"), 5)
+    check(f"{what}: the image equals the directory", bad and pair.differences(pair.tree, pair.replica / "image"))
 
-    def __init__(self, network, work):
-        self.network, self.work = network, work
-        self.tree, self.store, self.replica = work / "tree", work / "store", work / "replica"
-        self.tree.mkdir()
-        self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
-        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "10.77.2.1:{PORT}"\naddress = "10.77.1.9:{PORT}"\n')
-        self.forwarder = None
 
-    def __enter__(self):
-        try:
-            self.forwarder = Forwarder(self.network, self.work)
-            self.fill()
-            self.alpha.holdfast("protect", self.tree, "--store", self.store, "--for-replicas")
-            self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
-            for host in (self.alpha, self.beta):
-                host.start()
-            code = json.loads(self.beta.holdfast("pair", "--json"))["code"]
-            self.alpha.holdfast("pair", f"10.77.1.9:{PORT}", "--code", code)
-            self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n')
-            self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n')
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def fill(self):
-        (self.tree / "d1").mkdir()
-        (self.tree / "d1" / "large").write_bytes(os.urandom(3 << 20))
-        os.link(self.tree / "d1" / "large", self.tree / "again")
-        (self.tree / "link").symlink_to("d1/large")
-        os.mkfifo(self.tree / "fifo")
-        (self.tree / "odd \n name").write_text("x")
-        with open(self.tree / "sparse", "wb") as stream:
-            stream.truncate(20 << 20)
-            stream.seek(9 << 20)
-            stream.write(b"data")
-        os.setxattr(self.tree / "d1", "user.note", b"kept")
-        os.chmod(self.tree / "d1", 0o2751)
-
-    def arrived(self):
-        edge = self.alpha.edge()
-        return edge["state"] == "streaming" and edge["applied"] >= edge["published"]
-
-    def differences(self, left, right):
-        return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
-
-    def compare(self, what, seconds=60):
-        bad = until("everything is applied", self.arrived, seconds)
-        if bad:
-            bad += f"\nalpha {self.alpha.edge()}\nbeta {self.beta.edge()}\n{self.alpha.tail()[-600:]}\n{self.beta.tail()[-900:]}"
-        check(f"{what}: everything arrived", bad)
-        # Times of what was written last are recorded a moment later (docs/guarantees.md).
-        bad = until("the image equals the directory", lambda: not self.differences(self.tree, self.replica / "image"), 5)
-        check(f"{what}: the image equals the directory", bad and self.differences(self.tree, self.replica / "image"))
-
-    def compare_pasts(self, names):
-        ours, theirs = self.work / "past-alpha", self.work / "past-beta"
+def compare_pasts(pair, names):
+    ours, theirs = pair.work / "past-alpha", pair.work / "past-beta"
+    for place in (ours, theirs):
+        place.mkdir()
+    try:
+        pair.alpha.holdfast("mount-past", pair.tree, ours)
+        pair.beta.holdfast("mount-past", pair.replica, theirs)
+        for name in names:
+            check(f"bookmark {name} is the same past on both hosts", pair.differences(ours / f"@{name}", theirs / f"@{name}"))
+    finally:
         for place in (ours, theirs):
-            place.mkdir()
-        try:
-            self.alpha.holdfast("mount-past", self.tree, ours)
-            self.beta.holdfast("mount-past", self.replica, theirs)
-            for name in names:
-                check(f"bookmark {name} is the same past on both hosts", self.differences(ours / f"@{name}", theirs / f"@{name}"))
-        finally:
-            for place in (ours, theirs):
-                if os.path.ismount(place):
-                    run("umount", place)
-
-    def __exit__(self, *_):
-        for host in (self.alpha, self.beta):
-            bad = host.stop()
-            if bad:
-                check(f"{host.name} ends when it is told to", bad)
-        if os.path.ismount(self.tree):
-            self.alpha.holdfast("unprotect", self.tree)
-        if self.forwarder:
-            self.forwarder.stop()
+            if os.path.ismount(place):
+                run("umount", place)
 
 
 def in_a_while(action, undo=None, after=0.6, hold=1.5):
@@ -377,7 +202,7 @@ def main():
             run(*network.inside("beta"), "ip", "route", "add", "10.77.3.0/24", "via", "10.77.2.9")
             run(*network.inside("between"), "sysctl", "-qw", "net.ipv4.ip_forward=1")
             with Pair(network, work) as pair:
-                pair.compare("what was there before")
+                compare(pair, "what was there before")
                 names = []
                 for number, (what, happen) in enumerate(faults(pair).items()):
                     if wanted and not any(word in what for word in wanted):
@@ -391,12 +216,13 @@ def main():
                     finally:
                         writer.finish()
                     check(f"{what}: the application noticed nothing", writer.error)
-                    pair.compare(what)
-                pair.compare_pasts(names)
+                    compare(pair, what)
+                compare_pasts(pair, names)
                 strangers(pair, work)
-                pair.compare("after the strangers")
+                compare(pair, "after the strangers")
                 pair.beta.holdfast("peer", "revoke", "alpha")
                 check("a revoked peer is cut off within a second or two", until("the source is not streaming", lambda: pair.alpha.edge()["state"] != "streaming", 3))
+            check("the engines end when they are told to", pair.complaints)
             if failures:
                 print(pair.alpha.tail(), pair.beta.tail(), sep="\n---\n")
     finally:

@@ -1,0 +1,195 @@
+"""Two hosts that replicate a directory, as network namespaces with state and run directories of their own.
+
+    namespace alpha                    namespace between                  namespace beta
+      10.77.1.1  ── 10.77.1.0/24 ──  10.77.1.9
+      holdfastd (source)               forwarder :4848                      holdfastd (replica) :4848
+      the protected directory          10.77.2.9  ── 10.77.2.0/24 ──  10.77.2.1
+
+"""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
+PORT = 4848
+
+
+def run(*words, **options):
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, words))} exits {done.returncode}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def until(what, condition, seconds=60):
+    """Waits for a condition with a bound; says what it waited for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return ""
+        time.sleep(0.05)
+    return f"not within {seconds} s: {what}"
+
+
+class Network:
+    """The three namespaces and their two links, named after this process."""
+
+    def __init__(self):
+        self.names = {host: f"hf{os.getpid()}{host}" for host in ("alpha", "between", "beta", "gamma")}
+
+    def __enter__(self):
+        try:
+            for name in self.names.values():
+                run("ip", "netns", "add", name)
+                run("ip", "-n", name, "link", "set", "lo", "up")
+            for number, host in ((1, "alpha"), (2, "beta"), (3, "gamma")):
+                ours, theirs = self.names[host], self.names["between"]
+                run("ip", "-n", theirs, "link", "add", f"to{number}", "type", "veth", "peer", "name", "eth0", "netns", ours)
+                for name, device, end in ((ours, "eth0", 1), (theirs, f"to{number}", 9)):
+                    run("ip", "-n", name, "addr", "add", f"10.77.{number}.{end}/24", "dev", device)
+                    run("ip", "-n", name, "link", "set", device, "up")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def inside(self, host):
+        return ["nsenter", f"--net=/run/netns/{self.names[host]}"]  # unlike `ip netns exec` without a mount namespace of its own
+
+    def __exit__(self, *_):
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+
+
+class Host:
+    def __init__(self, network, name, work, config):
+        self.network, self.name, self.work = network, name, work / name
+        self.work.mkdir()
+        self.config = self.work / "holdfastd.toml"
+        self.config.write_text(config)
+        self.log = open(self.work / "log", "ab")
+        self.environment = dict(os.environ, HOLDFAST_STATE_DIR=str(self.work / "state"), HOLDFAST_RUN_DIR=str(self.work / "run"),
+                                HOLDFAST_STORE_BIN=str(BUILD / "rewind/holdfast-store"), HOLDFAST_MOUNT_BIN=str(BUILD / "fusefs/mount.fuse.holdfast"),
+                                HOLDFAST_ENGINE_BIN=str(BUILD / "replicator/holdfastd"))
+        (self.work / "state").mkdir()
+        self.engine = None
+
+    def start(self):
+        self.engine = subprocess.Popen([*self.network.inside(self.name), BUILD / "replicator/holdfastd", "--config", self.config],
+                                       env=self.environment, stdout=self.log, stderr=self.log)
+        bad = until("the engine answers", self.answers)
+        if bad:
+            raise RuntimeError(f"{self.name}: {bad}\n{self.tail()}")
+
+    def answers(self):
+        return subprocess.run([BUILD / "tools/holdfast", "engine", "status"], env=self.environment, capture_output=True).returncode == 0
+
+    def kill(self):
+        self.engine.kill()
+        self.engine.wait()
+
+    def stop(self):
+        if self.engine and self.engine.poll() is None:
+            self.engine.terminate()
+            try:
+                self.engine.wait(40)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                return "it had to be killed"
+        return ""
+
+    def holdfast(self, *words):
+        return run(BUILD / "tools/holdfast", *words, env=self.environment)
+
+    def edge(self):
+        return json.loads(self.holdfast("engine", "status", "--json"))["edges"][0]
+
+    def configure(self, text):
+        self.config.write_text(text)
+        self.holdfast("config", "reload")
+
+    def tail(self):
+        return Path(self.log.name).read_text(errors="replace")[-3000:]
+
+
+class Forwarder:
+    def __init__(self, network, work):
+        self.control = work / "forwarder.sock"
+        self.process = subprocess.Popen([*network.inside("between"), sys.executable, Path(__file__).resolve().parent / "forwarder.py",
+                                         str(PORT), f"10.77.2.1:{PORT}", self.control])
+        until("the forwarder listens", self.control.exists)
+
+    def do(self, command):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.control))
+            connection.sendall(command.encode() + b"\n")
+            return connection.makefile().readline().strip()
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Pair:
+    """Two hosts that know each other, a protected directory on the one and its replica on the other."""
+
+    def __init__(self, network, work, fill=True):
+        self.network, self.work, self.wants_fill = network, work, fill
+        self.tree, self.store, self.replica = work / "tree", work / "store", work / "replica"
+        self.tree.mkdir()
+        self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
+        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "10.77.2.1:{PORT}"\naddress = "10.77.1.9:{PORT}"\n')
+        self.forwarder = None
+        self.complaints = []  # of the end
+
+    def __enter__(self):
+        try:
+            self.forwarder = Forwarder(self.network, self.work)
+            if self.wants_fill:
+                self.fill()
+            self.alpha.holdfast("protect", self.tree, "--store", self.store, "--for-replicas")
+            self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
+            for host in (self.alpha, self.beta):
+                host.start()
+            code = json.loads(self.beta.holdfast("pair", "--json"))["code"]
+            self.alpha.holdfast("pair", f"10.77.1.9:{PORT}", "--code", code)
+            self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n')
+            self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n')
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def fill(self):
+        (self.tree / "d1").mkdir()
+        (self.tree / "d1" / "large").write_bytes(os.urandom(3 << 20))
+        os.link(self.tree / "d1" / "large", self.tree / "again")
+        (self.tree / "link").symlink_to("d1/large")
+        os.mkfifo(self.tree / "fifo")
+        (self.tree / "odd \n name").write_text("x")
+        with open(self.tree / "sparse", "wb") as stream:
+            stream.truncate(20 << 20)
+            stream.seek(9 << 20)
+            stream.write(b"data")
+        os.setxattr(self.tree / "d1", "user.note", b"kept")
+        os.chmod(self.tree / "d1", 0o2751)
+
+    def arrived(self):
+        edge = self.alpha.edge()
+        return edge["state"] == "streaming" and edge["applied"] >= edge["published"]
+
+    def differences(self, left, right):
+        return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
+
+    def __exit__(self, *_):
+        for host in (self.alpha, self.beta):
+            self.complaints += [f"{host.name}: {bad}" for bad in [host.stop()] if bad]
+        if os.path.ismount(self.tree):
+            self.alpha.holdfast("unprotect", self.tree)
+        if self.forwarder:
+            self.forwarder.stop()
