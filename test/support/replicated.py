@@ -138,12 +138,12 @@ class Forwarder:
 class Pair:
     """Two hosts that know each other, a protected directory on the one and its replica on the other."""
 
-    def __init__(self, network, work, fill=True):
-        self.network, self.work, self.wants_fill = network, work, fill
+    def __init__(self, network, work, fill=True, target="10.77.1.9"):
+        self.network, self.work, self.wants_fill, self.target = network, work, fill, target
         self.tree, self.store, self.replica = work / "tree", work / "store", work / "replica"
         self.tree.mkdir()
         self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
-        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "10.77.2.1:{PORT}"\naddress = "10.77.1.9:{PORT}"\n')
+        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "10.77.2.1:{PORT}"\naddress = "{target}:{PORT}"\n')
         self.forwarder = None
         self.complaints = []  # of the end
 
@@ -152,12 +152,13 @@ class Pair:
             self.forwarder = Forwarder(self.network, self.work)
             if self.wants_fill:
                 self.fill()
+            self.began = time.monotonic()
             self.alpha.holdfast("protect", self.tree, "--store", self.store, "--for-replicas")
             self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
             for host in (self.alpha, self.beta):
                 host.start()
             code = json.loads(self.beta.holdfast("pair", "--json"))["code"]
-            self.alpha.holdfast("pair", f"10.77.1.9:{PORT}", "--code", code)
+            self.alpha.holdfast("pair", f"{self.target}:{PORT}", "--code", code)
             self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n')
             self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n')
         except BaseException:

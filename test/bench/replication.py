@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""The benchmark of replication: one command, one run, beside what people would use otherwise.
+
+    test/bench/replication.py [--rounds 3] [--megabytes 512] [--files 20000]
+
+Two hosts as network namespaces on one machine (test/support/replicated.py), connected without the forwarder.
+
+    lag         a steady load of fsynced 4 KiB writes, 200 a second: from the write's return until the replica has applied it
+    catch-up    the replica's engine is stopped, MEGABYTES are written, it is started: bytes of journal a second until it has them on
+                its disk; beside it `zstd -1` through one TLS connection into a file that is synced, of the same bytes, over the same link
+    first copy  FILES small files: from the start of the engines until all is applied; beside it rsync over the same link, without encryption
+    wire        bytes that left the source's namespace for each byte that was written
+    CPU         seconds of both engines for each GB of journal
+"""
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from replicated import PORT, Network, Pair, run, until
+from volume import cpu_seconds
+
+
+def direct(network):
+    """The forwarder's place is taken by the kernel: beta under the address that alpha knows."""
+    between = network.inside("between")
+    run(*network.inside("alpha"), "ip", "route", "add", "10.77.2.0/24", "via", "10.77.1.9")
+    run(*network.inside("beta"), "ip", "route", "add", "10.77.1.0/24", "via", "10.77.2.9")
+    run(*between, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+
+def sent_bytes(network):
+    link = json.loads(run("ip", "-j", "-s", "-n", network.names["alpha"], "link", "show", "eth0"))[0]
+    return int(link["stats64"]["tx"]["bytes"])
+
+
+def engine_cpu(pair):
+    return sum(cpu_seconds(host.engine.pid) for host in (pair.alpha, pair.beta))
+
+
+def control(pair, host):
+    import socket
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(host.work / "run/engine.sock"))
+        connection.sendall(b'{"verb": "status"}\n')
+        return json.loads(connection.makefile().readline())["edges"][0]
+
+
+def store_applied(pair, at_least):
+    """Waits in the replica's store until it has applied AT_LEAST."""
+    import socket
+    place = next(path for path in (pair.beta.work / "run").iterdir() if path.is_dir())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(place / "store.sock"))
+        connection.sendall(json.dumps({"verb": "wait", "lsn": at_least, "timeout_ms": 60000}).encode() + b"\n")
+        return json.loads(connection.makefile().readline())["applied"]
+
+
+def lag(pair, seconds=10, rate=200):
+    """Milliseconds from the return of an fsynced write to its being applied on the replica."""
+    lags, waiting, done = [], [], threading.Event()
+
+    def watch():
+        applied = 0
+        while not (done.is_set() and not waiting):
+            if not waiting:
+                time.sleep(0.0005)
+                continue
+            lsn, _ = waiting[0]
+            if applied < lsn:
+                applied = store_applied(pair, lsn)
+            now = time.monotonic()
+            while waiting and waiting[0][0] <= applied:
+                lags.append((now - waiting.pop(0)[1]) * 1000)
+
+    import mmap
+    import struct
+    with open(pair.store / "journal/inflight", "rb") as table:
+        head = mmap.mmap(table.fileno(), 4096, prot=mmap.PROT_READ)
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    fd = os.open(pair.tree / "steady", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, 16 << 20)
+    due = time.monotonic()
+    for number in range(seconds * rate):
+        os.pwrite(fd, os.urandom(4096), number % 4096 * 4096)
+        os.fsync(fd)
+        returned = time.monotonic()
+        waiting.append((struct.unpack_from("<Q", head, 48)[0], returned))  # journal/inflight.h: published
+        due += 1 / rate
+        time.sleep(max(0, due - time.monotonic()))
+    done.set()
+    thread.join(60)
+    os.close(fd)
+    lags.sort()
+    return lags[len(lags) // 2], lags[len(lags) * 99 // 100]
+
+
+def write_much(tree, name, megabytes):
+    """Half of it can be packed, as files are."""
+    with open(tree / name, "wb") as stream:
+        for _ in range(megabytes):
+            stream.write(os.urandom(512 << 10) + bytes(range(256)) * 2048)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def catch_up(pair, network, megabytes, number):
+    pair.beta.stop()
+    write_much(pair.tree, f"much-{number}", megabytes)
+    goal = control(pair, pair.alpha)["published"]
+    sent, cpu, start = sent_bytes(network), cpu_seconds(pair.alpha.engine.pid), time.monotonic()
+    pair.beta.start()
+    bad = until("the replica has it on its disk", lambda: control(pair, pair.alpha).get("durable", 0) >= goal, 300)
+    if bad:
+        raise SystemExit(bad)
+    seconds = time.monotonic() - start
+    cpu = engine_cpu(pair) - cpu
+    wire = sent_bytes(network) - sent
+    bad = until("everything is applied", pair.arrived, 300)
+    if bad:
+        raise SystemExit(bad)
+    return megabytes / seconds, wire / (megabytes << 20), cpu / (megabytes / 1024), megabytes / (time.monotonic() - start)
+
+
+PLAIN_SERVER = """
+import os, socket, ssl, subprocess, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+with socket.create_server(("10.77.2.1", 4900)) as server, open(sys.argv[3], "wb") as target:
+    with context.wrap_socket(server.accept()[0], server_side=True) as channel:
+        unpacker = subprocess.Popen(["zstd", "-dqc"], stdin=subprocess.PIPE, stdout=target)
+        try:
+            while data := channel.recv(1 << 17):
+                unpacker.stdin.write(data)
+        except ssl.SSLEOFError:
+            pass
+        unpacker.stdin.close()
+        unpacker.wait()
+    os.fsync(target.fileno())
+"""
+PLAIN_CLIENT = """
+import socket, ssl, subprocess, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+packer = subprocess.Popen(["zstd", "-1", "-qc", sys.argv[1]], stdout=subprocess.PIPE)
+with context.wrap_socket(socket.create_connection(("10.77.2.1", 4900)), suppress_ragged_eofs=True) as channel:
+    while data := packer.stdout.read(1 << 17):
+        channel.sendall(data)
+    channel.shutdown(socket.SHUT_WR)
+"""
+
+
+def plain_copy(pair, network, megabytes, number):
+    """zstd -1 through one TLS connection into a synced file."""
+    work = pair.work
+    key, certificate = work / "plain.key", work / "plain.pem"
+    if not key.exists():
+        run("openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=plain", "-days", "2")
+    target = work / "plain.out"
+    server = subprocess.Popen([*network.inside("beta"), sys.executable, "-c", PLAIN_SERVER, certificate, key, target])
+    time.sleep(0.5)
+    start = time.monotonic()
+    run(*network.inside("alpha"), sys.executable, "-c", PLAIN_CLIENT, pair.tree / f"much-{number}")
+    server.wait(120)
+    seconds = time.monotonic() - start
+    if target.stat().st_size != megabytes << 20:
+        raise SystemExit(f"the plain copy has {target.stat().st_size} bytes")
+    target.unlink()
+    return megabytes / seconds
+
+
+def many_files(tree, count):
+    for number in range(count):
+        place = tree / f"dir{number // 500}"
+        place.mkdir(exist_ok=True)
+        (place / f"file{number}").write_bytes(os.urandom(number % 3000))
+
+
+def first_copy(network, files):
+    """Seconds until FILES small files are applied on a new replica, and those of rsync."""
+    work = Path(tempfile.mkdtemp(prefix="holdfast-bench-replication-"))
+    try:
+        tree = work / "tree"
+        pair = Pair(network, work, fill=False, target="10.77.2.1")
+        many_files(tree, files)
+        os.sync()
+        config = work / "rsyncd.conf"
+        (work / "mirror").mkdir()
+        config.write_text(f"use chroot = no\nuid = root\ngid = root\n[mirror]\npath = {work}/mirror\nread only = no\n")
+        daemon = subprocess.Popen([*network.inside("beta"), "rsync", "--daemon", "--no-detach", f"--config={config}", "--port=8730"])
+        try:
+            time.sleep(0.5)
+            start = time.monotonic()
+            run(*network.inside("alpha"), "rsync", "-aHAX", "--port=8730", f"{tree}/", "rsync://10.77.2.1:8730/mirror/")
+            os.sync()
+            rsync_seconds = time.monotonic() - start
+        finally:
+            daemon.kill()
+            daemon.wait()
+        with pair:
+            # What `protect --for-replicas` writes is the copy's first half, so it counts.
+            bad = until("everything is applied", pair.arrived, 600)
+            if bad:
+                raise SystemExit(bad)
+            seconds = time.monotonic() - pair.began
+            if pair.differences(pair.tree, pair.replica / "image"):
+                raise SystemExit("the first copy is no copy")
+        return seconds, rsync_seconds
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megabytes", type=int, default=512)
+    parser.add_argument("--files", type=int, default=20000)
+    options = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="holdfast-bench-replication-"))
+    rows = []
+    print(f"{os.cpu_count()} cores, kernel {os.uname().release}, load {os.getloadavg()[0]:.1f}, medians of {options.rounds} rounds\n", flush=True)
+    try:
+        with Network() as network:
+            direct(network)
+            with Pair(network, work, target="10.77.2.1") as pair:
+                until("the beginning is applied", pair.arrived, 120)
+                lags = [lag(pair) for _ in range(options.rounds)]
+                rows.append(("lag p50 (ms)", statistics.median(p50 for p50, _ in lags), "10"))
+                rows.append(("lag p99 (ms)", statistics.median(p99 for _, p99 in lags), "100"))
+                ours, plain = [], []
+                for number in range(options.rounds):
+                    ours.append(catch_up(pair, network, options.megabytes, number))
+                    plain.append(plain_copy(pair, network, options.megabytes, number))
+                    (pair.tree / f"much-{number}").unlink()
+                    until("everything is applied", pair.arrived, 300)
+                rates = [statistics.median(column) for column in zip(*ours)]
+                rows.append(("catch-up, on the replica's disk (MiB/s)", rates[0], ""))
+                rows.append(("zstd -1 through one TLS connection, synced (MiB/s)", statistics.median(plain), ""))
+                rows.append(("catch-up / that", rates[0] / statistics.median(plain), "1"))
+                rows.append(("catch-up until applied (MiB/s)", rates[3], ""))
+                rows.append(("bytes on the wire for a byte written, half of them packable", rates[1], ""))
+                rows.append(("CPU of both engines (s for a GB)", rates[2], ""))
+            copies = [first_copy(network, options.files) for _ in range(options.rounds)]
+            rows.append((f"first copy of {options.files} small files (s)", statistics.median(ours for ours, _ in copies), ""))
+            rows.append(("rsync of the same (s)", statistics.median(theirs for _, theirs in copies), ""))
+            rows.append(("rsync / first copy", statistics.median(theirs / ours for ours, theirs in copies), "1"))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print("| figure | measured | goal |\n| --- | --- | --- |")
+    for name, value, goal in rows:
+        print(f"| {name} | {value:.3g} | {goal} |")
+
+
+main()
