@@ -2,6 +2,7 @@
 //
 //   holdfastd [--config FILE]           runs until SIGTERM or SIGINT; SIGHUP reads the configuration again
 //   holdfastd --check [--config FILE]   says whether the configuration can be taken
+#include <malloc.h>
 #include <signal.h>
 
 #include <cstdio>
@@ -34,6 +35,14 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     return true;
 }
 
+// Batches of a megabyte are allocated and freed all the time. By default each would be mapped, faulted in page by page and unmapped
+// again, which took a tenth of the engine's time.
+constexpr int kept_block_bytes = 32 << 20, kept_heap_bytes = 128 << 20;
+void keep_freed_memory() {
+    ::mallopt(M_MMAP_THRESHOLD, kept_block_bytes);
+    ::mallopt(M_TRIM_THRESHOLD, kept_heap_bytes);
+}
+
 sigset_t block_signals() {
     sigset_t set;
     sigemptyset(&set);
@@ -44,6 +53,7 @@ sigset_t block_signals() {
 }
 
 Status run(const Arguments& arguments) {
+    keep_freed_memory();
     const sigset_t signals = block_signals();  // before the first thread, so that all inherit it
     auto loop = HF_TRY(Loop::open());
     auto engine = HF_TRY(Engine::start(*loop, system_clock(), journal::engine_directory(), arguments.config));

@@ -156,6 +156,11 @@ with context.wrap_socket(socket.create_connection(("10.77.2.1", 4900)), suppress
     while data := packer.stdout.read(1 << 17):
         channel.sendall(data)
     channel.shutdown(socket.SHUT_WR)
+    try:
+        while channel.recv(4096):  # until the server has everything; closing earlier would reset the connection
+            pass
+    except OSError:
+        pass
 """
 
 
