@@ -82,6 +82,23 @@ Result<Report> replica_forget(const Arguments& arguments) {
     return report;
 }
 
+Report done(std::string text, Json json) {
+    Report report;
+    report.text = std::move(text);
+    report.json = std::move(json);
+    return report;
+}
+
+Result<Report> replica_suspend(const Arguments& arguments) {
+    Json answer = HF_TRY(engine_call({{"verb", "suspend"}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}}));
+    return done("Nothing is sent to " + printable(arguments.text("PEER")) + " until `holdfast replica resume`; the journal keeps it.\n", std::move(answer));
+}
+
+Result<Report> replica_resume(const Arguments& arguments) {
+    Json answer = HF_TRY(engine_call({{"verb", "resume"}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}}));
+    return done("The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n", std::move(answer));
+}
+
 Result<Report> config_check(const Arguments& arguments) {
     std::vector<std::string> words{HF_TRY(find_program(engine_program)), "--check"};
     if (arguments.given("--config")) words.insert(words.end(), {"--config", arguments.text("--config")});
@@ -129,6 +146,22 @@ const Command replica_forget_command = {
     {{"DIR", Parameter::Kind::required, "", "the directory, its store or its volume id"},
      {"PEER", Parameter::Kind::required, "", "the host that had the replica"}},
     replica_forget};
+
+const Command replica_suspend_command = {
+    "replica suspend",
+    "send nothing to a replica for a while",
+    "holdfast replica suspend /srv/data beta",
+    {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
+     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
+    replica_suspend};
+
+const Command replica_resume_command = {
+    "replica resume",
+    "send to a suspended replica again, from where it was",
+    "holdfast replica resume /srv/data beta",
+    {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
+     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
+    replica_resume};
 
 const Command config_check_command = {
     "config check",

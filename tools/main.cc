@@ -54,7 +54,7 @@ std::string about_group(std::string_view group) {
         {"journal", "what the journal holds: dump"},
         {"engine", "the service that ships volumes to other hosts: status"},
         {"peer", "the hosts that this one knows: list, revoke"},
-        {"replica", "the replicas of a volume: forget"},
+        {"replica", "the replicas of a volume: suspend, resume, forget"},
         {"config", "the engine's configuration: check, reload"},
     };
     for (const auto& [name, about] : groups)

@@ -6,6 +6,7 @@
 #include <climits>
 #include <fstream>
 #include <initializer_list>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -18,6 +19,8 @@
 namespace holdfast::replicator {
 
 namespace {
+
+constexpr uint64_t limit_bytes_min = 1 << 10;
 
 // One table of the file, and how to speak of it.
 class Table {
@@ -45,33 +48,75 @@ public:
         return *value;
     }
 
+    Result<uint8_t> hour(const char* key) const {
+        const auto value = table_[key].value_exact<int64_t>();
+        if (!value || *value < 0 || *value > 24) return wrong("`" + std::string(key) + "` must be an hour from 0 to 24");
+        return static_cast<uint8_t>(*value);
+    }
+    bool has(const char* key) const { return table_.contains(key); }
+    // The tables of an array.
+    Result<std::vector<Table>> rows(const char* key) const {
+        std::vector<Table> all;
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return all;
+        const toml::array* array = node->as_array();
+        if (array == nullptr || array->size() > edges_max) return wrong("`" + std::string(key) + "` is a list of at most " + std::to_string(edges_max) + " tables");
+        for (const toml::node& entry : *array) {
+            if (!entry.is_table()) return wrong("`" + std::string(key) + "` is a list of tables");
+            all.emplace_back(*entry.as_table(), name_.empty() ? "[[" + std::string(key) + "]]" : name_ + " " + key, where_);
+        }
+        return all;
+    }
+
 private:
     const toml::table& table_;
     const std::string name_;
     const std::string& where_;
 };
 
-Result<std::vector<Table>> tables(const toml::table& root, const char* key, const Table& top, const std::string& where) {
-    std::vector<Table> all;
-    const toml::node* node = root.get(key);
-    if (node == nullptr) return all;
-    const toml::array* array = node->as_array();
-    const std::string name = "[[" + std::string(key) + "]]";
-    if (array == nullptr) return top.wrong("`" + std::string(key) + "` is written as tables: " + name);
-    if (array->size() > edges_max) return top.wrong("more than " + std::to_string(edges_max) + " of " + name);
-    for (const toml::node& entry : *array) {
-        if (!entry.is_table()) return top.wrong("`" + std::string(key) + "` is written as tables: " + name);
-        all.emplace_back(*entry.as_table(), name, where);
+// "sat", "mon-fri", "fri-mon": a bit for each day.
+std::optional<uint8_t> parse_days(std::string_view text) {
+    constexpr std::string_view names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+    const auto day = [&](std::string_view name) { return std::find(std::begin(names), std::end(names), name) - std::begin(names); };
+    const size_t dash = text.find('-');
+    const auto first = day(text.substr(0, dash)), last = dash == text.npos ? first : day(text.substr(dash + 1));
+    if (first == std::ssize(names) || last == std::ssize(names)) return std::nullopt;
+    uint8_t days = 0;
+    for (auto at = first;; at = (at + 1) % std::ssize(names)) {
+        days = static_cast<uint8_t>(days | 1 << at);
+        if (at == last) return days;
     }
-    return all;
+}
+
+Result<uint64_t> limit_in(const Table& table) {
+    const std::string text = HF_TRY(table.text("limit"));
+    const auto limit = parse_bytes(text);
+    if (!limit || *limit < limit_bytes_min) return table.wrong(quoted(text) + " is no limit; it is bytes a second, as 500K or 10M, and at least " + human_bytes(limit_bytes_min));
+    return *limit;
+}
+
+Result<HoursLimit> hours_row(const Table& table) {
+    HF_TRY(table.knows_only({"days", "from", "to", "limit"}));
+    HoursLimit row;
+    const std::string days = HF_TRY(table.text("days"));
+    const auto bits = parse_days(days);
+    if (!bits) return table.wrong(quoted(days) + " names no days; write sat, or mon-fri");
+    row.days = *bits;
+    row.from = HF_TRY(table.hour("from"));
+    row.to = HF_TRY(table.hour("to"));
+    if (row.from >= row.to) return table.wrong("`from` must be before `to`; what goes past midnight is two rows");
+    row.bytes_per_second = HF_TRY(limit_in(table));
+    return row;
 }
 
 Result<SendRule> send_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "to"}));
+    HF_TRY(table.knows_only({"volume", "to", "limit", "hours"}));
     SendRule rule;
     rule.volume = HF_TRY(table.text("volume"));
     rule.to = HF_TRY(table.text("to"));
     if (Status named = check_peer_name(rule.to); !named) return table.wrong(named.error().message);
+    if (table.has("limit")) rule.limits.bytes_per_second = HF_TRY(limit_in(table));
+    for (const Table& row : HF_TRY(table.rows("hours"))) rule.limits.hours.push_back(HF_TRY(hours_row(row)));
     return rule;
 }
 
@@ -110,13 +155,13 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
         *value = HF_TRY(top.text(key));
         if (Status fits = check_peer_address(*value); !fits) return top.wrong(fits.error().message);
     }
-    std::set<SendRule> sent;
-    for (const Table& table : HF_TRY(tables(parsed.table(), "send", top, where))) {
+    std::set<std::pair<std::string, std::string>> sent;
+    for (const Table& table : HF_TRY(top.rows("send"))) {
         config.send.push_back(HF_TRY(send_rule(table)));
-        if (!sent.insert(config.send.back()).second) return table.wrong("the same is written twice");
+        if (!sent.emplace(config.send.back().volume, config.send.back().to).second) return table.wrong("the same is written twice");
     }
     std::set<std::string> kept, stores;
-    for (const Table& table : HF_TRY(tables(parsed.table(), "keep", top, where))) {
+    for (const Table& table : HF_TRY(top.rows("keep"))) {
         config.keep.push_back(HF_TRY(keep_rule(table)));
         if (!kept.insert(journal::to_string(config.keep.back().volume)).second) return table.wrong("a volume is kept once on a host");
         if (!stores.insert(config.keep.back().store).second) return table.wrong("a store holds one volume");

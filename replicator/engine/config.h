@@ -7,6 +7,8 @@
 //     [[send]]                          # this host is the source
 //     volume = "/srv/data"              # directory, store or id
 //     to = "beta"                       # a peer's name
+//     limit = "10M"                     # bytes a second; absent: none
+//     hours = [ { days = "mon-fri", from = 8, to = 18, limit = "1M" } ]    # the first that fits wins, local time
 //
 //     [[keep]]                          # this host keeps a replica
 //     volume = "1f0c…"                  # id, as `holdfast status` shows it on the source
@@ -24,6 +26,7 @@
 
 #include "base/result.h"
 #include "journal/ids.h"
+#include "replicator/engine/pace.h"
 
 namespace holdfast::replicator {
 
@@ -33,7 +36,7 @@ inline constexpr size_t edges_max = 256;
 
 struct SendRule {
     std::string volume, to;
-    auto operator<=>(const SendRule&) const = default;
+    Limits limits;
 };
 struct KeepRule {
     journal::VolumeId volume;

@@ -39,6 +39,7 @@ const Engine::VerbRow Engine::verbs[] = {
     {"status", &Engine::status},          {"pair-offer", &Engine::offer_pairing}, {"pair", &Engine::pair},
     {"peers", &Engine::list_peers},       {"revoke", &Engine::revoke},            {"forget", &Engine::forget},
     {"reload", &Engine::reload},
+    {"suspend", &Engine::suspend},        {"resume", &Engine::resume},
 };
 
 Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, const std::string& directory, std::string config_path) {
@@ -68,7 +69,10 @@ Status Engine::listen() {
 }
 
 void Engine::follow(const Config& config) {
-    follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to); });
+    follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to, rule.limits); });
+    for (const SendRule& rule : config.send)
+        for (const auto& edge : sources_)
+            if (names(rule, *edge)) edge->set_limits(rule.limits);
     follow_rules(replicas_, config.keep, [this](const KeepRule& rule) { return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from); });
     warn_of_unclaimed();
 }
@@ -210,6 +214,24 @@ void Engine::forget(const Json& request, Answer answer) {
     if (is_served) return answer(Error{ErrorCode::busy, "the configuration still sends to " + quoted(peer) + "; take its [[send]] out and reload first"});
     if (Status done = forget_replica(*volume, peer); !done) return answer(done.error());
     answer(Json::object());
+}
+
+// The edges that VOLUME and PEER name, and what is done to each.
+void Engine::for_edge(const Json& request, Answer answer, void (SourceEdge::*change)()) {
+    const std::string volume = text_in(request, "volume"), peer = text_in(request, "peer");
+    const auto edge = std::find_if(sources_.begin(), sources_.end(), [&](const auto& one) { return one->volume() == volume && one->peer() == peer; });
+    if (edge == sources_.end())
+        return answer(Error{ErrorCode::not_found, "the configuration sends no " + quoted(volume) + " to " + quoted(peer) + "; name them as it does"});
+    ((**edge).*change)();
+    answer(Json::object());
+}
+
+void Engine::suspend(const Json& request, Answer answer) {
+    for_edge(request, std::move(answer), &SourceEdge::suspend);
+}
+
+void Engine::resume(const Json& request, Answer answer) {
+    for_edge(request, std::move(answer), &SourceEdge::resume);
 }
 
 void Engine::reload(const Json&, Answer answer) {

@@ -58,6 +58,9 @@ private:
     void list_peers(const Json& request, Answer answer);
     void revoke(const Json& request, Answer answer);
     void forget(const Json& request, Answer answer);
+    void for_edge(const Json& request, Answer answer, void (SourceEdge::*change)());
+    void suspend(const Json& request, Answer answer);
+    void resume(const Json& request, Answer answer);
     void reload(const Json& request, Answer answer);
 
     Host host_;

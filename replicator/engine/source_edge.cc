@@ -22,8 +22,8 @@ Error as_error(const Close& close) {
 
 }  // namespace
 
-SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer)
-    : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), work_(host.loop) {
+SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer, const Limits& limits)
+    : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), limits_(limits), work_(host.loop) {
     prepare();
 }
 
@@ -31,6 +31,7 @@ SourceEdge::~SourceEdge() {
     *is_alive_ = false;
     host_.loop.cancel(retry_);
     host_.loop.cancel(tick_);
+    host_.loop.cancel(paced_);
     if (connection_) {
         connection_->set_events({});
         connection_->close({ErrorCode::unavailable, "this replica is not served any more"});
@@ -58,6 +59,7 @@ Result<SourceEdge::Prepared> SourceEdge::prepare(std::shared_ptr<SourceJournal> 
 }
 
 void SourceEdge::connect(const Result<Prepared>& prepared) {
+    if (is_suspended_) return over({ErrorCode::unavailable, "suspended"});
     if (!prepared) return over(prepared.error());
     if (!journal_) {
         journal_ = prepared->journal;
@@ -71,6 +73,7 @@ void SourceEdge::connect(const Result<Prepared>& prepared) {
 }
 
 void SourceEdge::connected(Result<UniqueFd> socket) {
+    if (is_suspended_) return over({ErrorCode::unavailable, "suspended"});
     if (!socket) return over(socket.error());
     auto channel = TlsChannel::client(host_.identity, Purpose::link, [this](const Fingerprint& key) { return host_.is_key_of(key, peer_); });
     if (!channel) return over(channel.error());
@@ -99,7 +102,11 @@ void SourceEdge::greet(Result<Hello> self) {
 void SourceEdge::carry_out(Actions actions) {
     for (Action& action : actions) {
         std::visit(Overloaded{
-                       [&](Send& send) { connection_->send(host_.encode(send.message, source_term)); },
+                       [&](Send& send) {
+                           const auto frame = host_.encode(send.message, source_term);
+                           pace_.sent(frame.size(), limit_at(limits_, host_.clock.realtime_ns()), host_.loop.now_ns());
+                           connection_->send(frame);
+                       },
                        [&](AskPosition& ask) { ask_position(ask.at); },
                        [&](ReadStream& what) { read(what); },
                        [&](SaveCursor& save) { cursor_wanted_ = std::max(cursor_wanted_, save.at); },
@@ -128,7 +135,14 @@ void SourceEdge::ask_position(Lsn at) {
 }
 
 void SourceEdge::read(const ReadStream& what) {
-    work_.ask([journal = journal_, what] { return journal->read(what.from, what.bytes_max); },
+    const uint64_t limit = limit_at(limits_, host_.clock.realtime_ns());
+    const uint64_t wait_ns = pace_.wait_ns(host_.loop.now_ns());
+    if (wait_ns == 0) return read_now(what, limit);
+    paced_ = host_.loop.after(wait_ns, [this, what, limit] { read_now(what, limit); });
+}
+
+void SourceEdge::read_now(const ReadStream& what, uint64_t limit) {
+    work_.ask([journal = journal_, what, bytes_max = Pace::piece_bytes(limit, what.bytes_max)] { return journal->read(what.from, bytes_max); },
               [this](Result<StreamPiece> piece) {
                   if (!sender_) return;
                   if (!piece) return fail(piece.error());
@@ -158,11 +172,30 @@ void SourceEdge::save_cursor() {
               });
 }
 
+void SourceEdge::suspend() {
+    is_suspended_ = true;
+    host_.loop.cancel(retry_);
+    if (connection_) return connection_->close({ErrorCode::unavailable, "suspended"});
+    // What is under way on the way to a connection ends in over() when it comes back.
+    if (state_ == std::string_view("waiting")) state_ = "suspended";
+}
+
+void SourceEdge::resume() {
+    is_suspended_ = false;
+    if (state_ == std::string_view("suspended")) prepare();
+}
+
 void SourceEdge::over(const Error& why) {
     host_.loop.cancel(tick_);
+    host_.loop.cancel(paced_);
     work_.forget();
     sender_.reset();
     connection_.reset();
+    if (is_suspended_) {
+        state_ = "suspended";
+        why_.clear();
+        return;
+    }
     if (has_streamed_) retry_ns_ = retry_first_ns;
     if (why_ != why.message) log_warning("Replica " + quoted(peer_) + " of " + quoted(volume_) + " is not being served: " + why.message + ". It is tried again.");
     why_ = why.message;

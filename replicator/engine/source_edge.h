@@ -20,6 +20,7 @@
 #include "replicator/engine/connection.h"
 #include "replicator/engine/dial.h"
 #include "replicator/engine/host.h"
+#include "replicator/engine/pace.h"
 #include "replicator/engine/source_journal.h"
 #include "replicator/engine/work.h"
 #include "replicator/protocol/frame.h"
@@ -35,13 +36,19 @@ inline constexpr uint64_t cursor_interval_ns = 1'000'000'000;
 class SourceEdge {
 public:
     // VOLUME as the configuration names it: a directory, store or id.
-    SourceEdge(Host& host, std::string volume, std::string peer);
+    SourceEdge(Host& host, std::string volume, std::string peer, const Limits& limits);
     ~SourceEdge();
     SourceEdge(const SourceEdge&) = delete;
     SourceEdge& operator=(const SourceEdge&) = delete;
 
     const std::string& volume() const { return volume_; }
     const std::string& peer() const { return peer_; }
+    // Takes effect with the next piece that is sent.
+    void set_limits(const Limits& limits) { limits_ = limits; }
+    // A suspended replica is sent nothing; the journal keeps what it has not taken, and it goes on from there.
+    void suspend();
+    void resume();
+    bool is_suspended() const { return is_suspended_; }
     // Ends a connection whose key is not the peer's any more.
     void check_trust();
     Json status() const;
@@ -57,6 +64,7 @@ private:
     void greet(Result<Hello> self);
     void carry_out(Actions actions);
     void read(const ReadStream& what);
+    void read_now(const ReadStream& what, uint64_t limit);
     void ask_position(Lsn at);
     void fail(const Error& error);
     void tick();
@@ -67,6 +75,8 @@ private:
 
     Host& host_;
     const std::string volume_, peer_;
+    Limits limits_;
+    bool is_suspended_ = false;
     Work work_;
     std::shared_ptr<SourceJournal> journal_;
 
@@ -74,11 +84,12 @@ private:
     std::string why_;  // the last failure
     uint64_t retry_ns_ = retry_first_ns;
     size_t attempts_ = 0;
-    Loop::TimerId retry_ = 0, tick_ = 0;
+    Loop::TimerId retry_ = 0, tick_ = 0, paced_ = 0;
 
     std::shared_ptr<Connection> connection_;
     std::optional<Sender> sender_;
     FrameReader frames_;
+    Pace pace_;
     Lsn cursor_wanted_ = 0, cursor_saved_ = 0;
     uint64_t cursor_due_ns_ = 0;
     bool has_streamed_ = false;

@@ -10,10 +10,12 @@
 
 namespace holdfast::replicator {
 
-// CARRY_OUT takes the actions that SESSION returns. Stops when the session is over.
+// Bytes of a message that is not whole yet are a sign of life: over a slow link one message may take longer than the silence that is
+// borne. CARRY_OUT takes the actions that SESSION returns. Stops when the session is over.
 template <typename Session, typename CarryOut>
 void feed(FrameReader& frames, std::optional<Session>& session, ByteSpan bytes, uint64_t now_ns, CarryOut carry_out) {
     const auto is_on = [&] { return session && !session->is_over(); };
+    if (is_on()) session->heard(now_ns);
     while (!bytes.empty() && is_on()) {
         const MutableByteSpan room = frames.room();
         const size_t taken = std::min(room.size(), bytes.size());

@@ -30,6 +30,8 @@ public:
     Actions on_rewound(const Hello& self, uint64_t now_ns);                                    // RewindTo
     Actions on_failure(Reason reason, const std::string& sentence, uint64_t now_ns);
     Actions on_tick(uint64_t now_ns);
+    // Something came from the peer, if not a whole message.
+    void heard(uint64_t now_ns) { dialogue_.heard(now_ns); }
 
     bool is_over() const { return dialogue_.is_over(); }
     bool is_streaming() const { return state_ == State::streaming && !is_over(); }

@@ -42,6 +42,8 @@ public:
     // Our own side cannot go on: the journal cannot be read, the engine stops.
     Actions on_failure(Reason reason, const std::string& sentence, uint64_t now_ns);
     Actions on_tick(uint64_t now_ns);
+    // Something came from the peer, if not a whole message.
+    void heard(uint64_t now_ns) { dialogue_.heard(now_ns); }
 
     bool is_over() const { return dialogue_.is_over(); }
     bool is_streaming() const { return state_ == State::streaming && !is_over(); }

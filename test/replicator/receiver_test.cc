@@ -161,3 +161,13 @@ TEST_CASE("receiver: of two replicas neither sends anything to the other") {
     Receiver receiver(greeting(Role::replica, 8000), 1, 0);
     CHECK(reason_of(receiver.on_message(from_source(greeting(Role::replica, 10'000)), 0)) == Reason::refused);
 }
+
+TEST_CASE("receiver: a message that takes longer to arrive than the silence that is borne is no silence") {
+    constexpr uint64_t second = 1'000'000'000;
+    Receiver receiver = streaming_from(4096);
+    for (uint64_t at = 0; at < 60 * second; at += 5 * second) {
+        receiver.heard(at);  // a part of it
+        CHECK_FALSE(find<Close>(receiver.on_tick(at + 4 * second)));
+    }
+    CHECK(find<Close>(receiver.on_tick(71 * second)));
+}

@@ -130,6 +130,21 @@ def faults(pair):
             if "holdfast-store run" in words and str(pair.replica) in words:
                 os.kill(int(pid), signal.SIGKILL)
 
+    def replica(verb):
+        pair.alpha.holdfast("replica", verb, pair.tree, "beta")
+        check(f"a replica can be told to {verb}", until("it has", lambda: (pair.alpha.edge()["state"] == "suspended") == (verb == "suspend"), 5))
+
+    text = pair.alpha.config.read_text()
+
+    def limit(line):
+        pair.alpha.configure(text + line)
+        if line:
+            before = pair.alpha.edge()["durable"]
+            time.sleep(1)
+            # A piece of half a second that was under way may still come.
+            taken = pair.alpha.edge()["durable"] - before
+            check("a limit of 64 KiB a second is kept", "" if taken < 1 << 20 else f"{taken} bytes of journal arrived in a second")
+
     return {
         "nothing happens": lambda: time.sleep(1.5),
         "the link is cut": lambda: in_a_while(lambda: forwarder.do("cut"), lambda: forwarder.do("open")),
@@ -142,6 +157,8 @@ def faults(pair):
         "the replica's engine is killed": lambda: in_a_while(lambda: restart(pair.beta)),
         "the source's engine is killed": lambda: in_a_while(lambda: restart(pair.alpha)),
         "the replica's store is killed": lambda: in_a_while(kill_store),
+        "the replica is suspended and resumed": lambda: in_a_while(lambda: replica("suspend"), lambda: replica("resume")),
+        "the source's configuration limits it": lambda: in_a_while(lambda: limit('limit = "64K"\n'), lambda: limit(""), hold=3),
     }
 
 
