@@ -45,17 +45,10 @@ std::string name_of(const std::string& path) {
 Error taken(const Fingerprint& key, const std::string& owner) {
     return {ErrorCode::exists, "the key " + to_string(key) + " is the peer " + quoted(owner) + "'s already"};
 }
-Error too_many_grants() {
-    return {ErrorCode::no_space, "the limit of " + std::to_string(grants_max) + " grants is reached"};
-}
 
 }  // namespace
 
 static_assert(keys_max == 2);  // add compares neighbours
-
-std::string_view to_string(Direction direction) {
-    return direction == Direction::from_peer ? "from_peer" : "to_peer";
-}
 
 Status check_peer_name(std::string_view name) {
     if (!name.empty() && name.size() <= peer_name_bytes_max && name[0] != '.' && name[0] != '-' && consists_of(name, "._-")) return ok();
@@ -104,11 +97,6 @@ const Peer* Peers::find(std::string_view name) const {
     return nullptr;
 }
 
-bool Peers::allows(const Fingerprint& key, const journal::VolumeId& volume, Direction direction) const {
-    const Peer* peer = find(key);
-    return peer && std::find(peer->grants.begin(), peer->grants.end(), Grant{volume, direction}) != peer->grants.end();
-}
-
 Status Peers::add(Peer peer) {
     HF_TRY(check_peer_name(peer.name));
     HF_TRY(check_peer_address(peer.address));
@@ -120,12 +108,8 @@ Status Peers::add(Peer peer) {
         const Peer* owner = find(peer.keys[i]);
         if (owner || is_double) return taken(peer.keys[i], owner ? owner->name : peer.name);
     }
-    for (auto grant = peer.grants.begin(); grant != peer.grants.end(); ++grant)
-        if (std::find(peer.grants.begin(), grant, *grant) != grant)
-            return Error{ErrorCode::exists, "the peer " + quoted(peer.name) + " was granted the same twice"};
     if (peers_.size() == peers_max)
         return Error{ErrorCode::no_space, "there are " + std::to_string(peers_max) + " peers, which is the limit"};
-    if (grant_count() + peer.grants.size() > grants_max) return too_many_grants();
     const auto place = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& other) { return other.name > peer.name; });
     peers_.insert(place, std::move(peer));
     return ok();
@@ -140,21 +124,6 @@ Status Peers::revoke(std::string_view name) {
 Status Peers::set_address(std::string_view name, std::string address) {
     HF_TRY(check_peer_address(address));
     HF_TRY(known(name))->address = std::move(address);
-    return ok();
-}
-
-Status Peers::grant(std::string_view name, const Grant& grant) {
-    Peer* peer = HF_TRY(known(name));
-    if (std::find(peer->grants.begin(), peer->grants.end(), grant) != peer->grants.end()) return ok();
-    if (grant_count() == grants_max) return too_many_grants();
-    peer->grants.push_back(grant);
-    return ok();
-}
-
-Status Peers::withdraw(std::string_view name, const Grant& grant) {
-    if (std::erase(HF_TRY(known(name))->grants, grant) == 0)
-        return Error{ErrorCode::not_found,
-                     "the peer " + quoted(name) + " was not granted volume " + to_string(grant.volume) + " in this direction"};
     return ok();
 }
 
@@ -181,12 +150,6 @@ Result<Peer*> Peers::known(std::string_view name) {
     for (Peer& peer : peers_)
         if (peer.name == name) return &peer;
     return Error{ErrorCode::not_found, "there is no peer " + quoted(name.substr(0, 100))};
-}
-
-size_t Peers::grant_count() const {
-    size_t count = 0;
-    for (const Peer& peer : peers_) count += peer.grants.size();
-    return count;
 }
 
 }  // namespace holdfast::replicator

@@ -1,10 +1,10 @@
-// Whom this host knows, and what each of them may do: an explicit list, in one file, changed only by a person's command.
-// A key that is not on it is a stranger; a key that is on it may do what its grants say and nothing else.
+// Whom this host knows: an explicit list, in one file, changed only by a person's command. A key that is not on it is a
+// stranger. What a peer may send and what it gets is not said here but in the engine's configuration (engine/config.h).
 //
 // Thread rule: a plain value, for one thread. A change is made on a copy, saved, and the copy put in place of the old one;
 // so a save that failed changes nothing, and who reads the list sees it whole.
 // Durability: save is durable on return and leaves the old list or the new one.
-// Limits: peers_max, keys_max, grants_max below; at a limit the change is refused with no_space.
+// Limits: peers_max, keys_max below; at a limit the change is refused with no_space.
 #pragma once
 
 #include <optional>
@@ -13,35 +13,20 @@
 #include <vector>
 
 #include "base/result.h"
-#include "journal/ids.h"
 #include "replicator/trust/identity.h"
 
 namespace holdfast::replicator {
 
 inline constexpr size_t peers_max = 256;
-inline constexpr size_t keys_max = 2;       // of one peer: its key, and the next one while it is being rotated
-inline constexpr size_t grants_max = 4096;  // of all peers together
+inline constexpr size_t keys_max = 2;  // of one peer: its key, and the next one while it is being rotated
 inline constexpr size_t peers_file_bytes_max = 2 << 20;
 inline constexpr size_t peer_name_bytes_max = 64;
 inline constexpr size_t peer_address_bytes_max = 255;
-
-enum class Direction {
-    from_peer,  // the peer may send us this volume: we are its replica
-    to_peer,    // the peer may receive this volume: we are its source
-};
-std::string_view to_string(Direction direction);
-
-struct Grant {
-    journal::VolumeId volume;
-    Direction direction = Direction::from_peer;
-    bool operator==(const Grant&) const = default;
-};
 
 struct Peer {
     std::string name;
     std::vector<Fingerprint> keys;
     std::string address;  // host:port, [v6]:port, or empty when it is the peer who calls
-    std::vector<Grant> grants;
     bool operator==(const Peer&) const = default;
 };
 
@@ -59,15 +44,11 @@ public:
     // Borrowed until the next change.
     const Peer* find(const Fingerprint& key) const;
     const Peer* find(std::string_view name) const;
-    bool allows(const Fingerprint& key, const journal::VolumeId& volume, Direction direction) const;
 
     // Errors: exists: the name or a key is taken; invalid_argument; no_space.
     Status add(Peer peer);
     Status revoke(std::string_view name);  // takes it off the list with all its keys; ending its sessions is the engine's work
     Status set_address(std::string_view name, std::string address);
-    // What is granted already stays granted once; to withdraw what was not granted is not_found.
-    Status grant(std::string_view name, const Grant& grant);
-    Status withdraw(std::string_view name, const Grant& grant);
     // The last key of a peer cannot be dropped: that is what revoke is for.
     Status add_key(std::string_view name, const Fingerprint& key);
     Status drop_key(std::string_view name, const Fingerprint& key);
@@ -75,7 +56,6 @@ public:
 private:
     explicit Peers(std::string path) : path_(std::move(path)) {}
     Result<Peer*> known(std::string_view name);
-    size_t grant_count() const;
 
     std::string path_;
     std::vector<Peer> peers_;  // by name

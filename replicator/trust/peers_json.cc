@@ -30,16 +30,6 @@ Result<std::string> text_of(const Json& json, const char* what) {
     return json.get<std::string>();
 }
 
-Result<Grant> grant_of(const Json& json) {
-    HF_TRY(check_members(json, {"volume", "direction"}, "a grant"));
-    auto volume = journal::parse_volume_id(HF_TRY(text_of(json["volume"], "a grant's volume")));
-    if (!volume) return malformed(volume.error().message);
-    const std::string direction = HF_TRY(text_of(json["direction"], "a grant's direction"));
-    for (const Direction known : {Direction::from_peer, Direction::to_peer})
-        if (direction == to_string(known)) return Grant{*volume, known};
-    return malformed(quoted(direction) + " is not a direction");
-}
-
 Result<Fingerprint> key_of(const Json& json) {
     const std::string text = HF_TRY(text_of(json, "a key"));
     const auto key = Fingerprint::parse(text);
@@ -56,21 +46,18 @@ Result<std::vector<Element>> elements_of(const Json& json, const char* what, Res
 }
 
 Result<Peer> peer_of(const Json& json) {
-    HF_TRY(check_members(json, {"name", "keys", "address", "grants"}, "a peer"));
+    HF_TRY(check_members(json, {"name", "keys", "address"}, "a peer"));
     Peer peer;
     peer.name = HF_TRY(text_of(json["name"], "a peer's name"));
     peer.address = HF_TRY(text_of(json["address"], "a peer's address"));
     peer.keys = HF_TRY(elements_of(json["keys"], "a peer's list of keys", key_of));
-    peer.grants = HF_TRY(elements_of(json["grants"], "a peer's list of grants", grant_of));
     return peer;
 }
 
 Json json_of(const Peer& peer) {
-    Json keys = Json::array(), grants = Json::array();
+    Json keys = Json::array();
     for (const Fingerprint& key : peer.keys) keys.push_back(to_string(key));
-    for (const Grant& grant : peer.grants)
-        grants.push_back({{"volume", to_string(grant.volume)}, {"direction", to_string(grant.direction)}});
-    return {{"name", peer.name}, {"keys", std::move(keys)}, {"address", peer.address}, {"grants", std::move(grants)}};
+    return {{"name", peer.name}, {"keys", std::move(keys)}, {"address", peer.address}};
 }
 
 }  // namespace

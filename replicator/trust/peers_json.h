@@ -1,5 +1,5 @@
 // The list of peers as text, and back. Strict both ways: what this version does not know is refused, not ignored, because
-// an ignored member may have been the one that takes a right away.
+// an ignored member may have been the one that takes trust away.
 // Thread rule: pure functions.
 #pragma once
 

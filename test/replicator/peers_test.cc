@@ -22,15 +22,8 @@ Fingerprint key(uint8_t number, uint8_t group = 0) {
     return fingerprint;
 }
 
-journal::VolumeId volume(uint16_t number) {
-    journal::VolumeId id;
-    id.bytes[0] = static_cast<uint8_t>(number);
-    id.bytes[1] = static_cast<uint8_t>(number >> 8);
-    return id;
-}
-
 Peer peer(std::string name, uint8_t number) {
-    return {std::move(name), {key(number)}, "backup.example.org:7100", {{volume(1), Direction::to_peer}}};
+    return {std::move(name), {key(number)}, "backup.example.org:7100"};
 }
 
 Peers no_peers(const ScratchDirectory& scratch) {
@@ -51,7 +44,6 @@ TEST_CASE("peers: no file is an empty list, and what is saved is there again") {
     Peer second = peer("b", 2);
     second.keys.push_back(key(3));
     second.address = "[2001:db8::1]:7100";
-    second.grants.push_back({volume(2), Direction::from_peer});
     REQUIRE(peers.add(second));
     REQUIRE(peers.add(peer("a", 1)));
     REQUIRE(peers.save());
@@ -69,28 +61,20 @@ TEST_CASE("peers: no file is an empty list, and what is saved is there again") {
     CHECK((status.st_mode & 07777) == 0600);
 }
 
-TEST_CASE("peers: only what is granted is allowed, for that volume, in that direction, by that peer's keys") {
+TEST_CASE("peers: a peer is known by both of its keys until it is revoked, and by none of another's") {
     const ScratchDirectory scratch;
     Peers peers = no_peers(scratch);
     REQUIRE(peers.add(peer("a", 1)));
     REQUIRE(peers.add(peer("b", 2)));
-    REQUIRE(peers.withdraw("b", {volume(1), Direction::to_peer}));
     REQUIRE(peers.add_key("a", key(3)));
-    CHECK(peers.allows(key(1), volume(1), Direction::to_peer));
-    CHECK(peers.allows(key(3), volume(1), Direction::to_peer));
-    CHECK_FALSE(peers.allows(key(1), volume(1), Direction::from_peer));
-    CHECK_FALSE(peers.allows(key(1), volume(2), Direction::to_peer));
-    CHECK_FALSE(peers.allows(key(2), volume(1), Direction::to_peer));
-    CHECK_FALSE(peers.allows(key(4), volume(1), Direction::to_peer));
-    CHECK_FALSE(peers.allows(Fingerprint{}, volume(1), Direction::to_peer));
-
+    CHECK(peers.find(key(1)) == peers.find("a"));
+    CHECK(peers.find(key(3)) == peers.find("a"));
+    CHECK(peers.find(key(2)) == peers.find("b"));
+    CHECK(peers.find(Fingerprint{}) == nullptr);
     REQUIRE(peers.drop_key("a", key(1)));
-    CHECK_FALSE(peers.allows(key(1), volume(1), Direction::to_peer));
-    CHECK(peers.allows(key(3), volume(1), Direction::to_peer));
-    REQUIRE(peers.grant("a", {volume(2), Direction::from_peer}));
-    CHECK(peers.allows(key(3), volume(2), Direction::from_peer));
+    CHECK(peers.find(key(1)) == nullptr);
+    CHECK(peers.find(key(3)) == peers.find("a"));
     REQUIRE(peers.revoke("a"));
-    CHECK_FALSE(peers.allows(key(3), volume(1), Direction::to_peer));
     CHECK(peers.find(key(3)) == nullptr);
     CHECK(peers.find("b") != nullptr);
 }
@@ -102,11 +86,10 @@ TEST_CASE("peers: every change that makes no sense is refused and changes nothin
     REQUIRE(peers.add(peer("b", 2)));
     const auto before = peers.list();
 
-    Peer no_key = peer("c", 3), three_keys = no_key, double_key = no_key, double_grant = no_key, bad_address = no_key;
+    Peer no_key = peer("c", 3), three_keys = no_key, double_key = no_key, bad_address = no_key;
     no_key.keys.clear();
     three_keys.keys = {key(3), key(4), key(5)};
     double_key.keys = {key(3), key(3)};
-    double_grant.grants.push_back(double_grant.grants[0]);
     bad_address.address = "nowhere";
 
     CHECK(peers.add(peer("a", 3)).error().code == ErrorCode::exists);
@@ -115,12 +98,8 @@ TEST_CASE("peers: every change that makes no sense is refused and changes nothin
     CHECK(peers.add(no_key).error().code == ErrorCode::invalid_argument);
     CHECK(peers.add(three_keys).error().code == ErrorCode::invalid_argument);
     CHECK(peers.add(double_key).error().code == ErrorCode::exists);
-    CHECK(peers.add(double_grant).error().code == ErrorCode::exists);
     CHECK(peers.add(bad_address).error().code == ErrorCode::invalid_argument);
     CHECK(peers.revoke("c").error().code == ErrorCode::not_found);
-    CHECK(peers.grant("c", {}).error().code == ErrorCode::not_found);
-    CHECK(peers.grant("a", {volume(1), Direction::to_peer}));
-    CHECK(peers.withdraw("a", {volume(1), Direction::from_peer}).error().code == ErrorCode::not_found);
     CHECK(peers.add_key("a", key(1)).error().code == ErrorCode::exists);
     CHECK(peers.add_key("a", key(2)).error().code == ErrorCode::exists);
     CHECK(peers.add_key("c", key(3)).error().code == ErrorCode::not_found);
@@ -156,20 +135,16 @@ TEST_CASE("peers: the limits hold, and a full list can be saved and loaded") {
     for (size_t i = 0; i < peers_max; ++i) {
         const std::string number = std::to_string(i);
         Peer full{std::string(peer_name_bytes_max - number.size(), 'p') + number, {key(static_cast<uint8_t>(i)), key(static_cast<uint8_t>(i), 1)},
-                  std::string(peer_address_bytes_max - 6, 'h') + ":65535", {}};
-        for (size_t j = 0; j < grants_max / peers_max; ++j) full.grants.push_back({volume(static_cast<uint16_t>(j)), Direction::from_peer});
+                  std::string(peer_address_bytes_max - 6, 'h') + ":65535"};
         REQUIRE(peers.add(full));
     }
     Peer more = peer("more", 1);
     more.keys = {key(0, 2)};
     CHECK(peers.add(more).error().code == ErrorCode::no_space);
-    CHECK(peers.grant(peers.list()[0].name, {volume(999), Direction::to_peer}).error().code == ErrorCode::no_space);
     REQUIRE(peers.save());
     CHECK(no_peers(scratch).list() == peers.list());
     REQUIRE(peers.revoke(peers.list()[0].name));
-    more.grants.resize(grants_max / peers_max + 1);
-    for (size_t j = 0; j < more.grants.size(); ++j) more.grants[j].volume = volume(static_cast<uint16_t>(j));
-    CHECK(peers.add(more).error().code == ErrorCode::no_space);
+    CHECK(peers.add(more));
 }
 
 TEST_CASE("peers: a file that is not exactly a list of peers is refused with what is wrong") {
@@ -196,14 +171,12 @@ TEST_CASE("peers: a file that is not exactly a list of peers is refused with wha
         {with("\"version\": 1", "\"version\": -1"), ErrorCode::corrupt, "version"},
         {with("\"version\": 1", "\"expires\": 5, \"version\": 1"), ErrorCode::corrupt, "expires"},
         {with("\"name\"", "\"only_until\": 5, \"name\""), ErrorCode::corrupt, "only_until"},
-        {with("\"volume\"", "\"read_only\": true, \"volume\""), ErrorCode::corrupt, "read_only"},
         {with("\"name\": \"a\"", "\"name\": 7"), ErrorCode::corrupt, "name is not text"},
         {with("\"name\": \"a\"", "\"name\": \"../a\""), ErrorCode::corrupt, "cannot name a peer"},
-        {with("to_peer", "both"), ErrorCode::corrupt, "direction"},
         {with(to_string(key(1)), "12"), ErrorCode::corrupt, "fingerprint"},
         {with("backup.example.org:7100", "backup"), ErrorCode::corrupt, "address"},
-        {with(to_string(volume(1)), "1"), ErrorCode::corrupt, "volume id"},
-        {with("\"grants\"", "\"rights\""), ErrorCode::corrupt, "rights"},
+        {with("\"name\"", "\"grants\": [], \"name\""), ErrorCode::corrupt, "grants"},
+        {with("\"keys\"", "\"fingerprints\""), ErrorCode::corrupt, "fingerprints"},
         {peers_to_json({peer("a", 1), peer("a", 2)}), ErrorCode::corrupt, "already is a peer"},
         {peers_to_json({peer("a", 1), peer("b", 1)}), ErrorCode::corrupt, "already"},
         {std::string(peers_file_bytes_max + 1, ' '), ErrorCode::corrupt, "longer"},
