@@ -111,18 +111,16 @@ void Loop::run_posts() {
     for (Call& call : posts) call();
 }
 
+// In the order in which they are due. One that is cancelled by another of the same turn is not called, because what it works on may be
+// gone; one that is set meanwhile waits for the next turn.
 void Loop::run_timers() {
     const uint64_t now = now_ns();
-    std::vector<Call> due;
-    for (auto timer = timers_.begin(); timer != timers_.end();) {
-        if (timer->second.due_ns > now) {
-            ++timer;
-            continue;
-        }
-        due.push_back(std::move(timer->second.call));
-        timer = timers_.erase(timer);
-    }
-    for (Call& call : due) call();
+    std::vector<std::pair<uint64_t, TimerId>> due;
+    for (const auto& [id, timer] : timers_)
+        if (timer.due_ns <= now) due.emplace_back(timer.due_ns, id);
+    std::sort(due.begin(), due.end());
+    for (const auto& [due_ns, id] : due)
+        if (const auto timer = timers_.extract(id)) timer.mapped().call();
 }
 
 uint64_t Loop::until_next_timer() const {
