@@ -16,6 +16,11 @@ constexpr int backlog = 64;
 
 struct HostAndPort { std::string host, port; };
 
+// The resolver would take more than 65535, and mean another port.
+bool is_port(std::string_view text) {
+    return !text.empty() && text.size() <= 5 && text.find_first_not_of("0123456789") == text.npos && std::stoul(std::string(text)) <= 65535;
+}
+
 Result<HostAndPort> split(const std::string& text) {
     const auto bad = [&] {
         return Error{ErrorCode::invalid_argument, quoted(text) + " is no address; write host:port, or [address]:port for IPv6"};
@@ -34,7 +39,7 @@ Result<HostAndPort> split(const std::string& text) {
         parts.host = text.substr(0, colon);
         parts.port = text.substr(colon + 1);
     }
-    if (parts.host.empty() || parts.port.empty() || parts.port.find_first_not_of("0123456789") != parts.port.npos) return bad();
+    if (parts.host.empty() || !is_port(parts.port)) return bad();
     return parts;
 }
 
