@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <climits>
+#include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <optional>
 #include <set>
-#include <sstream>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -134,6 +134,11 @@ Result<KeepRule> keep_rule(const Table& table) {
     return rule;
 }
 
+// The same for the same place, however it is written.
+std::string place_of(const std::string& path) {
+    return std::filesystem::path(path + "/").lexically_normal().string();
+}
+
 std::string host_name() {
     char name[HOST_NAME_MAX + 1] = {};
     return ::gethostname(name, sizeof name - 1) == 0 && name[0] != 0 ? name : "holdfast";
@@ -164,7 +169,7 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
     for (const Table& table : HF_TRY(top.rows("keep"))) {
         config.keep.push_back(HF_TRY(keep_rule(table)));
         if (!kept.insert(journal::to_string(config.keep.back().volume)).second) return table.wrong("a volume is kept once on a host");
-        if (!stores.insert(config.keep.back().store).second) return table.wrong("a store holds one volume");
+        if (!stores.insert(place_of(config.keep.back().store)).second) return table.wrong("a store holds one volume");
     }
     if (!config.keep.empty() && config.listen.empty()) return top.wrong("a host that keeps replicas must `listen`: their sources call it");
     return config;
@@ -179,6 +184,9 @@ Result<Config> load_config(const std::string& path) {
     }
     std::string text(config_bytes_max + 1, '\0');
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    // What could not be read to its end is no shorter configuration: each line that is missing would end a replica. A directory can be
+    // opened, and fails here.
+    if (file.bad()) return errno_error(errno != 0 ? errno : EIO, "read " + quoted(path));
     text.resize(static_cast<size_t>(file.gcount()));
     if (text.size() > config_bytes_max) return Error{ErrorCode::invalid_argument, quoted(path) + " is longer than a configuration can be"};
     return parse_config(text, path);

@@ -1,0 +1,147 @@
+#include "replicator/engine/config.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "replicator/trust/peers.h"
+#include "test/support/scratch.h"
+
+using namespace holdfast;
+using namespace holdfast::replicator;
+using holdfast::test::ScratchDirectory;
+
+namespace {
+
+const std::string id = "3f0c6c1e-0000-4000-8000-000000000001", other_id = "3f0c6c1e-0000-4000-8000-000000000002";
+const std::string listen = "listen = \"0.0.0.0:4848\"\n";
+
+std::string send(const std::string& volume, const std::string& to) {
+    return "[[send]]\nvolume = \"" + volume + "\"\nto = \"" + to + "\"\n";
+}
+std::string keep(const std::string& volume, const std::string& from, const std::string& store) {
+    return "[[keep]]\nvolume = \"" + volume + "\"\nfrom = \"" + from + "\"\nstore = \"" + store + "\"\n";
+}
+
+}  // namespace
+
+TEST_CASE("config: an empty file is a host that does nothing, under its own name") {
+    const auto config = parse_config("", "f");
+    REQUIRE(config);
+    CHECK(check_peer_name(config->name));
+    CHECK(config->listen.empty());
+    CHECK(config->address.empty());
+    CHECK(config->send.empty());
+    CHECK(config->keep.empty());
+}
+
+TEST_CASE("config: everything that can be said is understood, in the order of the file") {
+    const auto config = parse_config("name = \"alpha\" # comment\n" + listen + "address = \"alpha.example.org:4848\"\n" + send("/srv/data", "beta") +
+                                         send("/srv/data", "gamma") + send(id, "beta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b"),
+                                     "f");
+    REQUIRE(config);
+    CHECK(config->name == "alpha");
+    CHECK(config->listen == "0.0.0.0:4848");
+    CHECK(config->address == "alpha.example.org:4848");
+    CHECK(config->send == std::vector<SendRule>{{"/srv/data", "beta"}, {"/srv/data", "gamma"}, {id, "beta"}});
+    const auto volume = [](const std::string& text) { return journal::parse_volume_id(text).value(); };
+    CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b"}});
+}
+
+TEST_CASE("config: what cannot be taken is refused with file, line and what is wrong") {
+    struct { std::string text; const char* sentence; } const table[] = {
+        {"name = ", "f, line 1"},
+        {"\n\nlisten = 0.0.0.0:4848", "f, line 3"},
+        {"name = \"a\"\nname = \"b\"", "line 2"},
+        {"\xff\xfe", "f, line 1"},
+        {std::string(1000, '['), "f, line 1"},
+        {"x = " + std::string(100'000, '['), "f, line 1"},
+        {"nmae = \"alpha\"", "nothing is called \"nmae\" here; there are name, listen, address, send, keep"},
+        {"[engine]\nname = \"a\"", "nothing is called \"engine\" here"},
+        {"name = 7", "`name` must be a text"},
+        {"name = \"\"", "`name` must be a text that is not empty"},
+        {"name = \"a\\u0000b\"", "`name` must be a text"},
+        {"name = [\"a\"]", "`name` must be a text"},
+        {"name = \"-a\"", "cannot name a peer"},
+        {"listen = \"\"", "`listen` must be a text that is not empty"},
+        {"listen = 4848", "`listen` must be a text"},
+        {"listen = \"here\"", "is not an address"},
+        {"address = \"alpha:99999\"", "is not an address"},
+        {"address = true", "`address` must be a text"},
+        {"send = 1", "`send` is written as tables: [[send]]"},
+        {"[send]\nvolume = \"/a\"\nto = \"b\"", "`send` is written as tables: [[send]]"},
+        {"send = [1, 2]", "`send` is written as tables: [[send]]"},
+        {"send = [{volume = \"/a\", to = \"b\"}, []]", "`send` is written as tables: [[send]]"},
+        {"keep = \"x\"", "`keep` is written as tables: [[keep]]"},
+        {"[[send]]\nto = \"b\"", "f, line 1, [[send]]: `volume` is missing"},
+        {"[[send]]\nvolume = \"/a\"", "`to` is missing"},
+        {"[[send]]\nvolume = \"/a\"\nto = \"b\"\nfrom = \"c\"", "nothing is called \"from\" here; there are volume, to"},
+        {"[[send]]\nvolume = 1\nto = \"b\"", "`volume` must be a text"},
+        {send("", "b"), "`volume` must be a text that is not empty"},
+        {send("/a", ""), "`to` must be a text that is not empty"},
+        {send("/a", "b/c"), "cannot name a peer"},
+        {"\n" + send("/a", "b") + send("/c", "b") + send("/a", "b"), "f, line 8, [[send]]: the same is written twice"},
+        {listen + "[[keep]]\nfrom = \"b\"\nstore = \"/s\"", "`volume` is missing"},
+        {listen + "[[keep]]\nvolume = \"" + id + "\"\nstore = \"/s\"", "`from` is missing"},
+        {listen + "[[keep]]\nvolume = \"" + id + "\"\nfrom = \"b\"", "`store` is missing"},
+        {listen + keep("/srv/data", "b", "/s"), "is no volume id; `holdfast status` on the source shows it"},
+        {listen + keep(id + "0", "b", "/s"), "is no volume id"},
+        {listen + keep(id, ".b", "/s"), "cannot name a peer"},
+        {listen + keep(id, "b", "store"), "`store` must be an absolute path"},
+        {listen + keep(id, "b", "/s") + "to = \"c\"", "nothing is called \"to\" here; there are volume, from, store"},
+        {listen + keep(id, "b", "/s") + keep(id, "c", "/t"), "a volume is kept once on a host"},
+        {listen + keep(id, "b", "/s") + keep(other_id, "b", "/s"), "a store holds one volume"},
+        {keep(id, "b", "/s"), "a host that keeps replicas must `listen`"},
+    };
+    for (const auto& row : table) {
+        CAPTURE(row.text.substr(0, 300));
+        const auto config = parse_config(row.text, "f");
+        REQUIRE_FALSE(config);
+        CHECK(config.error().code == ErrorCode::invalid_argument);
+        CHECK_THAT(config.error().message, Catch::StartsWith("f, line ") && Catch::Contains(row.sentence));
+    }
+}
+
+TEST_CASE("config: one store is one store, however it is written") {
+    const auto config = parse_config(listen + keep(id, "b", "/var/s") + keep(other_id, "b", "/var//./s/"), "f");
+    REQUIRE_FALSE(config);
+    CHECK_THAT(config.error().message, Catch::Contains("a store holds one volume"));
+}
+
+TEST_CASE("config: as many edges as the limit says, and not one more") {
+    std::string full;
+    for (size_t i = 0; i < edges_max; ++i) full += send("/srv/" + std::to_string(i), "b");
+    REQUIRE(parse_config(full, "f"));
+    CHECK(parse_config(full, "f")->send.size() == edges_max);
+    const auto over = parse_config(full + send("/srv/more", "b"), "f");
+    REQUIRE_FALSE(over);
+    CHECK_THAT(over.error().message, Catch::Contains("more than 256 of [[send]]"));
+}
+
+TEST_CASE("config: a file is read as it is, and one that is not there, too long or no file is refused") {
+    const ScratchDirectory scratch;
+    const std::string path = scratch / "holdfastd.toml";
+    const auto written = [&](const std::string& text) {
+        std::ofstream(path, std::ios::trunc) << text;
+        return load_config(path);
+    };
+    CHECK(load_config(path).error().code == ErrorCode::not_found);
+    CHECK_THAT(load_config(path).error().message, Catch::Contains("there is no configuration \"" + path));
+
+    const auto config = written("name = \"alpha\"\n" + send("/srv/data", "beta"));
+    REQUIRE(config);
+    CHECK(config->name == "alpha");
+    CHECK_THAT(written("\nname = 1").error().message, Catch::StartsWith(path + ", line "));
+
+    const std::string longest = "#" + std::string(config_bytes_max - 1, 'x');
+    CHECK(written(longest));
+    const auto longer = written(longest + "x");
+    REQUIRE_FALSE(longer);
+    CHECK(longer.error().code == ErrorCode::invalid_argument);
+    CHECK_THAT(longer.error().message, Catch::Contains("longer than a configuration can be"));
+
+    // A directory can be opened, and nothing comes out of it: that is no empty configuration, which would end every edge.
+    const auto directory = load_config(scratch.path());
+    REQUIRE_FALSE(directory);
+    CHECK_THAT(directory.error().message, Catch::Contains(scratch.path()));
+}
