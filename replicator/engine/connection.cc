@@ -10,12 +10,12 @@ namespace holdfast::replicator {
 Connection::Connection(Loop& loop, UniqueFd socket, std::unique_ptr<TlsChannel> channel, Events events)
     : loop_(loop), socket_(std::move(socket)), channel_(std::move(channel)), events_(std::make_shared<const Events>(std::move(events))) {}
 
-std::shared_ptr<Connection> Connection::start(Loop& loop, UniqueFd socket, std::unique_ptr<TlsChannel> channel, Events events) {
+std::shared_ptr<Connection> Connection::start(Loop& loop, UniqueFd socket, std::unique_ptr<TlsChannel> channel, Events events, uint64_t handshake_ns) {
     std::shared_ptr<Connection> connection(new Connection(loop, std::move(socket), std::move(channel), std::move(events)));
     const int on = 1;
     // Acknowledgements and heartbeats are small and wanted now.
     ::setsockopt(connection->socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connection->deadline_ = loop.after(handshake_ns_max, [weak = std::weak_ptr(connection)] {
+    connection->deadline_ = loop.after(handshake_ns, [weak = std::weak_ptr(connection)] {
         if (auto late = weak.lock()) late->fail({ErrorCode::unavailable, "the peer did not finish the TLS handshake in time"});
     });
     connection->flush();
@@ -24,7 +24,11 @@ std::shared_ptr<Connection> Connection::start(Loop& loop, UniqueFd socket, std::
 }
 
 void Connection::receive() {
-    if (is_receiving_ || is_paused_ || held_ || is_closing()) return;
+    if (!is_paused_ && !held_ && !is_closing()) begin_receive();
+}
+
+void Connection::begin_receive() {
+    if (is_receiving_) return;
     is_receiving_ = true;
     loop_.receive(socket_.get(), incoming_, [self = shared_from_this()](int result) {
         self->is_receiving_ = false;
@@ -33,10 +37,7 @@ void Connection::receive() {
 }
 
 void Connection::received(int result) {
-    if (is_closing()) {
-        if (!is_sending_) finish();
-        return;
-    }
+    if (is_closing()) return received_after_close(result);
     if (is_paused_) {
         held_ = result;
         return;
@@ -45,7 +46,7 @@ void Connection::received(int result) {
     if (result < 0) return fail(errno_error(-result, "receive from the peer"));
     Status taken = channel_->receive(ByteSpan(incoming_).first(static_cast<size_t>(result)));
     flush();  // also an alert that says why
-    if (!taken) return fail(std::move(taken).error());
+    if (!taken) return end(std::move(taken).error());
     if (!is_established_ && channel_->is_established()) {
         is_established_ = true;
         loop_.cancel(deadline_);
@@ -59,7 +60,10 @@ void Connection::received(int result) {
 void Connection::deliver() {
     while (is_established_ && !is_paused_ && !is_closing()) {
         auto got = channel_->read(plain_);
-        if (!got) return fail(std::move(got).error());
+        if (!got) {
+            flush();
+            return end(std::move(got).error());
+        }
         if (*got == 0) break;
         if (const auto events = events_; events->bytes) events->bytes(ByteSpan(plain_).first(*got));
     }
@@ -100,26 +104,48 @@ void Connection::flush() {
 
 void Connection::sent(int result) {
     if (is_finished_) return;
-    if (result < 0) return fail(errno_error(-result, "send to the peer"));
+    if (result < 0) return is_closing() ? finish() : fail(errno_error(-result, "send to the peer"));
     outgoing_begin_ += static_cast<size_t>(result);
     flush();
-    if (is_closing() && !is_sending_) finish();
+    if (is_closing() && !is_sending_) half_close();
 }
 
 void Connection::close(Error why) {
     if (is_closing()) return;
-    why_ = std::move(why);
     channel_->close();
     flush();
-    loop_.cancel(deadline_);
-    deadline_ = loop_.after(linger_ns_max, [self = shared_from_this()] { self->finish(); });
-    if (!is_sending_) loop_.post([self = shared_from_this()] { self->finish(); });
+    end(std::move(why));
 }
 
+// What is on its way still goes: what close() promises, or an alert that says why.
+void Connection::end(Error why) {
+    if (is_closing()) return;
+    why_ = std::move(why);
+    loop_.cancel(deadline_);
+    deadline_ = loop_.after(linger_ns_max, [self = shared_from_this()] { self->finish(); });
+    begin_receive();
+    // Not from within the owner's call.
+    if (!is_sending_) loop_.post([self = shared_from_this()] { self->half_close(); });
+}
+
+// The socket is closed when the peer has closed its side as well. A socket that is closed while it holds bytes that nobody took ends
+// with a reset, and that discards what is still under way to the peer.
+void Connection::half_close() {
+    if (is_finished_ || is_sending_) return;
+    ::shutdown(socket_.get(), SHUT_WR);
+    begin_receive();
+}
+
+void Connection::received_after_close(int result) {
+    if (is_finished_) return;
+    if (result > 0) return begin_receive();
+    if (!is_sending_) finish();
+}
+
+// For a socket that is of no use any more.
 void Connection::fail(Error why) {
     if (is_closing()) return;
     why_ = std::move(why);
-    // An alert that is on its way still goes; the rest does not matter any more.
     loop_.post([self = shared_from_this()] { self->finish(); });
 }
 

@@ -3,8 +3,8 @@
 // What arrives is decrypted and handed over at once; whoever cannot take more says pause(), and the kernel's buffers and then the
 // peer wait. What is sent is encrypted at once and queued: the sender's window bounds it, not the connection.
 //
-// A handshake that does not end within handshake_ns_max ends the connection, and so does a peer that takes nothing more for
-// linger_ns_max after close(). `closed` is called once, last, and never from within a call of the owner's.
+// A handshake that does not end within handshake_ns_max ends the connection. After close() the peer has linger_ns_max to take what was
+// sent and to close its side. `closed` is called once, last, and never from within a call of the owner's.
 //
 // Thread rule: the loop's thread. Lives as long as an operation is under way.
 #pragma once
@@ -31,7 +31,8 @@ public:
         std::function<void(const Error&)> closed;  // after close(): the reason that was given there
     };
 
-    static std::shared_ptr<Connection> start(Loop& loop, UniqueFd socket, std::unique_ptr<TlsChannel> channel, Events events);
+    static std::shared_ptr<Connection> start(Loop& loop, UniqueFd socket, std::unique_ptr<TlsChannel> channel, Events events,
+                                             uint64_t handshake_ns = handshake_ns_max);
 
     // For whoever takes over a connection that somebody else accepted.
     void set_events(Events events) { events_ = std::make_shared<const Events>(std::move(events)); }
@@ -50,10 +51,14 @@ private:
     Connection(Loop& loop, UniqueFd socket, std::unique_ptr<TlsChannel> channel, Events events);
 
     void receive();
+    void begin_receive();
     void received(int result);
+    void received_after_close(int result);
     void deliver();
     void flush();
     void sent(int result);
+    void end(Error why);
+    void half_close();
     void fail(Error why);
     void finish();
 
