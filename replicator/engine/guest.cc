@@ -22,7 +22,7 @@ struct Guests::Guest {
     Loop::TimerId deadline = 0;
 };
 
-Guests::Guests(Host& host, Callbacks callbacks) : host_(host), callbacks_(std::move(callbacks)) {}
+Guests::Guests(Host& host, Callbacks callbacks, uint64_t guest_ns) : host_(host), callbacks_(std::move(callbacks)), guest_ns_(guest_ns) {}
 
 Guests::~Guests() {
     *is_alive_ = false;
@@ -42,9 +42,10 @@ void Guests::welcome(UniqueFd socket) {
 
 void Guests::accept() {
     host_.loop.accept(socket_.get(), [this, alive = is_alive_](int result) {
+        UniqueFd accepted(result);
         if (!*alive) return;
-        if (result >= 0) {
-            enter(UniqueFd(result));
+        if (accepted) {
+            enter(std::move(accepted));
             return accept();
         }
         // Out of descriptors, most likely: not a reason to spin.
@@ -71,10 +72,11 @@ void Guests::enter(UniqueFd socket) {
     guests_.emplace(guest.id, std::move(owned));
     ++from_[from];
     const uint64_t id = guest.id;
-    guest.deadline = host_.loop.after(guest_ns_max, [this, &guest] { refuse(guest, {ErrorCode::unavailable, "it did not greet in time"}); });
+    guest.deadline = host_.loop.after(guest_ns_, [this, &guest] { refuse(guest, {ErrorCode::unavailable, "it did not greet in time"}); });
     guest.connection = Connection::start(host_.loop, std::move(socket), std::move(*channel),
                                          {[this, &guest] { established(guest); }, [this, &guest](ByteSpan bytes) { take(guest, bytes); },
-                                          [this, id, from](const Error& why) {
+                                          [this, alive = is_alive_, id, from](const Error& why) {
+                                              if (!*alive) return;
                                               ++refused_;
                                               log_warning("A connection from " + from + " came to nothing: " + why.message + ".");
                                               leave(id);
@@ -89,17 +91,22 @@ void Guests::established(Guest& guest) {
 }
 
 void Guests::take(Guest& guest, ByteSpan bytes) {
+    std::optional<Received> first;
     while (!bytes.empty()) {
         const MutableByteSpan room = guest.frames.room();
         const size_t taken = std::min(room.size(), bytes.size());
         memcpy(room.data(), bytes.data(), taken);
         guest.frames.filled(taken);
         bytes = bytes.subspan(taken);
+        // What else was said stays in the reader, for whom the greeting leads to: less than one delivery, so there is room. Before the
+        // first message each piece asks for it, because that is what makes room for a large one.
+        if (first) continue;
+        auto next = guest.frames.next();
+        if (!next) return refuse(guest, next.error());
+        first = std::move(*next);
     }
-    auto next = guest.frames.next();
-    if (!next) return refuse(guest, next.error());
-    if (!*next) return;
-    Received hello = std::move(**next);
+    if (!first) return;
+    Received hello = std::move(*first);
     if (!std::holds_alternative<Hello>(hello.message)) return refuse(guest, {ErrorCode::permission, "it did not greet first"});
     const Peer* peer = host_.peers.find(guest.connection->channel().peer());
     if (peer == nullptr) return refuse(guest, {ErrorCode::permission, "its key was revoked"});

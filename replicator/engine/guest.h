@@ -26,12 +26,12 @@ public:
     struct Callbacks {
         // An authenticated peer has greeted. Errors are told to it.
         std::function<Status(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames)> greeted;
-        // Somebody wants to be paired, which is only possible while is_pairing().
+        // Somebody wants to be paired, which is only possible while is_pairing(). Sets other events or closes.
         std::function<bool()> is_pairing;
         std::function<void(std::shared_ptr<Connection> connection)> pairing;
     };
 
-    Guests(Host& host, Callbacks callbacks);
+    Guests(Host& host, Callbacks callbacks, uint64_t guest_ns = guest_ns_max);
     ~Guests();
 
     // Accepts on SOCKET from now on.
@@ -50,6 +50,7 @@ private:
 
     Host& host_;
     const Callbacks callbacks_;
+    const uint64_t guest_ns_;
     UniqueFd socket_;
     std::map<uint64_t, std::unique_ptr<Guest>> guests_;
     std::map<std::string, size_t> from_;

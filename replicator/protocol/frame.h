@@ -31,7 +31,8 @@ std::vector<std::byte> encode_frame(const Message& message, const FrameStamp& st
 // Cuts a stream of bytes into messages.
 class FrameReader {
 public:
-    // Room for more bytes of the stream, at least one: read into it, then say how many came.
+    // Room for more bytes of the stream: read into it, then say how many came. At least one as long as next() was asked since the last
+    // bytes came, because that is what makes room for a frame that is larger than what there was.
     MutableByteSpan room();
     void filled(size_t bytes);
     // The next whole message; nothing when more bytes are needed. Errors: corrupt, unsupported; then the stream is lost, because
