@@ -24,7 +24,7 @@ Result<uint64_t> load_term(Disk& store) {
     const std::string line = HF_TRY(std::move(text));
     uint64_t term = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), term);
-    if (error != std::errc() || term == 0 || std::string_view(end) != "\n")
+    if (error != std::errc() || term == 0 || std::string_view(end, line.data() + line.size()) != "\n")
         return Error{ErrorCode::corrupt, "the file `term` of the store is damaged; it keeps a host that was replaced from writing on, so it is not guessed: "
                                          "write into it the highest term that the peers' status shows"};
     return term;

@@ -1,0 +1,148 @@
+#include "replicator/engine/replica_journal.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "journal/cursor.h"
+#include "test/support/scratch.h"
+#include "test/support/shipped_journal.h"
+
+using namespace holdfast;
+using namespace holdfast::replicator;
+using namespace holdfast::test;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uint64_t segment_bytes = ShippedJournal::segment_bytes;
+
+struct Bench {
+    ScratchDirectory scratch;
+    const std::string store = fs::canonical(scratch.path()).string() + "/store";
+
+    Bench() { ::setenv("HOLDFAST_STATE_DIR", (scratch / "state").c_str(), 1); }
+    ~Bench() { ::unsetenv("HOLDFAST_STATE_DIR"); }
+
+    Result<std::unique_ptr<ReplicaJournal>> open(const journal::VolumeId& id = bench_volume) const { return ReplicaJournal::open(store, id, segment_bytes); }
+    void write_term(const std::string& text) const { std::ofstream(store + "/term", std::ios::trunc) << text; }
+};
+
+// The store keeps trusted attributes.
+bool is_skipped() {
+    if (::geteuid() == 0) return false;
+    WARN("skipped: needs root for trusted xattrs");
+    return true;
+}
+
+}  // namespace
+
+TEST_CASE("replica journal: a new one is made, empty, and greets so; an old one is opened as it is") {
+    if (is_skipped()) return;
+    const Bench bench;
+    {
+        const auto replica = bench.open();
+        REQUIRE(replica);
+        const Hello hello = (*replica)->greeting().value();
+        CHECK(hello.role == Role::replica);
+        CHECK(hello.volume == bench_volume);
+        CHECK(hello.segment_bytes == segment_bytes);
+        CHECK(hello.is_empty);
+        CHECK(hello.end.lsn == 0);
+        CHECK((*replica)->term() == 1);
+    }
+    REQUIRE(bench.open());
+    CHECK((*bench.open())->greeting()->is_empty);
+}
+
+TEST_CASE("replica journal: what came is there after it is opened again, and it greets with where the stream goes on") {
+    if (is_skipped()) return;
+    const Bench bench;
+    ShippedJournal source(1, 200, 20'000);
+    Hello before;
+    {
+        const auto replica = bench.open().value();
+        REQUIRE(source.ship_all(replica->inbound(), 64 << 10));
+        before = replica->greeting().value();
+        CHECK_FALSE(before.is_empty);
+        CHECK(before.end.lsn == source.end());
+        CHECK(before.oldest == 0);
+        CHECK(replica->inbound().durable() == source.end());
+        // Positions are boundaries of records, as the source names them.
+        for (const auto& record : {source.records()[3], source.records()[100]}) {
+            const auto position = replica->position(record.lsn + 1).value();
+            REQUIRE(position);
+            CHECK(position->lsn == record.lsn);
+        }
+        CHECK(replica->position(UINT64_MAX).value()->lsn == source.end());
+    }
+    CHECK(bench.open().value()->greeting().value() == before);
+}
+
+TEST_CASE("replica journal: a segment of which only the header came is begun anew") {
+    if (is_skipped()) return;
+    const Bench bench;
+    ShippedJournal source(1, 600, 20'000);
+    const auto replica = bench.open().value();
+    while (replica->inbound().received() != segment_bytes + HF_SEGMENT_HEADER_BYTES) REQUIRE(source.ship_next(replica->inbound(), 64 << 10).value());
+    CHECK(replica->greeting()->end.lsn == segment_bytes);
+    CHECK(replica->inbound().received() == segment_bytes);
+    REQUIRE(source.ship_all(replica->inbound(), 64 << 10));
+    CHECK(replica->greeting()->end.lsn == source.end());
+}
+
+TEST_CASE("replica journal: segments that the store has applied are released, others are not") {
+    if (is_skipped()) return;
+    const Bench bench;
+    ShippedJournal source(1, 1000, 20'000);
+    REQUIRE(source.segment_count() >= 3);
+    const auto replica = bench.open().value();
+    REQUIRE(source.ship_all(replica->inbound(), 64 << 10));
+    REQUIRE(replica->greeting());
+    REQUIRE(replica->release());
+    CHECK(replica->inbound().begin() == 0);
+    REQUIRE(journal::save_cursor(*open_disk(bench.store + "/journal/cursors").value(), bench_volume, journal::store_consumer, segment_bytes + 5000));
+    REQUIRE(replica->release());
+    CHECK(replica->inbound().begin() == segment_bytes);
+}
+
+TEST_CASE("replica journal: the highest term survives, and a damaged one is not guessed") {
+    if (is_skipped()) return;
+    const Bench bench;
+    {
+        const auto replica = bench.open().value();
+        REQUIRE(replica->persist_term(7));
+        CHECK(replica->term() == 7);
+    }
+    CHECK(bench.open().value()->term() == 7);
+    REQUIRE(bench.open().value()->persist_term(UINT64_MAX));
+    CHECK(bench.open().value()->term() == UINT64_MAX);
+    using namespace std::string_literals;
+    for (const std::string& bad : {""s, "\n"s, "0\n"s, "7"s, "7\n\n"s, "7 \n"s, " 7\n"s, "-7\n"s, "0x7\n"s, "seven\n"s, "7\n\0x"s, "18446744073709551616\n"s, std::string(100, '7')}) {
+        CAPTURE(bad);
+        bench.write_term(bad);
+        const auto opened = bench.open();
+        REQUIRE_FALSE(opened);
+        CHECK(opened.error().code == ErrorCode::corrupt);
+        CHECK_THAT(opened.error().message, Catch::Contains("term"));
+    }
+    bench.write_term("9\n");
+    CHECK(bench.open().value()->term() == 9);
+}
+
+TEST_CASE("replica journal: a store of another volume, of another segment size, or of something else is not touched") {
+    if (is_skipped()) return;
+    const Bench bench;
+    REQUIRE(bench.open());
+    CHECK_FALSE(bench.open(journal::random_volume_id()));
+    CHECK_FALSE(ReplicaJournal::open(bench.store, bench_volume, 2 * segment_bytes));
+    CHECK(bench.open());
+    fs::create_directory(bench.scratch / "other");
+    std::ofstream(bench.scratch / "other/file") << "x";
+    CHECK_FALSE(ReplicaJournal::open(fs::canonical(bench.scratch / "other"), journal::random_volume_id(), segment_bytes));
+    CHECK(fs::exists(bench.scratch / "other/file"));
+}

@@ -1,0 +1,162 @@
+#include "replicator/engine/source_journal.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "journal/cursor.h"
+#include "test/support/journal_builder.h"
+#include "test/support/scratch.h"
+
+using namespace holdfast;
+using namespace holdfast::replicator;
+using namespace holdfast::test;
+
+namespace {
+
+constexpr uint64_t segment_bytes = JournalBuilder::segment_bytes;
+
+// A journal of two sealed segments and one that is being written, as its capture process shares it.
+struct Bench {
+    ScratchDirectory scratch;
+    std::unique_ptr<Disk> disk = open_disk(scratch.path()).value();
+    JournalBuilder builder;
+    std::unique_ptr<journal::InflightTable> table;
+    std::vector<Lsn> ends;  // of records, in the third segment
+    journal::Volume volume;
+
+    explicit Bench(uint64_t first_segment = 0) : builder(*disk, first_segment) {
+        std::filesystem::create_directory(scratch / "cursors");
+        volume.id = builder.volume;
+        volume.directory = "/srv/data";
+        volume.journal_directory = scratch.path();
+        volume.segment_bytes = segment_bytes;
+        for (int i = 0; i < 2; ++i) {
+            builder.add_write(1000);
+            builder.add_write(2000);
+            builder.seal();
+        }
+        for (int i = 0; i < 3; ++i) {
+            builder.add_write(500);
+            ends.push_back(builder.end());
+        }
+    }
+    void mount() {
+        table = journal::InflightTable::open(scratch / "inflight", volume.id).value();
+        table->stamp_boot();
+        table->head().published = builder.end();
+    }
+    std::unique_ptr<SourceJournal> open(const char* peer = "beta") const { return SourceJournal::open(volume, peer).value(); }
+    std::vector<std::pair<std::string, Lsn>> cursors() const { return journal::load_cursors(*open_disk(scratch / "cursors").value(), volume.id).value(); }
+};
+using Cursors = std::vector<std::pair<std::string, Lsn>>;
+
+}  // namespace
+
+TEST_CASE("source journal: one that was not mounted since the host started says so, and one of another volume is refused") {
+    Bench bench;
+    const auto unmounted = SourceJournal::open(bench.volume, "beta");
+    REQUIRE_FALSE(unmounted);
+    CHECK(unmounted.error().code == ErrorCode::unavailable);
+    CHECK_THAT(unmounted.error().message, Catch::Contains("/srv/data"));
+    CHECK(bench.cursors().empty());
+
+    bench.mount();
+    journal::Volume other = bench.volume;
+    other.id = journal::random_volume_id();
+    CHECK(SourceJournal::open(other, "beta").error().code == ErrorCode::foreign);
+    CHECK(bench.cursors().empty());
+}
+
+TEST_CASE("source journal: the first opening for a peer keeps all that is there, a later one what the peer has not taken") {
+    Bench bench(5);
+    bench.mount();
+    const Lsn oldest = 5 * segment_bytes;
+    {
+        const auto source = bench.open();
+        CHECK(bench.cursors() == Cursors{{"replica-beta", oldest}});
+        REQUIRE(source->save_cursor(6 * segment_bytes));
+    }
+    (void)bench.open();
+    CHECK(bench.cursors() == Cursors{{"replica-beta", 6 * segment_bytes}});
+    (void)bench.open("gamma");
+    auto cursors = bench.cursors();
+    std::sort(cursors.begin(), cursors.end());
+    CHECK(cursors == Cursors{{"replica-beta", 6 * segment_bytes}, {"replica-gamma", oldest}});
+    CHECK(replicas_waited_for(bench.volume).value().size() == 2);
+}
+
+TEST_CASE("source journal: forgetting a replica ends what its peer keeps, once") {
+    Bench bench;
+    bench.mount();
+    (void)bench.open();
+    (void)bench.open("gamma");
+    REQUIRE(forget_replica(bench.volume, "beta"));
+    CHECK(replicas_waited_for(bench.volume).value() == std::vector<std::string>{"gamma"});
+    const auto again = forget_replica(bench.volume, "beta");
+    REQUIRE_FALSE(again);
+    CHECK(again.error().code == ErrorCode::not_found);
+    CHECK_THAT(again.error().message, Catch::Contains("beta"));
+    // Only replicas: not the store's cursor, nor whatever a name may lead to.
+    REQUIRE(journal::save_cursor(*open_disk(bench.scratch / "cursors").value(), bench.volume.id, journal::store_consumer, 0));
+    for (const char* name : {"", "store", "../inflight", "gamma/"}) CHECK(forget_replica(bench.volume, name).error().code == ErrorCode::not_found);
+    CHECK(bench.cursors().size() == 2);
+}
+
+TEST_CASE("source journal: it greets with its volume, its oldest address and its end") {
+    Bench bench(2);
+    bench.volume.journal_is_whole = true;
+    bench.mount();
+    const auto source = bench.open();
+    const Hello hello = source->greeting().value();
+    CHECK(hello.role == Role::source);
+    CHECK(hello.volume == bench.volume.id);
+    CHECK(hello.segment_bytes == segment_bytes);
+    CHECK(hello.is_whole);
+    CHECK(hello.oldest == 2 * segment_bytes);
+    CHECK(hello.end.lsn == bench.builder.end());
+    CHECK(hello.end == source->position(bench.builder.end()).value());
+
+    // What is not published yet is not there.
+    bench.table->head().published = bench.ends[0];
+    CHECK(source->published() == bench.ends[0]);
+    CHECK(source->greeting()->end.lsn == bench.ends[0]);
+}
+
+TEST_CASE("source journal: a position is the last boundary at or below an address, and what is not published has none") {
+    Bench bench;
+    bench.mount();
+    bench.table->head().published = bench.ends[1];
+    const auto source = bench.open();
+    const auto at = [&](Lsn lsn) { return source->position(lsn).value()->lsn; };
+    CHECK(at(bench.ends[0]) == bench.ends[0]);
+    CHECK(at(bench.ends[0] + 1) == bench.ends[0]);
+    CHECK(at(bench.ends[1] - 1) == bench.ends[0]);
+    CHECK(at(bench.ends[2]) == bench.ends[1]);
+    CHECK(at(UINT64_MAX) == bench.ends[1]);
+    CHECK(source->position(bench.ends[0])->value().chain != source->position(bench.ends[1])->value().chain);
+}
+
+TEST_CASE("source journal: what is read is what was published, from any boundary on") {
+    Bench bench;
+    bench.mount();
+    bench.table->head().published = bench.ends[1];
+    const auto source = bench.open();
+    const Lsn begin = journal::segment_first_record(2, segment_bytes);
+    const auto piece = source->read(begin, 1 << 20);
+    REQUIRE(piece);
+    CHECK(piece->records.first == begin);
+    CHECK(piece->records.end == bench.ends[1]);
+    CHECK(piece->records.bytes.size() == bench.ends[1] - begin);
+}
+
+TEST_CASE("source journal: who waits is woken by what is published, or told that nothing was") {
+    Bench bench;
+    bench.mount();
+    bench.table->head().published = bench.ends[0];
+    const auto source = bench.open();
+    CHECK(source->wait_published(bench.ends[0], 1) == bench.ends[0]);
+    CHECK(source->wait_published(0, 60'000) == bench.ends[0]);
+    bench.table->head().published = bench.ends[1];
+    bench.table->wake_readers();
+    CHECK(source->wait_published(bench.ends[0], 60'000) == bench.ends[1]);
+}
