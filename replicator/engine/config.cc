@@ -60,10 +60,13 @@ public:
         const toml::node* node = table_.get(key);
         if (node == nullptr) return all;
         const toml::array* array = node->as_array();
-        if (array == nullptr || array->size() > edges_max) return wrong("`" + std::string(key) + "` is a list of at most " + std::to_string(edges_max) + " tables");
+        const std::string shown = name_.empty() ? "[[" + std::string(key) + "]]" : std::string(key) + " = [ { … } ]";
+        const auto no_tables = [&] { return wrong("`" + std::string(key) + "` is written as tables: " + shown); };
+        if (array == nullptr) return no_tables();
+        if (array->size() > edges_max) return wrong("more than " + std::to_string(edges_max) + " of " + shown);
         for (const toml::node& entry : *array) {
-            if (!entry.is_table()) return wrong("`" + std::string(key) + "` is a list of tables");
-            all.emplace_back(*entry.as_table(), name_.empty() ? "[[" + std::string(key) + "]]" : name_ + " " + key, where_);
+            if (!entry.is_table()) return no_tables();
+            all.emplace_back(*entry.as_table(), name_.empty() ? shown : name_ + " " + key, where_);
         }
         return all;
     }

@@ -37,6 +37,7 @@ inline constexpr size_t edges_max = 256;
 struct SendRule {
     std::string volume, to;
     Limits limits;
+    bool operator==(const SendRule&) const = default;
 };
 struct KeepRule {
     journal::VolumeId volume;

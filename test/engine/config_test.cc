@@ -81,6 +81,14 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {send("/a", ""), "`to` must be a text that is not empty"},
         {send("/a", "b/c"), "cannot name a peer"},
         {"\n" + send("/a", "b") + send("/c", "b") + send("/a", "b"), "f, line 8, [[send]]: the same is written twice"},
+        {send("/a", "b") + "limit = 7", "`limit` must be a text"},
+        {send("/a", "b") + "limit = \"fast\"", "is no limit"},
+        {send("/a", "b") + "limit = \"1023\"", "at least 1.0 KiB"},
+        {send("/a", "b") + "hours = 3", "`hours` is written as tables: hours = [ { … } ]"},
+        {send("/a", "b") + "hours = [{days = \"mon-fun\", from = 1, to = 2, limit = \"1M\"}]", "names no days"},
+        {send("/a", "b") + "hours = [{days = \"mon\", from = 2, to = 2, limit = \"1M\"}]", "`from` must be before `to`"},
+        {send("/a", "b") + "hours = [{days = \"mon\", from = 2, to = 25, limit = \"1M\"}]", "`to` must be an hour"},
+        {send("/a", "b") + "hours = [{days = \"mon\", from = 2, to = 3}]", "`limit` is missing"},
         {listen + "[[keep]]\nfrom = \"b\"\nstore = \"/s\"", "`volume` is missing"},
         {listen + "[[keep]]\nvolume = \"" + id + "\"\nstore = \"/s\"", "`from` is missing"},
         {listen + "[[keep]]\nvolume = \"" + id + "\"\nfrom = \"b\"", "`store` is missing"},
@@ -144,4 +152,10 @@ TEST_CASE("config: a file is read as it is, and one that is not there, too long 
     const auto directory = load_config(scratch.path());
     REQUIRE_FALSE(directory);
     CHECK_THAT(directory.error().message, Catch::Contains(scratch.path()));
+}
+
+TEST_CASE("config: limits, days that go around the week, hours") {
+    const auto config = parse_config(send("/a", "b") + "limit = \"10M\"\nhours = [{days = \"sat-mon\", from = 0, to = 24, limit = \"1K\"}]", "f");
+    REQUIRE(config);
+    CHECK(config->send.front().limits == Limits{10 << 20, {{0b1100001, 0, 24, 1024}}});
 }
