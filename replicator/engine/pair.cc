@@ -25,7 +25,8 @@ private:
     size_t awaited() const { return side_.is_done() ? introduction_bytes : side_.awaited_bytes(); }
 
     void take(ByteSpan bytes) {
-        while (!bytes.empty() && done_) {
+        // A side that has failed awaits nothing, so what came behind the wrong proof would never be used up.
+        while (!bytes.empty() && done_ && !connection_->is_closing()) {
             const size_t taken = std::min(bytes.size(), awaited() - buffer_.size());
             buffer_.insert(buffer_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(taken));
             bytes = bytes.subspan(taken);

@@ -202,9 +202,14 @@ except (ssl.SSLError, ConnectionError) as error:
     matrix = [("no certificate", "link", "-", "-"), ("a stranger's key", "link", work / "ed25519.key", work / "ed25519.pem"),
               ("a key of another kind", "link", work / "rsa.key", work / "rsa.pem"), ("TLS 1.2", "old", work / "ed25519.key", work / "ed25519.pem"),
               ("pairing while no code is shown", "pairing", work / "ed25519.key", work / "ed25519.pem"), ("bytes that are no TLS", "garbage", "-", "-")]
-    for what, kind, key, certificate in matrix:
+    def refused(what, kind, key, certificate):
         got = run(*pair.network.inside("gamma"), sys.executable, script, kind, key, certificate).strip()
         check(f"a stranger with {what} is refused", "" if got.startswith(("refused", "closed")) else got)
+
+    for row in matrix:
+        refused(*row)
+    pair.beta.holdfast("pair", "--json")
+    refused("a wrong proof with more behind it while a code is shown", "pairing", work / "ed25519.key", work / "ed25519.pem")
     check("no stranger became a peer", "" if beta_peers == pair.beta.holdfast("peer", "list", "--json") else "the list of peers has changed")
 
 
