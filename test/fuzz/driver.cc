@@ -1,5 +1,5 @@
-// Runs a fuzz target without libFuzzer: over a corpus of what the program itself writes, over the files named on the
-// command line (inputs that once failed), and over random mutations of both, until so many or until the time is up.
+// Runs a fuzz target without libFuzzer: over its seeds, over the files named on the command line (inputs that once failed), and
+// over random mutations of both, until so many or until the time is up.
 //
 //     record_fuzz_replay [--runs N] [--seconds S] [--seed X] [FILE...]
 
@@ -14,14 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "journal/segment.h"
-#include "test/support/sample_records.h"
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+#include "test/fuzz/target.h"
 
 namespace {
 
-using Input = std::vector<uint8_t>;
+using holdfast::fuzz::Input;
 
 struct Options {
     uint64_t runs = 2'000'000;
@@ -42,18 +39,9 @@ Options parse(int argc, char** argv) {
     return options;
 }
 
-void add(std::vector<Input>& corpus, const std::vector<std::byte>& bytes) {
-    Input input(bytes.size());
-    memcpy(input.data(), bytes.data(), bytes.size());
-    corpus.push_back(std::move(input));
-}
-
 std::vector<Input> corpus_of(const std::vector<std::string>& files) {
     std::vector<Input> corpus{Input{}};
-    for (const auto& record : holdfast::test::sample_records()) add(corpus, holdfast::test::encoded(record));
-    holdfast::journal::SegmentHeader header;
-    header.segment_bytes = HF_SEGMENT_BYTES_DEFAULT;
-    add(corpus, holdfast::journal::encode_segment_header(header));
+    for (Input& seed : holdfast::fuzz::seeds()) corpus.push_back(std::move(seed));
     for (const std::string& name : files) {
         std::ifstream file(name, std::ios::binary);
         corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());

@@ -6,26 +6,17 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <vector>
 
 #include "base/check.h"
 #include "journal/record.h"
 #include "journal/segment.h"
+#include "test/fuzz/target.h"
+#include "test/support/sample_records.h"
 
 using namespace holdfast;
 using namespace holdfast::journal;
 
 namespace {
-
-// In memory of exactly that size, so that a sanitizer sees a read beyond it.
-std::vector<std::byte> copy_of(const uint8_t* data, size_t size) {
-    std::vector<std::byte> bytes(size);
-    if (size != 0) memcpy(bytes.data(), data, size);
-    bytes.shrink_to_fit();
-    return bytes;
-}
 
 template <typename Header>
 void make_checksum_right(std::vector<std::byte>& bytes, size_t covered) {
@@ -60,8 +51,17 @@ void try_header(ByteSpan bytes) {
 
 }  // namespace
 
+std::vector<fuzz::Input> fuzz::seeds() {
+    std::vector<Input> all;
+    for (const Record& record : test::sample_records()) all.push_back(input_of(test::encoded(record)));
+    SegmentHeader header;
+    header.segment_bytes = HF_SEGMENT_BYTES_DEFAULT;
+    all.push_back(input_of(encode_segment_header(header)));
+    return all;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    std::vector<std::byte> bytes = copy_of(data, size);
+    std::vector<std::byte> bytes = fuzz::copy_of(data, size);
     try_record(bytes);
     try_header(bytes);
     if (size < sizeof(hf_record_header)) return 0;
@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     make_checksum_right<hf_record_header>(bytes, std::min<size_t>(size, sizeof header + size_t{header.data_length}));
     try_record(bytes);
     if (size < HF_SEGMENT_HEADER_BYTES) return 0;
-    bytes = copy_of(data, size);
+    bytes = fuzz::copy_of(data, size);
     make_checksum_right<hf_segment_header>(bytes, HF_SEGMENT_HEADER_BYTES);
     try_header(bytes);
     return 0;

@@ -1,0 +1,40 @@
+// Arbitrary bytes as the engine's configuration. What is accepted keeps its own promises, and what is refused says why.
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "replicator/engine/config.h"
+#include "replicator/trust/peers.h"
+#include "test/fuzz/target.h"
+
+using namespace holdfast;
+using namespace holdfast::replicator;
+
+std::vector<fuzz::Input> fuzz::seeds() {
+    return {input_of("name = \"alpha\"\nlisten = \"0.0.0.0:4848\"\naddress = \"[::1]:1\"\n[[send]]\nvolume = \"/srv/data\"\nto = \"beta\"\n"
+                     "[[keep]]\nvolume = \"3f0c6c1e-0000-4000-8000-000000000001\"\nfrom = \"beta\"\nstore = \"/var/a\"\n"),
+            input_of("send = [{volume = '/a', to = 'b'}, {volume = '''/c''', to = \"\\u0064\"}]\n# comment\nlisten = \"h:1\"\n"), input_of("[send]\nx = 1979-05-27T07:32:00Z\n")};
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    const auto bytes = fuzz::copy_of(data, size);
+    const auto config = parse_config({reinterpret_cast<const char*>(bytes.data()), size}, "f");
+    if (!config) {
+        HF_CHECK(config.error().code == ErrorCode::invalid_argument);
+        HF_CHECK(config.error().message.starts_with("f, line "));
+        return 0;
+    }
+    HF_CHECK(check_peer_name(config->name));
+    HF_CHECK(check_peer_address(config->listen));
+    HF_CHECK(check_peer_address(config->address));
+    HF_CHECK(config->send.size() <= edges_max && config->keep.size() <= edges_max);
+    for (const SendRule& rule : config->send) HF_CHECK(check_peer_name(rule.to) && !rule.volume.empty());
+    HF_CHECK(std::set<SendRule>(config->send.begin(), config->send.end()).size() == config->send.size());
+    std::set<std::string> stores;
+    for (const KeepRule& rule : config->keep) {
+        HF_CHECK(check_peer_name(rule.from) && rule.store.starts_with('/') && stores.insert(rule.store).second);
+    }
+    HF_CHECK(config->keep.empty() || !config->listen.empty());
+    return 0;
+}
