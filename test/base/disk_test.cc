@@ -16,8 +16,8 @@ namespace {
 
 struct Place {
     test::ScratchDirectory scratch;
-    std::unique_ptr<Disk> disk = std::move(open_disk(scratch.path()).value());
-    std::unique_ptr<File> create(const std::string& name) const { return std::move(disk->open(name, Disk::Open::create_new).value()); }
+    std::unique_ptr<Disk> disk = open_disk(scratch.path()).value();
+    std::unique_ptr<File> create(const std::string& name) const { return disk->open(name, Disk::Open::create_new).value(); }
 };
 
 std::string read(File& file, uint64_t offset, size_t bytes) {
@@ -117,6 +117,6 @@ TEST_CASE("file: space is allocated without losing what is there, and truncated 
 TEST_CASE("file: one that was opened for reading cannot be written") {
     Place place;
     place.create("f");
-    auto file = std::move(place.disk->open("f", Disk::Open::existing_read_only).value());
+    auto file = place.disk->open("f", Disk::Open::existing_read_only).value();
     CHECK_FALSE(file->pwrite(bytes_of(std::string_view("x")), 0).has_value());
 }

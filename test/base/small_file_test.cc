@@ -69,7 +69,7 @@ private:
 
 struct Place {
     test::ScratchDirectory scratch;
-    std::unique_ptr<Disk> disk = std::move(open_disk(scratch.path()).value());
+    std::unique_ptr<Disk> disk = open_disk(scratch.path()).value();
     std::string contents() const { return read_small_file(*disk, "name", 1000).value(); }
 };
 

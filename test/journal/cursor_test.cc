@@ -17,7 +17,7 @@ using Cursors = std::vector<std::pair<std::string, Lsn>>;
 
 struct CursorDirectory {
     test::ScratchDirectory scratch;
-    std::unique_ptr<Disk> disk = std::move(open_disk(scratch.path()).value());
+    std::unique_ptr<Disk> disk = open_disk(scratch.path()).value();
     VolumeId volume = random_volume_id();
 
     std::string contents(const std::string& name) const {

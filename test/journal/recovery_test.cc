@@ -49,7 +49,7 @@ std::vector<std::vector<std::string>> documented_rows() {
 
 struct Scene {
     test::ScratchDirectory scratch;
-    std::unique_ptr<Disk> disk = std::move(open_disk(scratch.path()).value());
+    std::unique_ptr<Disk> disk = open_disk(scratch.path()).value();
     JournalBuilder journal{*disk};
 
     Survey look(const SurveyHints& hints = {}) const { return survey(*disk, journal.volume, segment_bytes, hints).value(); }
@@ -126,7 +126,7 @@ TEST_CASE("recovery: the page shows the rows of the table and no others") {
 
 TEST_CASE("survey: no journal at all") {
     test::ScratchDirectory scratch;
-    auto disk = std::move(open_disk(scratch.path()).value());
+    auto disk = open_disk(scratch.path()).value();
     std::ofstream(scratch / "inflight") << "x";
     std::ofstream(scratch / "spare-0000000000000000.new") << "x";
     Survey found = survey(*disk, random_volume_id(), segment_bytes).value();
@@ -295,7 +295,7 @@ TEST_CASE("survey: a segment that does not continue the chain is damage") {
     std::filesystem::remove(other.scratch / segment_name(0));
     auto twin_directory = other.scratch / "twin";
     std::filesystem::create_directory(twin_directory);
-    auto twin_disk = std::move(open_disk(twin_directory).value());
+    auto twin_disk = open_disk(twin_directory).value();
     JournalBuilder twin(*twin_disk, 1);
     twin.add_write(2000);
     twin.seal();
@@ -306,7 +306,7 @@ TEST_CASE("survey: a segment that does not continue the chain is damage") {
     header.volume = scene.journal.volume;
     header.index = 1;
     header.segment_bytes = segment_bytes;
-    auto file = std::move(scene.disk->open(segment_name(1), Disk::Open::existing).value());
+    auto file = scene.disk->open(segment_name(1), Disk::Open::existing).value();
     REQUIRE(file->pwrite(ByteSpan(encode_segment_header(header)), 0));
     Survey found = scene.look();
     CHECK(found.middle == MiddleState::corrupt);
@@ -399,7 +399,7 @@ TEST_CASE("survey: a segment of another volume, a newer one, and one that cannot
     header.checksum = 0;
     memcpy(bytes.data(), &header, sizeof header);
     header.checksum = xxh3_64_without(bytes, offsetof(hf_segment_header, checksum));
-    auto file = std::move(scene.disk->open(segment_name(1), Disk::Open::existing).value());
+    auto file = scene.disk->open(segment_name(1), Disk::Open::existing).value();
     REQUIRE(file->pwrite(bytes_of(header), 0));
     CHECK(scene.look().middle == MiddleState::newer);
 }
@@ -407,7 +407,7 @@ TEST_CASE("survey: a segment of another volume, a newer one, and one that cannot
 TEST_CASE("survey: a kind of record that this program does not know is a newer format") {
     Scene scene;
     Lsn lsn = scene.journal.add_write(1000);
-    auto file = std::move(scene.disk->open(segment_name(0), Disk::Open::existing).value());
+    auto file = scene.disk->open(segment_name(0), Disk::Open::existing).value();
     std::vector<std::byte> bytes(sizeof(hf_record_header) + 1000);
     REQUIRE(file->pread(bytes, lsn));
     hf_record_header header;

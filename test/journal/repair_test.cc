@@ -86,23 +86,23 @@ struct Scene {
 
     Scene() {
         std::filesystem::create_directory(scratch / "journal");
-        disk = std::move(open_disk(scratch / "journal").value());
+        disk = open_disk(scratch / "journal").value();
         journal = std::make_unique<JournalBuilder>(*disk);
     }
 
     // The table of this host run, whose writer had published and reserved so much.
     void host_lives(Lsn published) {
-        auto made = std::move(InflightTable::open(scratch / "inflight", journal->volume).value());
+        auto made = InflightTable::open(scratch / "inflight", journal->volume).value();
         auto boot = current_boot_id();
         memcpy(made->head().boot_id, boot.data(), boot.size());
         made.reset();
-        table = std::move(InflightTable::open(scratch / "inflight", journal->volume).value());
+        table = InflightTable::open(scratch / "inflight", journal->volume).value();
         REQUIRE(table->survived());
         table->head().published = published;
         table->head().reserved = journal->end();
     }
     void host_dies() {
-        table = std::move(InflightTable::open(scratch / "inflight", journal->volume).value());
+        table = InflightTable::open(scratch / "inflight", journal->volume).value();
         REQUIRE_FALSE(table->survived());
     }
 
@@ -261,7 +261,7 @@ TEST_CASE("repair: a half-written record with a slot is settled, whatever its by
     for (ByteSpan piece : encoded.pieces()) data.append(reinterpret_cast<const char*>(piece.data()), piece.size());
     uint32_t length = static_cast<uint32_t>(64 + data.size());
     scene.journal->add_write(data.size());
-    auto file = std::move(scene.disk->open(segment_name(0), Disk::Open::existing).value());
+    auto file = scene.disk->open(segment_name(0), Disk::Open::existing).value();
     REQUIRE(file->pwrite(bytes_of(data), torn + 64));
     scene.host_lives(torn);
     scene.occupy(0, torn, length, 1, truncate_record());
