@@ -15,6 +15,13 @@
 #include <stdint.h>
 #endif
 
+/* What is read from a disk may be no enumerator; in C++ an enumeration can hold that only if its type is said. */
+#ifdef __cplusplus
+#define HF_ENUM_U32 : uint32_t
+#else
+#define HF_ENUM_U32
+#endif
+
 #define HF_JOURNAL_MAGIC 0x4c4e524a54534648ULL /* "HFSTJRNL" */
 #define HF_JOURNAL_VERSION 1
 
@@ -73,7 +80,7 @@ struct hf_record_header {
 #define HF_RECORD_REPAIR 0x0002u    /* written by reconciliation inside a gap, not by an application */
 #define HF_RECORD_LAST_LINK 0x0004u /* UNLINK, RMDIR, RENAME: the object in question lost its last name */
 
-enum hf_record_type {
+enum hf_record_type HF_ENUM_U32 {
 	HF_VOID = 1,         /* an operation that failed, or filler: nothing happened here */
 	HF_SEGMENT_END = 2,  /* its length reaches to the segment's end, its file ends with its payload */
 
@@ -182,7 +189,7 @@ struct hf_xattr {
 	uint16_t reserved;
 };
 
-enum hf_gap_reason {
+enum hf_gap_reason HF_ENUM_U32 {
 	HF_GAP_HOST_CRASH = 1,
 	HF_GAP_JOURNAL_FULL = 2,
 	HF_GAP_JOURNAL_FAILED = 3,

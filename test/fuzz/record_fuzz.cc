@@ -26,7 +26,7 @@ void make_checksum_right(std::vector<std::byte>& bytes, size_t covered) {
 
 void try_record(ByteSpan bytes) {
     hf_record_header header{};
-    memcpy(&header, bytes.data(), std::min(bytes.size(), sizeof header));
+    if (!bytes.empty()) memcpy(&header, bytes.data(), std::min(bytes.size(), sizeof header));
     const auto needed = bytes_to_decode(bytes, header.lsn);
     const auto record = decode_record(bytes, header.lsn);
     if (!record) return;
