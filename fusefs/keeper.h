@@ -47,8 +47,8 @@ private:
     struct Answer;
     Result<Answer> call(uint32_t verb, uint64_t inode, int fd);
 
-    Mutex mutex_;
-    UniqueFd socket_ HF_GUARDED_BY(mutex_);
+    Mutex mutex_;  // one request and its answer at a time
+    const UniqueFd socket_;
     bool lost_ HF_GUARDED_BY(mutex_) = false;
 };
 
