@@ -204,6 +204,8 @@ Result<DecodedUndo> decode_undo(ByteSpan bytes, UndoAddress address) {
     const uint64_t checksum = journal::xxh3_64_without(bytes.first(length), offsetof(hf_undo_record, checksum));
     if (bound_to(address, checksum) != head.checksum) return torn;
 
+    if (head.type > HF_PROMOTE) return nonsense(address, "of a type that no journal record has");
+
     DecodedUndo decoded{};
     decoded.checksum = head.checksum;
     decoded.is_seal = head.type == HF_SEGMENT_END;

@@ -139,6 +139,21 @@ TEST_CASE("undo codec: whole records whose insides make no sense are corrupt, wh
     }
 }
 
+TEST_CASE("undo codec: a record of a type that no journal record has is no sense, though its checksum fits") {
+    UndoSamples samples;
+    UndoRecord record = golden_record(samples);
+    const UndoAddress address = 128;
+    std::vector<std::byte> bytes;
+    encode_undo(record, address, bytes);
+    const uint16_t type = 65296;
+    memcpy(bytes.data() + offsetof(hf_undo_record, type), &type, sizeof type);
+    const uint64_t checksum = journal::xxh3_64_without(bytes, offsetof(hf_undo_record, checksum)) ^ journal::xxh3_64(bytes_of(address));
+    memcpy(bytes.data() + offsetof(hf_undo_record, checksum), &checksum, sizeof checksum);
+    const auto decoded = decode_undo(bytes, address);
+    REQUIRE_FALSE(decoded);
+    CHECK(decoded.error().code == ErrorCode::corrupt);
+}
+
 TEST_CASE("undo codec: a seal comes back with its hashes") {
     hf_segment_end seal{};
     memset(seal.chain_before, 1, sizeof seal.chain_before);
