@@ -1,5 +1,4 @@
 #include <cstddef>
-#include <algorithm>
 #include <cstring>
 
 #include "base/text.h"
@@ -122,9 +121,7 @@ Body take_remove_xattr(Cursor& in) {
 
 Body take_gap(Cursor& in, bool begin) {
     const auto raw = in.value<hf_gap>();
-    // A number that the enumeration cannot hold must not become one: all that are newer are one here, which is_newer_gap() refuses.
-    const auto reason = static_cast<hf_gap_reason>(std::min<uint32_t>(raw.reason, HF_GAP_BYPASS + 1));
-    return Gap{begin, reason, raw.since_ns, in.text(raw.sentence_length)};
+    return Gap{begin, static_cast<hf_gap_reason>(raw.reason), raw.since_ns, in.text(raw.sentence_length)};
 }
 
 Body take_session(Cursor& in, bool open) {
