@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/json_socket.h"
 #include "base/log.h"
 #include "base/small_file.h"
 #include "base/text.h"
@@ -57,7 +58,7 @@ Result<Hello> ReplicaJournal::greeting() {
     // What the stream resumes from must survive a power cut. A header without records may be that of a segment which the
     // source has begun anew since.
     HF_TRY(inbound_->sync());
-    if (inbound_->received() % volume_.segment_bytes == HF_SEGMENT_HEADER_BYTES) HF_TRY(inbound_->cut(inbound_->received()));
+    if (inbound_->received() % volume_.segment_bytes == HF_SEGMENT_HEADER_BYTES) HF_TRY(drop_header());
     Hello hello;
     hello.role = Role::replica;
     hello.volume = volume_.id;
@@ -68,6 +69,20 @@ Result<Hello> ReplicaJournal::greeting() {
     // The store has applied what is here, or is about to, and cannot take its image back yet.
     hello.window_begin = hello.end.lsn;
     return hello;
+}
+
+// The store's reader has the file open, and would wait for ever for records in one that has no name any more: it is held meanwhile and
+// looks anew afterwards. A store that does not run opens the journal when it starts.
+Status ReplicaJournal::drop_header() {
+    const auto ask = [&](const char* verb) -> Status {
+        auto answer = json_call(journal::store_socket(volume_.id), {{"verb", verb}});
+        if (!answer && answer.error().code != ErrorCode::unavailable) return std::move(answer).error();
+        return ok();
+    };
+    HF_TRY(ask("hold"));
+    const Status cut = inbound_->cut(inbound_->received());
+    HF_TRY(ask("go-on"));
+    return cut;
 }
 
 Result<std::optional<Position>> ReplicaJournal::position(Lsn at) {

@@ -31,6 +31,8 @@ public:
     Status release();
 
 private:
+    Status drop_header();
+
     explicit ReplicaJournal(const journal::Volume& volume) : volume_(volume) {}
 
     const journal::Volume volume_;
