@@ -68,35 +68,34 @@ Result<Report> peer_list(const Arguments&) {
     return report;
 }
 
-Result<Report> peer_revoke(const Arguments& arguments) {
+// A request that has nothing to show but that it was done.
+Result<Report> have_done(const Json& request, std::string text) {
     Report report;
-    report.json = HF_TRY(engine_call({{"verb", "revoke"}, {"peer", arguments.text("PEER")}}));
-    report.text = "Peer " + printable(arguments.text("PEER")) + " is not trusted any more, and its connections were ended.\n";
+    report.json = HF_TRY(engine_call(request));
+    report.text = std::move(text);
     return report;
+}
+
+Result<Report> peer_revoke(const Arguments& arguments) {
+    const std::string& peer = arguments.text("PEER");
+    return have_done({{"verb", "revoke"}, {"peer", peer}}, "Peer " + printable(peer) + " is not trusted any more, and its connections were ended.\n");
+}
+
+Json about_replica(const char* verb, const Arguments& arguments) {
+    return {{"verb", verb}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}};
 }
 
 Result<Report> replica_forget(const Arguments& arguments) {
-    Report report;
-    report.json = HF_TRY(engine_call({{"verb", "forget"}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}}));
-    report.text = "The journal keeps nothing for a replica on " + printable(arguments.text("PEER")) + " any more.\n";
-    return report;
-}
-
-Report done(std::string text, Json json) {
-    Report report;
-    report.text = std::move(text);
-    report.json = std::move(json);
-    return report;
+    return have_done(about_replica("forget", arguments), "The journal keeps nothing for a replica on " + printable(arguments.text("PEER")) + " any more.\n");
 }
 
 Result<Report> replica_suspend(const Arguments& arguments) {
-    Json answer = HF_TRY(engine_call({{"verb", "suspend"}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}}));
-    return done("Nothing is sent to " + printable(arguments.text("PEER")) + " until `holdfast replica resume`; the journal keeps it.\n", std::move(answer));
+    return have_done(about_replica("suspend", arguments),
+                     "Nothing is sent to " + printable(arguments.text("PEER")) + " until `holdfast replica resume`; the journal keeps it.\n");
 }
 
 Result<Report> replica_resume(const Arguments& arguments) {
-    Json answer = HF_TRY(engine_call({{"verb", "resume"}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}}));
-    return done("The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n", std::move(answer));
+    return have_done(about_replica("resume", arguments), "The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n");
 }
 
 Result<Report> config_check(const Arguments& arguments) {
@@ -111,10 +110,7 @@ Result<Report> config_check(const Arguments& arguments) {
 }
 
 Result<Report> config_reload(const Arguments&) {
-    Report report;
-    report.json = HF_TRY(engine_call({{"verb", "reload"}}));
-    report.text = "The engine has taken the configuration.\n";
-    return report;
+    return have_done({{"verb", "reload"}}, "The engine has taken the configuration.\n");
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, co
     const Identity identity = HF_TRY(Identity::load_or_make(directory));
     Peers peers = HF_TRY(Peers::load(directory + peers_file));
     Host host{loop, clock, config.name, identity, std::move(peers)};
-    std::unique_ptr<Engine> engine(new Engine(loop, clock, std::move(host), std::move(config_path)));
+    std::unique_ptr<Engine> engine(new Engine(std::move(host), std::move(config_path)));
     engine->config_ = config;
     HF_TRY(engine->listen());
     engine->follow(config);
@@ -62,14 +62,14 @@ Status Engine::listen() {
     const auto addresses = HF_TRY(resolve(config_.listen, true));
     guests_ = std::make_unique<Guests>(
         host_, Guests::Callbacks{[this](const Peer& peer, auto connection, Received& hello, FrameReader& frames) { return greeted(peer, std::move(connection), hello, frames); },
-                                 [this] { return offer_ && offer_->is_open(clock_.monotonic_ns()); },
+                                 [this] { return offer_ && offer_->is_open(host_.clock.monotonic_ns()); },
                                  [this](auto connection) { serve_pairing(std::move(connection)); }});
     guests_->welcome(HF_TRY(listen_on(addresses.front())));
     return ok();
 }
 
 void Engine::follow(const Config& config) {
-    follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to, rule.limits); });
+    follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to); });
     for (const SendRule& rule : config.send)
         for (const auto& edge : sources_)
             if (names(rule, *edge)) edge->set_limits(rule.limits);
@@ -133,10 +133,10 @@ Status Engine::introduce(const Introduced& introduced) {
 
 void Engine::serve_pairing(std::shared_ptr<Connection> connection) {
     if (!offer_) return connection->close({ErrorCode::unavailable, "no code is offered"});
-    if (Status begun = offer_->begin(clock_.monotonic_ns()); !begun) return connection->close(begun.error());
+    if (Status begun = offer_->begin(host_.clock.monotonic_ns()); !begun) return connection->close(begun.error());
     pair_over(host_, connection, PairingSide::Role::server, offer_->code(), self(), [this, connection](Result<Introduced> introduced) {
         Status done = introduced ? Status() : introduced.error();
-        if (done && offer_) done = offer_->complete(clock_.monotonic_ns());
+        if (done && offer_) done = offer_->complete(host_.clock.monotonic_ns());
         if (done) done = introduce(*introduced);
         if (!done) {
             log_warning("A pairing failed: " + done.error().message + ".");
@@ -150,7 +150,7 @@ void Engine::offer_pairing(const Json&, Answer answer) {
     auto code = PairingCode::make();
     if (!code) return answer(code.error());
     const std::string shown = code->show();
-    offer_.emplace(std::move(*code), clock_.monotonic_ns());
+    offer_.emplace(std::move(*code), host_.clock.monotonic_ns());
     answer(Json{{"code", shown}, {"seconds", pairing_code_lifetime_ns / 1'000'000'000}, {"guesses", pairing_guesses_max}, {"listen", config_.listen}});
 }
 

@@ -41,8 +41,7 @@ private:
     struct VerbRow { const char* name; Verb verb; };
     static const VerbRow verbs[];
 
-    Engine(Loop& loop, const Clock& clock, Host host, std::string config_path)
-        : host_(std::move(host)), clock_(clock), config_path_(std::move(config_path)), resolver_(loop) {}
+    Engine(Host host, std::string config_path) : host_(std::move(host)), config_path_(std::move(config_path)), resolver_(host_.loop) {}
     Status listen();
     void follow(const Config& config);
     Status greeted(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames);
@@ -64,7 +63,6 @@ private:
     void reload(const Json& request, Answer answer);
 
     Host host_;
-    const Clock& clock_;
     const std::string config_path_;
     Config config_;
     std::unique_ptr<Guests> guests_;

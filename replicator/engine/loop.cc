@@ -1,11 +1,11 @@
 #include "replicator/engine/loop.h"
 
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace holdfast::replicator {
 
@@ -33,9 +33,7 @@ Loop::~Loop() {
 }
 
 uint64_t Loop::now_ns() const {
-    timespec now;
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+    return system_clock().monotonic_ns();
 }
 
 template <typename Prepare>

@@ -11,7 +11,6 @@ namespace holdfast::replicator {
 
 namespace {
 
-constexpr uint64_t session_tick_ns = 250'000'000;
 constexpr uint64_t wait_applied_ms = 1000;
 constexpr auto store_pause = std::chrono::milliseconds(200);
 

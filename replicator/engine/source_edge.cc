@@ -22,8 +22,8 @@ Error as_error(const Close& close) {
 
 }  // namespace
 
-SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer, const Limits& limits)
-    : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), limits_(limits), work_(host.loop) {
+SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer)
+    : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), work_(host.loop) {
     prepare();
 }
 

@@ -30,13 +30,12 @@ namespace holdfast::replicator {
 
 inline constexpr uint64_t retry_first_ns = 200'000'000;
 inline constexpr uint64_t retry_longest_ns = 15'000'000'000;
-inline constexpr uint64_t session_tick_ns = 250'000'000;
 inline constexpr uint64_t cursor_interval_ns = 1'000'000'000;
 
 class SourceEdge {
 public:
     // VOLUME as the configuration names it: a directory, store or id.
-    SourceEdge(Host& host, std::string volume, std::string peer, const Limits& limits);
+    SourceEdge(Host& host, std::string volume, std::string peer);
     ~SourceEdge();
     SourceEdge(const SourceEdge&) = delete;
     SourceEdge& operator=(const SourceEdge&) = delete;

@@ -10,6 +10,8 @@
 namespace holdfast::replicator {
 
 inline constexpr uint64_t heartbeat_interval_ns = 1'000'000'000;
+// How often a session wants on_tick().
+inline constexpr uint64_t session_tick_ns = 250'000'000;
 // Nothing heard for so long: the connection is taken for dead and made anew.
 inline constexpr uint64_t silence_ns_max = 10'000'000'000;
 // Times that a replica may be sent back within one session. Twice would mean that it did not go where it was sent.

@@ -15,15 +15,10 @@ import sys
 import time
 from pathlib import Path
 
+from volume import run
+
 BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
 PORT = 4848
-
-
-def run(*words, **options):
-    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, words))} exits {done.returncode}: {done.stderr or done.stdout}")
-    return done.stdout
 
 
 def until(what, condition, seconds=60):
