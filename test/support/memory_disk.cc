@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "test/support/faulty_disk.h"
 
@@ -22,7 +21,7 @@ public:
         std::lock_guard lock(disk_.mutex_);
         if (offset >= inode_->now.size()) return size_t{0};
         const size_t size = std::min<uint64_t>(data.size(), inode_->now.size() - offset);
-        memcpy(data.data(), inode_->now.data() + offset, size);
+        inode_->now.read(data.first(size), offset);
         return size;
     }
 
@@ -34,7 +33,7 @@ public:
         if (offset + total > inode_->now.size()) HF_TRY(disk_.grow_locked(*inode_, offset + total));
         inode_->dirty.push_back({offset, total});
         for (ByteSpan piece : pieces) {
-            if (!piece.empty()) memcpy(inode_->now.data() + offset, piece.data(), piece.size());
+            inode_->now.write(piece, offset);
             offset += piece.size();
         }
         return ok();
@@ -47,7 +46,7 @@ public:
         for (const auto& range : inode_->dirty) {
             if (range.offset >= inode_->now.size()) continue;
             const uint64_t size = std::min<uint64_t>(range.size, inode_->now.size() - range.offset);
-            memcpy(inode_->durable.data() + range.offset, inode_->now.data() + range.offset, size);
+            inode_->durable.copy_range(inode_->now, range.offset, size);
         }
         inode_->dirty.clear();
         return ok();
@@ -72,7 +71,7 @@ public:
 
     Result<uint64_t> size() override {
         std::lock_guard lock(disk_.mutex_);
-        return uint64_t{inode_->now.size()};
+        return inode_->now.size();
     }
 
     int fd() const override { return -1; }
@@ -161,11 +160,11 @@ std::unique_ptr<MemoryDisk> MemoryDisk::after_power_loss(std::mt19937_64& random
         // In a third of the cases nothing of the unsynced bytes survives, in a third everything, else some.
         const uint64_t luck = random() % 3;
         for (const auto& range : inode->dirty) {
-            const uint64_t end = std::min({range.offset + range.size, uint64_t{kept->durable.size()}, uint64_t{inode->now.size()}});
+            const uint64_t end = std::min({range.offset + range.size, kept->durable.size(), inode->now.size()});
             for (uint64_t at = range.offset; at < end;) {
                 const uint64_t stop = std::min(end, (at / sector_bytes + 1) * sector_bytes);
                 if (luck == 2 || (luck == 1 && random() % 2 == 0))
-                    memcpy(kept->durable.data() + at, inode->now.data() + at, stop - at);
+                    kept->durable.copy_range(inode->now, at, stop - at);
                 at = stop;
             }
         }
@@ -196,13 +195,13 @@ uint64_t MemoryDisk::sync_count() const {
 
 std::vector<std::byte> MemoryDisk::contents(std::string_view name) const {
     std::lock_guard lock(mutex_);
-    return names_.find(name)->second->now;
+    return names_.find(name)->second->now.to_vector();
 }
 
-void MemoryDisk::set_contents(std::string_view name, std::vector<std::byte> bytes) {
+void MemoryDisk::set_contents(std::string_view name, ByteSpan bytes) {
     std::lock_guard lock(mutex_);
     auto inode = std::make_shared<Inode>();
-    inode->now = inode->durable = std::move(bytes);
+    inode->now = inode->durable = SharedBytes(bytes);
     names_.insert_or_assign(std::string(name), inode);
     unsynced_names_.assign(1, names_);
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/disk.h"
+#include "test/support/shared_bytes.h"
 
 namespace holdfast::test {
 
@@ -41,7 +42,7 @@ public:
 
     // What is in the file now, for tests that damage it.
     std::vector<std::byte> contents(std::string_view name) const;
-    void set_contents(std::string_view name, std::vector<std::byte> bytes);
+    void set_contents(std::string_view name, ByteSpan bytes);
 
 private:
     friend class MemoryFile;
@@ -49,8 +50,8 @@ private:
         uint64_t offset, size;
     };
     struct Inode {
-        std::vector<std::byte> now;
-        std::vector<std::byte> durable;
+        SharedBytes now;
+        SharedBytes durable;
         std::vector<Range> dirty;
     };
     using Names = std::map<std::string, std::shared_ptr<Inode>, std::less<>>;
