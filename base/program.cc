@@ -11,6 +11,12 @@
 
 namespace holdfast {
 
+namespace {
+
+constexpr ErrorCode last_error_code = ErrorCode::gap;
+
+}  // namespace
+
 Result<std::string> own_program() {
     char buffer[PATH_MAX];
     const ssize_t length = ::readlink(own_program_link, buffer, sizeof buffer);
@@ -37,6 +43,11 @@ Result<std::string> find_program(const ProgramPlace& place) {
     }
     return Error{ErrorCode::not_found, std::string("the program ") + place.name + " is missing beside " + quoted(directory) +
                                            ": install all of Holdfast, or name it in " + place.variable};
+}
+
+ErrorCode error_code_of(int status, ErrorCode otherwise) {
+    const int code = status - exit_code_base;
+    return code >= 0 && code <= static_cast<int>(last_error_code) ? static_cast<ErrorCode>(code) : otherwise;
 }
 
 }  // namespace holdfast

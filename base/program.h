@@ -1,4 +1,5 @@
-// Finding one of a product's own programs: beside the running one, however it was installed or built.
+// A product's own programs: finding one, beside the running one, however it was installed or built; and what it says by its
+// exit status.
 // Thread rule: reads the environment and the file system; any thread.
 #pragma once
 
@@ -27,5 +28,14 @@ Result<std::string> find_program(const ProgramPlace& place);
 // Where the running program was started from. Another file may lie there by now; own_program_link leads to the right one.
 inline constexpr const char* own_program_link = "/proc/self/exe";
 Result<std::string> own_program();
+
+// Between our own programs, an exit status from here on carries an ErrorCode: so a full disk can be told from damage without reading
+// sentences.
+inline constexpr int exit_code_base = 100;
+inline int exit_status_of(const Error& error) {
+    return exit_code_base + static_cast<int>(error.code);
+}
+// The code that STATUS carries, or OTHERWISE.
+ErrorCode error_code_of(int status, ErrorCode otherwise);
 
 }  // namespace holdfast

@@ -11,12 +11,12 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/program.h"
 
 namespace holdfast::fusefs {
 namespace {
 
 constexpr std::string_view success_message = "ready";
-constexpr ErrorCode last_error_code = ErrorCode::gap;
 constexpr std::string_view clear_line = "\r\x1b[K";
 
 void write_all(int fd, std::string_view text) {
@@ -52,11 +52,6 @@ int wait_for_message(int pipe) {
 }
 
 }  // namespace
-
-ErrorCode error_code_of(int status, ErrorCode otherwise) {
-    const int code = status - exit_code_base;
-    return code >= 0 && code <= static_cast<int>(last_error_code) ? static_cast<ErrorCode>(code) : otherwise;
-}
 
 Result<std::optional<Foreground>> Foreground::split(int& status) {
     int ends[2];

@@ -20,11 +20,6 @@ namespace holdfast::fusefs {
 // Exit statuses as mount(8) wants them of its helpers.
 inline constexpr int exit_usage = 1;
 inline constexpr int exit_mount_failed = 32;
-// Between our own programs, an exit status from here on carries an ErrorCode.
-inline constexpr int exit_code_base = 100;
-inline int exit_status_of(const Error& error) { return exit_code_base + static_cast<int>(error.code); }
-// The code that STATUS carries, or OTHERWISE.
-ErrorCode error_code_of(int status, ErrorCode otherwise);
 
 class Foreground {
 public:

@@ -7,9 +7,10 @@
 #include <cerrno>
 #include <functional>
 
-#include "base/log.h"
-#include "base/text.h"
 #include "base/child_process.h"
+#include "base/log.h"
+#include "base/program.h"
+#include "base/text.h"
 #include "fusefs/recovery_evidence.h"
 #include "fusefs/worker_arguments.h"
 

@@ -14,6 +14,7 @@
 #include "base/disk.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/program.h"
 #include "base/text.h"
 #include "fusefs/capture_service.h"
 #include "fusefs/filter.h"

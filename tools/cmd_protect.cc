@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/name_text.h"
+#include "base/program.h"
 #include "base/text.h"
 #include "journal/store_layout.h"
 #include "journal/writer.h"
@@ -26,7 +27,6 @@ constexpr uint64_t journal_share_of_disk = 4;
 constexpr uint64_t journal_bytes_min = 4ULL * HF_SEGMENT_BYTES_MIN;
 // A journal of few segments could hardly release one while another is filled.
 constexpr uint64_t segments_per_journal = 16;
-constexpr int mount_error_base = 100;  // the mount helper's exit status is this plus an ErrorCode
 
 Result<uint64_t> default_journal_max(const std::string& place) {
     struct statvfs disk {};
@@ -101,9 +101,7 @@ Status check_free_places(const Volume& volume, StoreState state) {
 
 // The code that the helper's exit status carries, when it is one that knows HOLDFAST_EXIT_CODES.
 ErrorCode code_of_status(int status) {
-    int code = status - mount_error_base;
-    if (code >= 0 && code <= static_cast<int>(ErrorCode::gap)) return static_cast<ErrorCode>(code);
-    return status == 1 ? ErrorCode::invalid_argument : ErrorCode::busy;
+    return error_code_of(status, status == 1 ? ErrorCode::invalid_argument : ErrorCode::busy);
 }
 
 Status mount_volume(const Volume& volume, const Arguments& arguments) {
