@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from verdict import check
 from volume import run
 
 BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
@@ -131,14 +132,15 @@ class Forwarder:
 
 
 class Pair:
-    """Two hosts that know each other, a protected directory on the one and its replica on the other."""
+    """Two hosts that know each other, a protected directory on the one and its replica on the other. Directory and store of the source
+    lie in DISK, which may be a file system of its own; so may REPLICA."""
 
-    def __init__(self, network, work, fill=True, target="10.77.1.9"):
+    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None):
         self.network, self.work, self.wants_fill, self.target = network, work, fill, target
-        self.tree, self.store, self.replica = work / "tree", work / "store", work / "replica"
+        self.tree, self.store, self.replica = (disk or work) / "tree", (disk or work) / "store", replica or work / "replica"
         self.tree.mkdir()
         self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
-        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "10.77.2.1:{PORT}"\naddress = "{target}:{PORT}"\n')
+        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "{listen}:{PORT}"\naddress = "{target}:{PORT}"\n')
         self.forwarder = None
         self.complaints = []  # of the end
 
@@ -182,6 +184,10 @@ class Pair:
     def differences(self, left, right):
         return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
 
+    def mount(self):
+        """The protected directory again, as at the start of a host."""
+        run(self.alpha.environment["HOLDFAST_MOUNT_BIN"], self.store, self.tree, env=self.alpha.environment)
+
     def __exit__(self, *_):
         for host in (self.alpha, self.beta):
             self.complaints += [f"{host.name}: {bad}" for bad in [host.stop()] if bad]
@@ -189,3 +195,14 @@ class Pair:
             self.alpha.holdfast("unprotect", self.tree)
         if self.forwarder:
             self.forwarder.stop()
+
+
+def compare(pair, what, seconds=60):
+    """Everything has arrived, and rsync finds no difference between the directory and the image."""
+    bad = until("everything is applied", pair.arrived, seconds)
+    if bad:
+        bad += f"\nalpha {pair.alpha.edge()}\nbeta {pair.beta.edge()}\n{pair.alpha.tail()[-600:]}\n{pair.beta.tail()[-900:]}"
+    check(f"{what}: everything arrived", bad)
+    # Times of what was written last are recorded a moment later (docs/guarantees.md).
+    bad = until("the image equals the directory", lambda: not pair.differences(pair.tree, pair.replica / "image"), 5)
+    check(f"{what}: the image equals the directory", bad and pair.differences(pair.tree, pair.replica / "image"))

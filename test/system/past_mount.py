@@ -17,18 +17,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import check, ended
 from volume import Mounts, control, run
 
 BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
-failures = []
-
-
-def check(what, found):
-    print(f"{'FAIL' if found else 'ok  '} {what}{': ' + str(found)[:1500] if found else ''}", flush=True)
-    if found:
-        failures.append(what)
-
-
 def differences(left, right):
     return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", f"{left}/", f"{right}/").strip()
 
@@ -225,7 +217,7 @@ def refusals(mounts, past, work):
 def main():
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         print("skipped: needs root and /dev/fuse")
-        return 77
+        sys.exit(77)
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else time.time_ns() % 10 ** 9
     print(f"seed {seed}", flush=True)
     dice = random.Random(seed)
@@ -262,9 +254,8 @@ def main():
                         run("umount", "-l", place)
     finally:
         subprocess.run(["rm", "-rf", work])
-    print(f"{len(failures)} failures")
-    return 1 if failures else 0
+    ended()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

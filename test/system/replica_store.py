@@ -23,19 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from past_mount import change_tree, make_tree
+from verdict import check, ended, failures
 from volume import run
 
 BUILD = Path(os.environ.get("HOLDFAST_BUILD_DIR", "build/dev")).resolve()
 LOAD_SECONDS = float(os.environ.get("HOLDFAST_LOAD_SECONDS", "7"))
-failures = []
-
-
-def check(what, found):
-    print(f"{'FAIL' if found else 'ok  '} {what}{': ' + str(found)[:1500] if found else ''}", flush=True)
-    if found:
-        failures.append(what)
-
-
 def differences(left, right):
     """By rsync, and by our own comparison; holes are compared where both lie on a file system that tells them."""
     rsync = subprocess.run(["rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/"],
@@ -276,7 +268,7 @@ def caught_up(source, replica):
 def main():
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         print("skipped: needs root and /dev/fuse")
-        return 77
+        sys.exit(77)
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else time.time_ns() % 10 ** 9
     print(f"seed {seed}", flush=True)
     dice = random.Random(seed)
@@ -316,9 +308,8 @@ def main():
         if failures:
             print(open(carriers.log.name).read()[-4000:])
         shutil.rmtree(work, ignore_errors=True)
-    print(f"{len(failures)} failures")
-    return 1 if failures else 0
+    ended()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

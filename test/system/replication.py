@@ -20,76 +20,14 @@ import socket
 import ssl
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from replicated import PORT, Network, Pair, run, until
+from replicated import PORT, Network, Pair, compare, run, until
+from verdict import check, ended
+from writer import Writer
 
-failures = []
-
-
-def check(what, found):
-    print(f"{'FAIL' if found else 'ok  '} {what}{': ' + str(found)[:1500] if found else ''}", flush=True)
-    if found:
-        failures.append(what)
-
-
-class Writer(threading.Thread):
-    """An application: makes, overwrites, renames, links and removes files, and syncs now and then."""
-
-    def __init__(self, tree, seed):
-        super().__init__(daemon=True)
-        self.tree, self.dice, self.ending, self.error = tree, random.Random(seed), threading.Event(), ""
-        self.number = 0
-
-    def run(self):
-        try:
-            while not self.ending.is_set():
-                self.step()
-                time.sleep(0.002)
-        except OSError as error:
-            self.error = repr(error)
-
-    def step(self):
-        self.number += 1
-        place = self.tree / f"d{self.dice.randrange(6)}"
-        place.mkdir(exist_ok=True)
-        path = place / f"f{self.dice.randrange(40)}"
-        kind = self.dice.randrange(10)
-        if kind < 5:
-            with open(path, "ab" if kind == 0 else "r+b" if path.exists() else "wb") as stream:
-                if kind > 0:
-                    stream.seek(self.dice.randrange(60000))
-                stream.write(self.dice.randbytes(self.dice.randrange(1, 20000)))
-                if kind == 1:
-                    stream.flush()
-                    os.fsync(stream.fileno())
-        elif kind == 5 and path.exists():
-            os.rename(path, place / f"f{self.dice.randrange(40)}")
-        elif kind == 6 and path.exists():
-            path.unlink()
-        elif kind == 7 and path.exists():
-            os.truncate(path, self.dice.randrange(80000))
-        elif kind == 8 and path.exists():
-            os.setxattr(path, "user.mark", self.dice.randbytes(self.dice.randrange(1, 60)))
-        elif path.exists() and not (other := place / f"l{self.number}").exists():
-            os.link(path, other)
-
-    def finish(self):
-        self.ending.set()
-        self.join()
-
-
-def compare(pair, what, seconds=60):
-    bad = until("everything is applied", pair.arrived, seconds)
-    if bad:
-        bad += f"\nalpha {pair.alpha.edge()}\nbeta {pair.beta.edge()}\n{pair.alpha.tail()[-600:]}\n{pair.beta.tail()[-900:]}"
-    check(f"{what}: everything arrived", bad)
-    # Times of what was written last are recorded a moment later (docs/guarantees.md).
-    bad = until("the image equals the directory", lambda: not pair.differences(pair.tree, pair.replica / "image"), 5)
-    check(f"{what}: the image equals the directory", bad and pair.differences(pair.tree, pair.replica / "image"))
 
 
 def compare_pasts(pair, names):
@@ -245,12 +183,9 @@ def main():
                 pair.beta.holdfast("peer", "revoke", "alpha")
                 check("a revoked peer is cut off within a second or two", until("the source is not streaming", lambda: pair.alpha.edge()["state"] != "streaming", 3))
             check("the engines end when they are told to", pair.complaints)
-            if failures:
-                print(pair.alpha.tail(), pair.beta.tail(), sep="\n---\n")
+            ended(lambda: f"{pair.alpha.tail()}\n---\n{pair.beta.tail()}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    print(f"{len(failures)} failures")
-    sys.exit(1 if failures else 0)
 
 
 main()
