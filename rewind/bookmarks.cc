@@ -89,7 +89,8 @@ Lsn Bookmarks::covered() const {
 
 Status Bookmarks::follow(const Index& index, const UndoLog& undo, Lsn applied) {
     Lsn from = covered();
-    if (from >= applied) return ok();
+    if (from > applied) return forget_from(applied);
+    if (from == applied) return ok();
     std::vector<BookmarkEntry> found;
     std::vector<std::byte> storage;
     while (from < applied) {
@@ -137,6 +138,17 @@ Status Bookmarks::add(std::vector<BookmarkEntry> found, Lsn covered_to) {
     HF_TRY(save(entries, std::max(covered_, covered_to)));
     entries_ = std::move(entries);
     covered_ = std::max(covered_, covered_to);
+    return ok();
+}
+
+// History was taken back: those names stand for moments that never were.
+Status Bookmarks::forget_from(Lsn at) {
+    const std::lock_guard lock(mutex_);
+    std::vector<BookmarkEntry> entries = entries_;
+    std::erase_if(entries, [at](const BookmarkEntry& entry) { return entry.lsn >= at; });
+    HF_TRY(save(entries, at));
+    entries_ = std::move(entries);
+    covered_ = at;
     return ok();
 }
 

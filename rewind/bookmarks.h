@@ -42,7 +42,8 @@ public:
     std::vector<BookmarkEntry> list() const;  // by moment, oldest first
     std::optional<BookmarkEntry> find(std::string_view name) const;
 
-    // Takes in the BOOKMARK records below APPLIED that are not covered yet. Durable on return.
+    // Takes in the BOOKMARK records below APPLIED that are not covered yet, or forgets those that a history that was taken back does not
+    // have any more. Durable on return. REQUIRES: called once after the store was opened, before it applies anything.
     Status follow(const Index& index, const UndoLog& undo, Lsn applied);
     // Takes in FOUND, which lie below COVERED_TO. The oldest are forgotten beyond bookmarks_max.
     Status add(std::vector<BookmarkEntry> found, Lsn covered_to);
@@ -54,6 +55,7 @@ public:
 private:
     explicit Bookmarks(Disk& disk) : disk_(disk) {}
     Status load();
+    Status forget_from(Lsn at);
     Status save(const std::vector<BookmarkEntry>& entries, Lsn covered);
 
     Disk& disk_;

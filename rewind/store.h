@@ -4,7 +4,7 @@
 // what it missed, and records between the image's last sync point and the undo log's end are applied again
 // without saving what they overwrite. What was found and done is in evidence().
 //
-// After an error of apply(), checkpoint() or prune() the store is fenced: each of them answers the same error until the
+// After an error of apply(), take_back(), checkpoint() or prune() the store is fenced: each of them answers the same error until the
 // store is opened again, which repairs what the error left half done. Views go on.
 //
 // Thread rule: the methods that change something from one thread; everything const from any thread.
@@ -41,6 +41,12 @@ public:
     // Goes on at AT, when nothing lies between applied() and AT because the journal lost it: its recovery says so, and the
     // stream goes on there with a gap. Durable with the next checkpoint. REQUIRES: AT >= applied().
     Status skip_to(Lsn at);
+    // Takes image and history back to AT: nothing later was ever applied then, and the stream goes on at AT. For a replica whose
+    // source's history parted from its own there; who wants to keep what goes has kept the journal of it. Durable on
+    // return; a crash in between is made up for by the next open(). Nothing to do when AT is at or after applied().
+    // REQUIRES: no View of this store is in use. Errors: not_found (AT lies before the window, or a record reaches across it), and
+    // then nothing is changed; io, no_space, corrupt.
+    Status take_back(Lsn at);
     // Syncs the image and persists the position that the journal may forget below. Durable on return.
     Result<Lsn> checkpoint();
     // Drops history that the volume's limits no longer cover. Returns the bytes freed. Moments that go are refused

@@ -37,6 +37,10 @@ Result<UniqueFd> take_lock(const std::string& store) {
 
 Status Store::Impl::open() {
     lock = HF_TRY(take_lock(volume.store));
+    return load();
+}
+
+Status Store::Impl::load() {
     HF_TRY(open_parts());
     HF_TRY(take_position());
     HF_TRY(open_index());
@@ -47,6 +51,10 @@ Status Store::Impl::open() {
         return ok();
     }
     HF_TRY(index_undo());
+    if (const auto at = HF_TRY(is_to_be_taken_back())) {
+        HF_TRY(take_back(*at));
+        return load();
+    }
     HF_TRY(load_gaps());
     return redo();
 }

@@ -1,4 +1,5 @@
-// What a Store is made of; shared by store.cc (applying), store_open.cc (recovery) and store_prune.cc (the window).
+// What a Store is made of; shared by store.cc (applying), store_open.cc (recovery), store_prune.cc (the window) and
+// store_take_back.cc.
 #pragma once
 
 #include <atomic>
@@ -25,6 +26,7 @@ public:
 
     // store_open.cc
     Status open();
+    Status load();
     Status open_parts();
     Status take_position();
     Status open_index();
@@ -42,6 +44,14 @@ public:
     Status save(Lsn at_checkpoint);
     template <typename T>
     Result<T> fence(Result<T> result);
+
+    // store_take_back.cc
+    Status ask_to_take_back(Lsn at);
+    Result<std::optional<Lsn>> is_to_be_taken_back();
+    Result<UndoAddress> first_undo_since(Lsn at) const;
+    Status take_back(Lsn at);
+    Status cut_undo(UndoAddress from);
+    void close_history();
 
     // store_prune.cc
     struct Grave {

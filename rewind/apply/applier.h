@@ -15,6 +15,8 @@
 
 namespace holdfast::rewind {
 
+class PastChanges;
+
 struct RedoReport {
     uint64_t records = 0;
     Lsn to = 0;        // the image has everything below this
@@ -32,6 +34,11 @@ public:
     // already, from whatever a crash made of them. Where the journal does not have them any more it stops.
     Result<RedoReport> redo(journal::Reader& journal, Lsn from, Lsn to);
 
+    // Brings the image to the state before the undo record at FROM, which is the first one at or after AT, from whatever a crash made
+    // of it. Index and log still have that and what follows; they lose it next. Returns the names that are held then,
+    // of those that were touched.
+    Result<std::vector<Index::HeldName>> take_back(Lsn at, UndoAddress from);
+
     // An object was removed from the graveyard for good. The index learns of it with the next batch or publish().
     void forget(const ObjectId& object) { files_.remove(object); }
     Status publish();
@@ -45,6 +52,9 @@ private:
     Result<RedoReport> collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
     Status redo_data(journal::Reader& journal, Lsn from, Lsn to);
     Status redo_shift(const Record& record);
+    Status settle_times(PastChanges& past, Lsn at);
+    Status restore_bytes_of(const PastChanges& past, Lsn at);
+    Status remove_unborn(const ObjectId& object);
     Status visit_undo_of(const Record& record, const std::function<Status(const UndoRecord&)>& visit);
 
     ObjectFiles files_;

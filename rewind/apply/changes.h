@@ -26,6 +26,7 @@ inline constexpr std::string_view capability_xattr = "security.capability";
 struct ObjectChange {
     const Record* birth = nullptr;  // the object was made (or made again) by this record
     bool in_image = false;          // with a birth: the image has it already
+    bool is_unborn = false;         // it goes, and may be gone already
     bool leaves_gap = false;        // a record may make the file grow over bytes that it does not write
     uint32_t valid = 0;             // HF_ATTR_* that are to be set
     journal::Attributes attributes{};
@@ -58,6 +59,7 @@ public:
     const ObjectChange* find(const ObjectId& object) const;
     // In the order in which they were first touched.
     std::vector<NameChange>& names() { return names_; }
+    const std::vector<NameChange>& names() const { return names_; }
 
 private:
     struct Key {

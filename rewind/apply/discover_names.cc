@@ -38,7 +38,7 @@ Status NameChanger::discover() {
         const ObjectChange* change = changes_.find(object);
         if (change && change->birth) {
             changes_.objects()[object].in_image = is_there;
-        } else if (!is_there) {
+        } else if (!is_there && !(change && change->is_unborn)) {
             return Error{ErrorCode::corrupt, "the image lost object " + journal::to_string(object) + ", which the journal still changes"};
         }
         if (!is_there || object == journal::root_object || graves_.count(object)) continue;

@@ -62,11 +62,30 @@ Status Index::Impl::write(rocksdb::WriteBatch& batch) {
 
 Status Index::Impl::note(const UndoRecord& record, rocksdb::WriteBatch& batch) {
     events.note(record, batch);
+    note_data(record, batch);
+    return time.note(record, batch);
+}
+
+void Index::Impl::note_end(UndoAddress end, rocksdb::WriteBatch& batch) {
+    batch.Put(indexed_key, varint(end));
+}
+
+void Index::Impl::note_count(uint64_t count, rocksdb::WriteBatch& batch) {
+    batch.Put(records_key, varint(count));
+}
+
+void note_data(const UndoRecord& record, rocksdb::WriteBatch& batch) {
     for (const UndoItem& item : record.items) {
         if (item.kind != UndoKind::data && item.kind != UndoKind::hole) continue;
         for (const KeyValue& entry : data_entries(item, record.lsn)) batch.Put(entry.key, entry.value);
     }
-    return time.note(record, batch);
+}
+
+void note_names(const std::vector<Index::HeldName>& names, rocksdb::WriteBatch& batch) {
+    for (const auto& [object, directory, name, held] : names) {
+        const std::string key = KeyWriter(IndexTable::held_name).object(object).object(directory).rest(name).bytes();
+        held ? batch.Put(key, varint(0)) : batch.Delete(key);
+    }
 }
 
 Index::Index(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -109,13 +128,10 @@ Status Index::insert(const std::vector<UndoRecord>& records, const std::vector<L
             else
                 batch.Delete(KeyWriter(IndexTable::location).object(object).bytes());
         }
-        for (const auto& [object, directory, name, held] : names) {
-            const std::string key = KeyWriter(IndexTable::held_name).object(object).object(directory).rest(name).bytes();
-            held ? batch.Put(key, varint(0)) : batch.Delete(key);
-        }
+        note_names(names, batch);
         if (!records.empty()) {
-            batch.Put(indexed_key, varint(indexed_to));
-            batch.Put(records_key, varint(count));
+            impl_->note_end(indexed_to, batch);
+            impl_->note_count(count, batch);
         }
         return impl_->write(batch);
     }();

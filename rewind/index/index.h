@@ -11,7 +11,7 @@
 // Questions about a moment below prune_below() fail with not_found: it has left the window. Corrupt: the index or the
 // undo that it leads to is damaged.
 //
-// Thread rule: insert, flush, compact and prune_below from the applier's thread, questions from any thread.
+// Thread rule: insert, flush, compact, prune_below and cut from the applier's thread, questions from any thread.
 #pragma once
 
 #include <functional>
@@ -84,6 +84,9 @@ public:
     Result<std::vector<DirentUndo>> dirents_at(const ObjectId& directory, Lsn at) const;
     struct XattrUndo { std::string name; bool present; std::string value; };
     Result<std::vector<XattrUndo>> xattrs_at(const ObjectId& object, Lsn at) const;
+    // When the bytes or the entries of the object last changed before T, if no exact time was set since: what its time of
+    // modification was at T. Nothing: attributes_at() tells it, or the window does not reach that far.
+    Result<std::optional<uint64_t>> unsettled_time_at(const ObjectId& object, Lsn at) const;
     // False when the object was born after T (again, if an id was used twice).
     Result<bool> existed_at(const ObjectId& object, Lsn at) const;
 
@@ -109,6 +112,9 @@ public:
     // Forgets everything that only undo records below LSN needed: at once for whoever asks, on disk as compactions come
     // by (within a day, or with compact()).
     Status prune_below(Lsn lsn);
+    // Forgets everything that undo records from address AT on said, which is where the first record at or after LSN begins; the log
+    // still has them. NAMES are held then, of those that these records touched. Durable on return, and may be repeated.
+    Status cut(UndoAddress at, Lsn lsn, const std::vector<HeldName>& names);
     uint64_t bytes_on_disk() const;
     uint64_t inserted_records() const;  // since the index was made, as of the last flush and what came after
 

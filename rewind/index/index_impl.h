@@ -19,6 +19,10 @@ inline std::string_view view_of(const rocksdb::Slice& slice) {
     return {slice.data(), slice.size()};
 }
 
+// What the data and hole items of RECORD say.
+void note_data(const UndoRecord& record, rocksdb::WriteBatch& batch);
+void note_names(const std::vector<Index::HeldName>& names, rocksdb::WriteBatch& batch);
+
 inline Error index_nonsense() {
     return {ErrorCode::corrupt, "an entry of the index makes no sense; the index can be rebuilt from the undo log"};
 }
@@ -32,6 +36,8 @@ public:
     Result<std::optional<uint64_t>> meta(const std::string& key) const;
     Status write(rocksdb::WriteBatch& batch);
     Status note(const UndoRecord& record, rocksdb::WriteBatch& batch);
+    void note_end(UndoAddress end, rocksdb::WriteBatch& batch);
+    void note_count(uint64_t count, rocksdb::WriteBatch& batch);
 
     // The keys that begin with some bytes. It must outlive its iterators.
     struct Prefix {

@@ -122,6 +122,66 @@ Result<std::vector<Event>> Index::events_of(const ObjectId& object, Lsn from, si
     return events;
 }
 
+namespace {
+
+enum class Change { none, unsettling, settling };
+
+// What a record of this type does to the time of modification of the object that it is about.
+Change change_of_time(hf_record_type type) {
+    switch (type) {
+        case HF_WRITE:
+        case HF_TRUNCATE:
+        case HF_FALLOCATE: return Change::unsettling;
+        case HF_CREATE:
+        case HF_MKDIR:
+        case HF_MKNOD:
+        case HF_SYMLINK:
+        case HF_SETATTR: return Change::settling;
+        default: return Change::none;
+    }
+}
+
+}  // namespace
+
+Result<std::optional<uint64_t>> Index::unsettled_time_at(const ObjectId& object, Lsn at) const {
+    Event last{};
+    Change change = Change::none;
+    for (const EventClass kind : {EventClass::with_attributes, EventClass::event_only}) {
+        const Impl::Prefix prefix(KeyWriter(IndexTable::event).object(object).byte(static_cast<uint8_t>(kind)).bytes());
+        const auto events = impl_->iterate(prefix);
+        events->SeekForPrev(prefix.bytes + number_bytes(at));
+        for (; events->Valid() && view_of(events->key()).starts_with(prefix.bytes); events->Prev()) {
+            EventValue event;
+            const auto lsn = lsn_of_key(view_of(events->key()));
+            if (!lsn || !decode_event(view_of(events->key()), view_of(events->value()), event)) return index_nonsense();
+            if (*lsn < std::max(last.lsn, impl_->limit->lsn.load())) break;
+            if (*lsn >= at || change_of_time(event.type) == Change::none) continue;
+            last = {*lsn, event.time_ns, event.type, event.record};
+            change = change_of_time(event.type);
+            break;
+        }
+        HF_TRY(index_status(events->status(), "read the index"));
+    }
+    const Impl::Prefix entries_of(KeyWriter(IndexTable::by_lsn).object(object).bytes());
+    const auto entries = impl_->iterate(entries_of);
+    entries->SeekForPrev(entries_of.bytes + number_bytes(at));
+    HF_TRY(index_status(entries->status(), "read the index"));
+    if (entries->Valid() && view_of(entries->key()).starts_with(entries_of.bytes)) {
+        const auto lsn = lsn_of_key(view_of(entries->key()));
+        if (!lsn) return index_nonsense();
+        // A birth and the name that it gives are one record, and about two objects.
+        if (*lsn > last.lsn && *lsn >= impl_->limit->lsn) {
+            std::optional<uint64_t> time_ns;
+            HF_TRY(impl_->undo.scan(HF_TRY(undo_address_at(*lsn)), [&](const UndoRecord& record) {
+                if (record.lsn == *lsn) time_ns = record.time_ns;
+                return record.lsn < *lsn;
+            }));
+            return time_ns;
+        }
+    }
+    return change == Change::unsettling ? std::optional(last.time_ns) : std::nullopt;
+}
+
 Result<std::vector<Index::NameEvent>> Index::names_of(const ObjectId& object) const {
     const Lsn limit = impl_->limit->lsn;
     const Impl::Prefix changed(KeyWriter(IndexTable::name_event).object(object).bytes());

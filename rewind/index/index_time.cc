@@ -59,12 +59,51 @@ Status IndexTime::note(const UndoRecord& record, rocksdb::WriteBatch& batch) {
             current.node.lowest_ns = record.time_ns;
             changed = true;
         }
-        if (!changed) continue;
-        std::string value;
-        put_varint(value, current.node.lowest_ns);
-        put_varint(value, current.node.first);
-        batch.Put(node_key(level, number), value);
+        if (changed) put(level, number, current.node, batch);
     }
+    return ok();
+}
+
+void IndexTime::put(unsigned level, uint64_t number, const Node& node, rocksdb::WriteBatch& batch) const {
+    std::string value;
+    put_varint(value, node.lowest_ns);
+    put_varint(value, node.first);
+    batch.Put(node_key(level, number), value);
+}
+
+// The lowest time of the records below AT that begin in the stretch that AT lies in; nothing when there are none. Of the stretches of
+// the level below, LOWEST_OF_LAST is that of the one that AT lies in.
+Result<std::optional<uint64_t>> IndexTime::lowest_below(unsigned level, uint64_t number, UndoAddress at, const std::optional<uint64_t>& lowest_of_last) const {
+    std::optional<uint64_t> lowest = lowest_of_last;
+    const auto take = [&](uint64_t time_ns) { lowest = std::min(lowest.value_or(time_ns), time_ns); };
+    if (level > 0) {
+        for (uint64_t part = number << 6; part < at >> time_shift_of(level - 1); ++part)
+            if (const auto node = HF_TRY(load(level - 1, part))) take(node->lowest_ns);
+        return lowest;
+    }
+    const auto node = HF_TRY(load(level, number));
+    if (!node || node->first >= at) return lowest;
+    HF_TRY(undo_.scan(std::max(node->first, undo_.begin()), [&](const UndoRecord& record) {
+        if (record.address >= at) return false;
+        take(record.time_ns);
+        return true;
+    }));
+    return lowest;
+}
+
+Status IndexTime::cut(UndoAddress at, Lsn lsn, rocksdb::WriteBatch& batch) {
+    std::optional<uint64_t> lowest;
+    for (unsigned level = 0; level < time_level_count; ++level) {
+        const uint64_t number = at >> time_shift_of(level);
+        lowest = HF_TRY(lowest_below(level, number, at, lowest));
+        batch.DeleteRange(node_key(level, lowest ? number + 1 : number), key_behind(node_key(level, UINT64_MAX)));
+        if (!lowest) continue;
+        const auto node = HF_TRY(load(level, number));
+        if (!node) return Error{ErrorCode::corrupt, "a time in the index is missing"};
+        put(level, number, {*lowest, node->first}, batch);
+    }
+    batch.DeleteRange(KeyWriter(IndexTable::address).number(lsn).bytes(), key_behind(KeyWriter(IndexTable::address).bytes()));
+    forget();
     return ok();
 }
 

@@ -30,6 +30,8 @@ public:
     // Adds to BATCH what RECORD changes. After a batch that was not written: forget().
     Status note(const UndoRecord& record, rocksdb::WriteBatch& batch);
     void forget() { nodes_ = {}; }
+    // Adds to BATCH that the records from address AT on, LSN and later, are forgotten.
+    Status cut(UndoAddress at, Lsn lsn, rocksdb::WriteBatch& batch);
 
     // As the index promises; records from BELOW on are not looked at.
     Result<std::optional<Lsn>> lsn_at_time(uint64_t time_ns, UndoAddress below) const;
@@ -45,6 +47,8 @@ private:
         std::optional<uint64_t> number;
         Node node;
     };
+    void put(unsigned level, uint64_t number, const Node& node, rocksdb::WriteBatch& batch) const;
+    Result<std::optional<uint64_t>> lowest_below(unsigned level, uint64_t number, UndoAddress at, const std::optional<uint64_t>& lowest_of_last) const;
     Result<std::optional<Node>> load(unsigned level, uint64_t number) const;
     Result<std::optional<Lsn>> search(unsigned level, uint64_t low, uint64_t high, uint64_t time_ns, UndoAddress below) const;
     Result<std::optional<Lsn>> search_stretch(uint64_t number, const Node& node, uint64_t time_ns, UndoAddress below) const;

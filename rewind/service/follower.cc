@@ -60,6 +60,7 @@ Status Follower::open_store() {
     tail_ = HF_TRY(JournalTail::open(volume_));
     store_ = HF_TRY(Store::open(volume_, tail_->reader(), clock_));
     tail_->reader().seek(store_->applied());
+    HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
     if (!store_->evidence().empty()) log_info("The store was opened: " + store_->evidence());
     prune_due_ns_ = clock_.monotonic_ns();  // soon: it also counts the graveyard
     unsaved_bytes_ = 0;

@@ -2,6 +2,7 @@
 //
 //   holdfast-store run STORE [--until-eof FD]
 //   holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]
+//   holdfast-store take-back STORE --to LSN
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,22 +17,23 @@
 #include <thread>
 #include <vector>
 
+#include "base/program.h"
 #include "base/text.h"
 #include "rewind/reconcile/reconcile.h"
 #include "rewind/service/service.h"
 #include "rewind/service/verbs.h"
+#include "rewind/store.h"
 
 namespace holdfast::rewind {
 namespace {
 
-// So that whoever started this can tell a full disk from damage without reading sentences.
-constexpr int exit_error_base = 100;  // plus the ErrorCode
 constexpr int exit_usage = 2;
 constexpr auto takeover_pause = std::chrono::milliseconds(50);
 
 constexpr const char* usage =
     "holdfast-store: usage: holdfast-store run STORE [--until-eof FD]\n"
-    "                       holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]\n";
+    "                       holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]\n"
+    "                       holdfast-store take-back STORE --to LSN\n";
 
 struct Arguments {
     std::string command;
@@ -40,6 +42,7 @@ struct Arguments {
     int backing_fd = -1;
     std::string after = "compare_suspects";
     bool accept_deletions = false;
+    std::optional<journal::Lsn> to;
 };
 
 std::optional<int> open_descriptor(std::string_view text) {
@@ -48,6 +51,12 @@ std::optional<int> open_descriptor(std::string_view text) {
     if (error != std::errc() || end != text.data() + text.size() || fd < 0) return std::nullopt;
     if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return std::nullopt;
     return fd;
+}
+
+std::optional<journal::Lsn> lsn_in(std::string_view text) {
+    journal::Lsn lsn = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), lsn);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(lsn) : std::nullopt;
 }
 
 // Nothing: the command line makes no sense.
@@ -64,6 +73,8 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
         const std::string& option = words[i - 1];
         if (option == "--after")
             arguments.after = value;
+        else if (option == "--to")
+            arguments.to = lsn_in(value);
         else if (auto fd = open_descriptor(value); !fd)
             return std::nullopt;
         else if (option == "--until-eof")
@@ -75,7 +86,8 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
     }
     const bool is_run = arguments.command == "run" && arguments.backing_fd < 0;
     const bool is_reconcile = arguments.command == "reconcile" && arguments.backing_fd >= 0;
-    if (!is_run && !is_reconcile) return std::nullopt;
+    const bool is_take_back = arguments.command == "take-back" && arguments.to;
+    if (!is_run && !is_reconcile && !is_take_back) return std::nullopt;
     return arguments;
 }
 
@@ -91,6 +103,19 @@ Status run(const Arguments& arguments) {
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
     auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd}));
     return service->run();
+}
+
+// The journal still has what goes from the store; whoever asks for this cuts it next. Otherwise it would be applied again.
+Status take_back(const Arguments& arguments) {
+    const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
+    if (!volume.is_replica())
+        return Error{ErrorCode::unsupported, "only the store of a replica is taken back; `holdfast rewind` brings an earlier state of a directory back"};
+    const auto disk = HF_TRY(open_disk(volume.journal_directory));
+    journal::Reader reader(*disk, volume.id, volume.segment_bytes, nullptr);
+    const auto store = HF_TRY(Store::open(volume, reader, system_clock()));
+    HF_TRY(store->take_back(*arguments.to));
+    std::fprintf(stderr, "holdfast-store: %s\n", store->evidence().c_str());
+    return ok();
 }
 
 void print_line(const Json& json) {
@@ -128,6 +153,12 @@ Status reconcile(const Arguments& arguments) {
     }
 }
 
+Status carry_out(const Arguments& arguments) {
+    if (arguments.command == "run") return run(arguments);
+    if (arguments.command == "reconcile") return reconcile(arguments);
+    return take_back(arguments);
+}
+
 }  // namespace
 }  // namespace holdfast::rewind
 
@@ -141,8 +172,8 @@ int main(int argc, char** argv) {
     ::prctl(PR_SET_NAME, "holdfast-store");  // the supervisor starts it by descriptor, which older kernels show as a number
     rewind::raise_descriptor_limit();
     ::umask(077);
-    Status done = arguments->command == "run" ? rewind::run(*arguments) : rewind::reconcile(*arguments);
+    Status done = rewind::carry_out(*arguments);
     if (done) return 0;
     std::fprintf(stderr, "holdfast-store: %s\n", done.error().message.c_str());
-    return rewind::exit_error_base + static_cast<int>(done.error().code);
+    return exit_status_of(done.error());
 }

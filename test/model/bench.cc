@@ -4,6 +4,8 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "journal/inbound.h"
+#include "journal/recovery.h"
 
 namespace holdfast::test {
 
@@ -27,8 +29,18 @@ Result<std::unique_ptr<WrittenJournal>> WrittenJournal::open(const journal::Volu
     bench->table_ = HF_TRY(journal::InflightTable::open(volume.journal_directory + "/inflight", volume.id));
     journal::WriterOptions options;
     options.segment_bytes = volume.segment_bytes;
-    bench->writer_ = HF_TRY(journal::Writer::open(*bench->disk_, *bench->table_, system_clock(), volume.id, {}, options));
+    const journal::Survey found = HF_TRY(journal::survey(*bench->disk_, volume.id, volume.segment_bytes));
+    const auto nothing = [](journal::Slot&, const journal::Record&) -> Result<std::optional<journal::Record>> { return std::optional<journal::Record>(); };
+    const journal::RepairReport repaired = HF_TRY(journal::repair(*bench->disk_, volume.id, volume.segment_bytes, found, *bench->table_, nothing));
+    bench->writer_ = HF_TRY(journal::Writer::open(*bench->disk_, *bench->table_, system_clock(), volume.id, repaired.stream_end, options));
     return bench;
+}
+
+Status cut_journal(const journal::Volume& volume, journal::Lsn at) {
+    const auto disk = HF_TRY(open_disk(volume.journal_directory));
+    const auto table = HF_TRY(journal::InflightTable::open(volume.journal_directory + "/inflight", volume.id));
+    const auto inbound = HF_TRY(journal::Inbound::open(*disk, table.get(), volume.id, volume.segment_bytes, nullptr));
+    return inbound->cut(at);
 }
 
 Result<std::unique_ptr<FollowingStore>> FollowingStore::open(const journal::Volume& volume, bool with_table) {

@@ -25,6 +25,9 @@ private:
     std::unique_ptr<journal::Writer> writer_;
 };
 
+// What a replica does with its journal after its store was taken back to AT. REQUIRES: nobody has the journal open.
+Status cut_journal(const journal::Volume& volume, journal::Lsn at);
+
 class FollowingStore {
 public:
     // WITH_TABLE: follows what the writer has published; without, the end is where whole records end, as after a reboot.

@@ -3,22 +3,33 @@
 //
 //   history_test [--points N] [--seed S] [--ops N]
 //
+// In some of the histories the store is taken back now and then, as a replica is whose source lost its end: to a random moment,
+// with the process killed in the middle of it or not, and history goes on differently from there.
+//
 // The seed is printed; a failing history is shrunk to the operations that matter and printed record by record.
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "test/model/bench.h"
+#include "test/model/compare.h"
 #include "test/model/moments.h"
 
 namespace holdfast::test {
 namespace {
 
+// Taking back a history as short as these takes about that long.
+constexpr unsigned kill_after_us_max = 60'000;
+
 // What to do with the store while a history goes into it.
 struct Schedule {
     uint64_t seed;
-    bool reopens;  // close and open the store now and then
+    bool reopens;     // close and open the store now and then
+    bool goes_back;   // the end of history is taken away now and then
 };
 
 // Journal and store of one history.
@@ -35,10 +46,42 @@ public:
         return ok();
     }
     Status apply_all() { return store_->apply_all(); }
+    // The store first, the journal afterwards, as on a replica. KILL_AFTER_US: a first attempt in another process is killed after so long.
+    Status take_back(journal::Lsn at, std::optional<unsigned> kill_after_us) {
+        if (kill_after_us) {
+            store_.reset();
+            HF_TRY(killed([&] { return taken_back(at); }, *kill_after_us));
+            HF_TRY(open_store());
+        }
+        HF_TRY(store_->store().take_back(at));
+        store_.reset();
+        journal_.reset();
+        HF_TRY(cut_journal(volume_, at));
+        journal_ = HF_TRY(WrittenJournal::open(volume_));
+        return open_store();
+    }
     journal::Writer& writer() { return journal_->writer(); }
     rewind::Store& store() { return store_->store(); }
 
 private:
+    Status taken_back(journal::Lsn at) {
+        HF_TRY(open_store());
+        return store_->store().take_back(at);
+    }
+    // Runs DO in a process of its own, which may not live to its end.
+    template <typename Do>
+    static Status killed(Do&& what, unsigned after_us) {
+        const pid_t child = ::fork();
+        if (child < 0) return errno_error(errno, "fork");
+        if (child == 0) ::_exit(what() ? 0 : 1);
+        ::usleep(after_us);
+        ::kill(child, SIGKILL);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        if (WIFEXITED(status) && WEXITSTATUS(status) != 0) return Error{ErrorCode::io, "taking back failed in a process of its own"};
+        return ok();
+    }
+
     ScratchHere scratch_{"history"};
     journal::Volume volume_;
     std::unique_ptr<WrittenJournal> journal_;
@@ -61,6 +104,19 @@ Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::v
         if (moments.empty()) moments.push_back({*lsn, Model()});
         model.apply(made.record);
         moments.push_back({bench.writer().published(), model});
+        if (schedule.goes_back && random() % 40 == 0) {
+            if (auto status = bench.apply_all(); !status) return {0, "apply: " + status.error().message};
+            const size_t index = random() % moments.size();
+            const auto kill_after_us = random() % 2 ? std::optional<unsigned>(random() % kill_after_us_max) : std::nullopt;
+            if (told) told->push_back("BACK TO " + std::to_string(moments[index].at));
+            if (auto status = bench.take_back(moments[index].at, kill_after_us); !status) return {0, "take back: " + status.error().message};
+            moments.resize(index + 1);
+            model = moments.back().model;
+            Outcome sample = check_moments(bench.store(), moments, 3);
+            if (!sample.failure.empty()) return {0, "taken back: " + sample.failure};
+            // The image alone, because nothing has come after it.
+            if (auto found = difference(rewind::View(bench.store(), moments.back().at), model)) return {0, "the image taken back: " + *found};
+        }
         if (random() % 16 == 0) {
             if (auto status = bench.apply_all(); !status) return {0, "apply: " + status.error().message};
             if (schedule.reopens && random() % 4 == 0) {
@@ -97,7 +153,7 @@ std::vector<Op> shrink(std::vector<Op> ops, const Schedule& schedule) {
 int run(size_t points_wanted, uint64_t seed, size_t ops_per_history) {
     size_t points = 0, histories = 0;
     for (; points < points_wanted; ++seed, ++histories) {
-        const Schedule schedule{seed, seed % 2 == 1};
+        const Schedule schedule{seed, seed % 2 == 1, seed % 3 == 0};
         auto ops = random_ops(seed, ops_per_history);
         Outcome outcome = run_history(ops, schedule);
         points += outcome.points;
