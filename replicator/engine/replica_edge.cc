@@ -92,6 +92,21 @@ Status ReplicaEdge::keep_up() {
     return journal_->release();
 }
 
+Result<Hello> ReplicaEdge::take_back(Lsn at) {
+    log_warning("The source " + quoted(peer_) + " has another history than the replica in " + quoted(store_) + " from address " + std::to_string(at) +
+                " on; the replica goes back to there.");
+    if (store_child_) store_child_->end();
+    store_child_.reset();
+    {
+        std::lock_guard lock(applied_mutex_);
+        ++times_taken_back_;
+        applied_ = std::min(applied_.load(), at);
+    }
+    HF_TRY(journal_->take_back(at));  // when it fails, keep_up() starts the service again
+    store_child_ = HF_TRY(StoreChild::start(store_));
+    return journal_->greeting();
+}
+
 void ReplicaEdge::begin(Result<Opened> opened, Received hello) {
     if (!opened) {
         connection_->send(host_.encode(Goodbye{Reason::storage, opened.error().message.substr(0, HF_FRAME_SENTENCE_BYTES_MAX)}, hello.term));
@@ -101,7 +116,8 @@ void ReplicaEdge::begin(Result<Opened> opened, Received hello) {
     receiver_.emplace(opened->self, opened->term, now_ns);
     carry_out(receiver_->start(now_ns));
     carry_out(receiver_->on_message(std::move(hello), now_ns));
-    connection_->resume();
+    take({});  // what came with the greeting
+    if (connection_) connection_->resume();
 }
 
 void ReplicaEdge::take(ByteSpan bytes) {
@@ -136,7 +152,15 @@ void ReplicaEdge::carry_out(Actions actions) {
                                },
                                [this](Result<Lsn> durable) { answer(durable, &Receiver::on_synced); });
                        },
-                       [&](RewindTo&) { fail({ErrorCode::unsupported, "this replica cannot take its image back to an earlier position yet"}); },
+                       [&](RewindTo& to) {
+                           state_ = "going back";
+                           work_.ask([this, at = to.at] { return take_back(at); },
+                                     [this](Result<Hello> self) {
+                                         if (!receiver_) return;
+                                         if (!self) return fail(self.error());
+                                         carry_out(receiver_->on_rewound(*self, host_.loop.now_ns()));
+                                     });
+                       },
                        [&](Close& close) { connection_->close({ErrorCode::unavailable, std::string(to_string(close.reason)) + ": " + close.sentence}); },
                        [&](auto&) { fail({ErrorCode::unsupported, "the session asked for what only a source does"}); },
                    },
@@ -202,7 +226,12 @@ void ReplicaEdge::check_trust() {
 
 // Asks the store service how far it is: a call that waits there, so that the answer comes when there is one.
 void ReplicaEdge::watch() {
+    const auto times = [this] {
+        std::lock_guard lock(applied_mutex_);
+        return times_taken_back_;
+    };
     while (!is_ending_) {
+        const uint64_t asked = times();
         auto answer = json_call(journal::store_socket(volume_), {{"verb", "wait"}, {"lsn", applied_ + 1}, {"timeout_ms", wait_applied_ms}});
         const auto now = answer ? answer->value("applied", Lsn{0}) : Lsn{0};
         if (now <= applied_) {
@@ -210,7 +239,11 @@ void ReplicaEdge::watch() {
             if (!answer) std::this_thread::sleep_for(store_pause);
             continue;
         }
-        applied_ = now;
+        {
+            std::lock_guard lock(applied_mutex_);
+            if (asked != times_taken_back_) continue;
+            applied_ = now;
+        }
         if (is_told_.exchange(true)) continue;
         host_.loop.post([this, alive = is_alive_] {
             if (*alive) applied();

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -51,6 +52,7 @@ private:
     Result<Opened> open(uint64_t segment_bytes);
     Status open_existing();
     Status keep_up();
+    Result<Hello> take_back(Lsn at);
 
     void begin(Result<Opened> opened, Received hello);
     void take(ByteSpan bytes);
@@ -82,6 +84,8 @@ private:
 
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone
     std::atomic<Lsn> applied_{0};
+    std::mutex applied_mutex_;       // held by who changes it
+    uint64_t times_taken_back_ = 0;  // by applied_mutex_: an answer from before is none about the store as it is
     std::atomic<bool> is_ending_{false}, is_told_{false};
     std::thread watcher_;
     Work work_;  // last: its jobs use the others

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "base/json_socket.h"
 #include "base/log.h"
 #include "base/small_file.h"
 #include "base/text.h"
 #include "journal/cursor.h"
+#include "replicator/engine/store_child.h"
 #include "replicator/protocol/stream_reader.h"
+#include "rewind/copy_file.h"
+#include "rewind/position.h"
 #include "rewind/replica_store.h"
 
 namespace holdfast::replicator {
@@ -66,8 +70,8 @@ Result<Hello> ReplicaJournal::greeting() {
     hello.is_empty = inbound_->is_empty();
     hello.oldest = inbound_->begin();
     hello.end = {inbound_->received(), HF_TRY(inbound_->chain_at(inbound_->received()))};
-    // The store has applied what is here, or is about to, and cannot take its image back yet.
-    hello.window_begin = hello.end.lsn;
+    const auto position = HF_TRY(rewind::load_position(*store_, volume_.id));
+    hello.window_begin = position ? position->window_begin : hello.end.lsn;
     return hello;
 }
 
@@ -87,6 +91,40 @@ Status ReplicaJournal::drop_header() {
 
 Result<std::optional<Position>> ReplicaJournal::position(Lsn at) {
     return position_at_or_below(*disk_, volume_.id, volume_.segment_bytes, std::min(at, inbound_->received()));
+}
+
+Status ReplicaJournal::take_back(Lsn at) {
+    HF_TRY(keep_aside(at));
+    HF_TRY(take_store_back(volume_.store, at));
+    return inbound_->cut(at);
+}
+
+// Whole segment files: what lies in the first of them before AT makes them readable. They get their name last, so a directory without
+// `.new` is complete.
+Status ReplicaJournal::keep_aside(Lsn at) {
+    const Lsn end = inbound_->received();
+    if (at >= end) return ok();
+    const std::string top = volume_.store + "/discarded", place = top + "/" + std::to_string(at) + "-" + std::to_string(end), half = place + ".new";
+    std::error_code failure;
+    if (std::filesystem::exists(place, failure)) return ok();
+    std::filesystem::remove_all(half, failure);
+    std::filesystem::create_directories(half, failure);
+    if (failure) return errno_error(failure.value(), "make the directory " + quoted(half));
+    const auto kept = HF_TRY(open_disk(half));
+    for (uint64_t index = journal::segment_of(at, volume_.segment_bytes); journal::segment_begin(index, volume_.segment_bytes) < end; ++index) {
+        const std::string name = journal::segment_name(index);
+        const auto from = HF_TRY(disk_->open(name, Disk::Open::existing_read_only));
+        const auto to = HF_TRY(kept->open(name, Disk::Open::create_new));
+        HF_TRY(rewind::copy_file(from->fd(), to->fd(), HF_TRY(from->size())));
+        HF_TRY(to->sync());
+    }
+    HF_TRY(kept->sync_directory());
+    const auto places = HF_TRY(open_disk(top));
+    HF_TRY(places->rename(half.substr(top.size() + 1), place.substr(top.size() + 1)));
+    HF_TRY(places->sync_directory());
+    HF_TRY(store_->sync_directory());
+    log_warning("What this replica had from address " + std::to_string(at) + " to " + std::to_string(end) + " and its source has not is kept in " + quoted(place) + ".");
+    return ok();
 }
 
 Status ReplicaJournal::release() {

@@ -27,11 +27,17 @@ public:
     Result<Hello> greeting();
     Result<std::optional<Position>> position(Lsn at);
     journal::Inbound& inbound() { return *inbound_; }
+    // Goes back to AT, where the source's history parted from this one: first the journal from there on is kept in STORE/discarded (I7),
+    // then the store is taken back by a process of its own, and the journal is cut last. A crash in between leaves what the next
+    // session sends back again. Durable on return. REQUIRES: the store service does not run. Errors: not_found (AT lies before
+    // the window), no_space, io; nothing is lost then.
+    Status take_back(Lsn at);
     // Deletes segments that the store has applied and made durable. Errors: io.
     Status release();
 
 private:
     Status drop_header();
+    Status keep_aside(Lsn at);
 
     explicit ReplicaJournal(const journal::Volume& volume) : volume_(volume) {}
 

@@ -89,7 +89,10 @@ Result<std::optional<Position>> SourceJournal::position(Lsn at) {
 
 Result<StreamPiece> SourceJournal::read(Lsn from, uint32_t bytes_max) {
     StreamPiece piece = HF_TRY(reader_.read(from, bytes_max));
-    HF_TRY(reader_.sync());
+    if (piece.records.end > synced_ + volume_.segment_bytes / 2) {
+        HF_TRY(reader_.sync());
+        synced_ = piece.records.end;
+    }
     return piece;
 }
 

@@ -28,8 +28,9 @@ public:
     // Errors: unavailable: the hash chain at the journal's end cannot be told.
     Result<Hello> greeting();
     Result<std::optional<Position>> position(Lsn at);
-    // What it returns is durable here: a source that lost its tail in a power cut after it had been shipped would be behind its
-    // own replica, which cannot take its image back. Errors: those of StreamReader; a failed sync stays one.
+    // What it returns need not be durable here, but for half a segment's bytes at most: a replica goes back to where a source that lost its
+    // end in a power cut is, and a whole segment is what its journal keeps for that. Errors: those of StreamReader; a failed
+    // sync stays one.
     Result<StreamPiece> read(Lsn from, uint32_t bytes_max);
     // Durable on return.
     Status save_cursor(Lsn at);
@@ -47,6 +48,7 @@ private:
     const std::unique_ptr<Disk> disk_, cursors_;
     const std::unique_ptr<journal::InflightTable> table_, watch_;  // the same words, mapped once for each thread
     StreamReader reader_;
+    Lsn synced_ = 0;  // what was read below is durable
 };
 
 // The peers for whose replicas VOLUME's journal is kept.

@@ -11,6 +11,7 @@
 
 #include "base/child_process.h"
 #include "base/result.h"
+#include "journal/ids.h"
 
 namespace holdfast::replicator {
 
@@ -30,5 +31,9 @@ private:
     ChildProcess child_;
     UniqueFd keep_open_;  // its end of file is the service's sign to end
 };
+
+// Runs `holdfast-store take-back`, and waits for it. REQUIRES: no service has the store open. Errors: those that it ends with.
+// Thread rule: blocks, any thread.
+Status take_store_back(const std::string& store, journal::Lsn at);
 
 }  // namespace holdfast::replicator

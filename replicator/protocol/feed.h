@@ -10,24 +10,26 @@
 
 namespace holdfast::replicator {
 
-// Bytes of a message that is not whole yet are a sign of life: over a slow link one message may take longer than the silence that is
-// borne. CARRY_OUT takes the actions that SESSION returns. Stops when the session is over.
+// First what FRAMES holds already, then BYTES, which may be none. Bytes of a message that is not whole yet are a sign of life: over a slow
+// link one message may take longer than the silence that is borne. CARRY_OUT takes the actions that SESSION returns. Stops when
+// the session is over.
 template <typename Session, typename CarryOut>
 void feed(FrameReader& frames, std::optional<Session>& session, ByteSpan bytes, uint64_t now_ns, CarryOut carry_out) {
     const auto is_on = [&] { return session && !session->is_over(); };
     if (is_on()) session->heard(now_ns);
-    while (!bytes.empty() && is_on()) {
+    while (is_on()) {
+        auto next = frames.next();
+        if (!next) return carry_out(session->on_failure(Reason::protocol, next.error().message, now_ns));
+        if (*next) {
+            carry_out(session->on_message(std::move(**next), now_ns));
+            continue;
+        }
+        if (bytes.empty()) return;
         const MutableByteSpan room = frames.room();
         const size_t taken = std::min(room.size(), bytes.size());
         memcpy(room.data(), bytes.data(), taken);
         frames.filled(taken);
         bytes = bytes.subspan(taken);
-        while (is_on()) {
-            auto next = frames.next();
-            if (!next) return carry_out(session->on_failure(Reason::protocol, next.error().message, now_ns));
-            if (!*next) break;
-            carry_out(session->on_message(std::move(**next), now_ns));
-        }
     }
 }
 
