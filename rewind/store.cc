@@ -21,13 +21,13 @@ Result<std::unique_ptr<Store>> Store::open(const journal::Volume& volume, journa
     return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
-Result<uint64_t> Store::apply(journal::Reader& reader, uint64_t bytes) {
+Result<uint64_t> Store::apply(journal::Reader& reader, uint64_t bytes, uint64_t until_ns) {
     if (impl_->failure) return *impl_->failure;
     if (impl_->first_copy_pending) return uint64_t{0};
     if (reader.position() != applied()) reader.seek(applied());
     Batch batch;
     // A journal that cannot be read is no failure of the store: nothing of it has changed.
-    HF_TRY(impl_->fill(reader, std::min(bytes, batch_bytes_max), batch));
+    HF_TRY(impl_->fill(reader, std::min(bytes, batch_bytes_max), until_ns, batch));
     HF_TRY(impl_->fence(impl_->apply_batch(reader, batch)));
     return batch.bytes();
 }
@@ -63,7 +63,7 @@ Status Store::Impl::apply_batch(journal::Reader& reader, Batch& batch) {
 }
 
 // A record that moves bytes within a file is a batch of its own: its undo is read straight from the image.
-Status Store::Impl::fill(journal::Reader& reader, uint64_t bytes, Batch& batch) {
+Status Store::Impl::fill(journal::Reader& reader, uint64_t bytes, uint64_t until_ns, Batch& batch) {
     while (batch.bytes() < bytes && batch.records().size() < batch_records_max) {
         auto next = reader.next();
         // What was read before the damage is whole; the next batch meets the error with an empty hand.
@@ -74,7 +74,7 @@ Status Store::Impl::fill(journal::Reader& reader, uint64_t bytes, Batch& batch) 
         const auto record = HF_TRY(std::move(next));
         if (!record) return ok();
         const bool shifts = is_shift(*record);
-        if (shifts && !batch.empty()) {
+        if (record->time_ns > until_ns || (shifts && !batch.empty())) {
             reader.seek(record->lsn);
             return ok();
         }

@@ -36,8 +36,9 @@ public:
     ~Store();
 
     // Applies one batch: records from READER (at applied()) until its published end or until they are BYTES: undo durable,
-    // indexed, image changed, position advanced. Returns the bytes taken; 0: there was nothing.
-    Result<uint64_t> apply(journal::Reader& reader, uint64_t bytes);
+    // indexed, image changed, position advanced. Stops before the first record that is younger than UNTIL_NS. Returns the bytes
+    // taken; 0: there was nothing.
+    Result<uint64_t> apply(journal::Reader& reader, uint64_t bytes, uint64_t until_ns = UINT64_MAX);
     // Goes on at AT, when nothing lies between applied() and AT because the journal lost it: its recovery says so, and the
     // stream goes on there with a gap. Durable with the next checkpoint. REQUIRES: AT >= applied().
     Status skip_to(Lsn at);

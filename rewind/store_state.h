@@ -39,7 +39,7 @@ public:
 
     // store.cc
     Status apply_batch(journal::Reader& reader, Batch& batch);
-    Status fill(journal::Reader& reader, uint64_t bytes, Batch& batch);
+    Status fill(journal::Reader& reader, uint64_t bytes, uint64_t until_ns, Batch& batch);
     Status checkpoint();
     Status save(Lsn at_checkpoint);
     template <typename T>

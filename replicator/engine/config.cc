@@ -124,7 +124,7 @@ Result<SendRule> send_rule(const Table& table) {
 }
 
 Result<KeepRule> keep_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "from", "store"}));
+    HF_TRY(table.knows_only({"volume", "from", "store", "delay"}));
     KeepRule rule;
     rule.from = HF_TRY(table.text("from"));
     rule.store = HF_TRY(table.text("store"));
@@ -134,6 +134,11 @@ Result<KeepRule> keep_rule(const Table& table) {
     rule.volume = *volume;
     if (Status named = check_peer_name(rule.from); !named) return table.wrong(named.error().message);
     if (!rule.store.starts_with('/')) return table.wrong("`store` must be an absolute path");
+    if (!table.has("delay")) return rule;
+    const std::string delay = HF_TRY(table.text("delay"));
+    const auto delay_ns = parse_duration_ns(delay);
+    if (!delay_ns) return table.wrong(quoted(delay) + " is no delay; it is a time as 90s, 15m, 2h or 7d");
+    rule.delay_ns = *delay_ns;
     return rule;
 }
 

@@ -14,6 +14,7 @@
 //     volume = "1f0c…"                  # id, as `holdfast status` shows it on the source
 //     from = "alpha"
 //     store = "/var/lib/holdfast/replicas/data"
+//     delay = "2h"                      # what arrives is applied when it is so old; absent: at once
 //
 // It is also the authorization: a peer whose key is known may send exactly the volumes that a [[keep]] names for it, and gets
 // exactly those that a [[send]] names.
@@ -42,6 +43,7 @@ struct SendRule {
 struct KeepRule {
     journal::VolumeId volume;
     std::string from, store;
+    uint64_t delay_ns = 0;
     bool operator==(const KeepRule&) const = default;
 };
 

@@ -22,7 +22,7 @@ bool names(const SendRule& rule, const SourceEdge& edge) {
 }
 
 bool names(const KeepRule& rule, const ReplicaEdge& edge) {
-    return rule.volume == edge.volume() && rule.store == edge.store() && rule.from == edge.peer();
+    return rule.volume == edge.volume() && rule.store == edge.store() && rule.from == edge.peer() && rule.delay_ns == edge.delay_ns();
 }
 
 // Ends the edges that no rule asks for any more, and adds those that are missing; what stays is not touched.
@@ -73,7 +73,7 @@ void Engine::follow(const Config& config) {
     for (const SendRule& rule : config.send)
         for (const auto& edge : sources_)
             if (names(rule, *edge)) edge->set_limits(rule.limits);
-    follow_rules(replicas_, config.keep, [this](const KeepRule& rule) { return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from); });
+    follow_rules(replicas_, config.keep, [this](const KeepRule& rule) { return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from, rule.delay_ns); });
     warn_of_unclaimed();
 }
 

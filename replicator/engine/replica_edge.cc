@@ -27,8 +27,8 @@ Reason reason_of(const Error& error) {
 
 }  // namespace
 
-ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer)
-    : host_(host), volume_(volume), store_(std::move(store)), peer_(std::move(peer)), work_(host.loop) {
+ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns)
+    : host_(host), volume_(volume), store_(std::move(store)), peer_(std::move(peer)), delay_ns_(delay_ns), work_(host.loop) {
     watcher_ = std::thread([this] { watch(); });
     // What was received before is applied whether the source comes or not.
     work_.ask([this] { return open_existing(); }, [this](Status done) {
@@ -78,7 +78,7 @@ Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes) {
     // What a failed sync left is only known to a new one.
     if (journal_ && journal_->inbound().is_fenced()) journal_.reset();
     if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes));
-    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_));
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
     return Opened{HF_TRY(journal_->greeting()), journal_->term()};
 }
 
@@ -88,7 +88,7 @@ Status ReplicaEdge::keep_up() {
         store_child_.reset();
     }
     if (!journal_) return ok();
-    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_));
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
     return journal_->release();
 }
 
@@ -103,7 +103,7 @@ Result<Hello> ReplicaEdge::take_back(Lsn at) {
         applied_ = std::min(applied_.load(), at);
     }
     HF_TRY(journal_->take_back(at));  // when it fails, keep_up() starts the service again
-    store_child_ = HF_TRY(StoreChild::start(store_));
+    store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
     return journal_->greeting();
 }
 

@@ -29,7 +29,8 @@ inline constexpr uint64_t upkeep_interval_ns = 2'000'000'000;
 
 class ReplicaEdge {
 public:
-    ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer);
+    // DELAY_NS: what arrives is kept at once and applied when it is so old.
+    ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns);
     ~ReplicaEdge();
     ReplicaEdge(const ReplicaEdge&) = delete;
     ReplicaEdge& operator=(const ReplicaEdge&) = delete;
@@ -37,6 +38,7 @@ public:
     const journal::VolumeId& volume() const { return volume_; }
     const std::string& store() const { return store_; }
     const std::string& peer() const { return peer_; }
+    uint64_t delay_ns() const { return delay_ns_; }
 
     // Takes over a connection on which the source has greeted with HELLO. FRAMES may hold more of what it said.
     // REQUIRES: its key is the peer's, and HELLO holds a Hello.
@@ -68,6 +70,7 @@ private:
     Host& host_;
     const journal::VolumeId volume_;
     const std::string store_, peer_;
+    const uint64_t delay_ns_;
 
     // Used by jobs alone, and by the destructor when there are none any more.
     std::shared_ptr<ReplicaJournal> journal_;

@@ -20,13 +20,13 @@ Result<Program> open_program() {
 
 }  // namespace
 
-Result<StoreChild> StoreChild::start(const std::string& store) {
+Result<StoreChild> StoreChild::start(const std::string& store, uint64_t delay_ns) {
     const Program program = HF_TRY(open_program());
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
     UniqueFd theirs(ends[0]), ours(ends[1]);
     auto child = HF_TRY(ChildProcess::start({.program = program,
-                                             .arguments = {"run", store, "--until-eof", std::to_string(theirs.get())},
+                                             .arguments = {"run", store, "--until-eof", std::to_string(theirs.get()), "--delay", std::to_string(delay_ns)},
                                              .log_fd = STDERR_FILENO,
                                              .inherited = {theirs.get()}}));
     return StoreChild(std::move(child), std::move(ours));

@@ -17,8 +17,8 @@ namespace holdfast::replicator {
 
 class StoreChild {
 public:
-    // Errors: not_found (the program), io.
-    static Result<StoreChild> start(const std::string& store);
+    // It applies nothing before it is DELAY_NS old. Errors: not_found (the program), io.
+    static Result<StoreChild> start(const std::string& store, uint64_t delay_ns);
 
     bool has_ended() { return child_.wait(0); }
     std::string describe_end() const { return child_.describe_end(); }

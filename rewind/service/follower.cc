@@ -22,8 +22,8 @@ constexpr auto held_pause = std::chrono::milliseconds(5);
 
 }  // namespace
 
-Follower::Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock)
-    : volume_(volume), bookmarks_(bookmarks), clock_(clock) {}
+Follower::Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns)
+    : volume_(volume), bookmarks_(bookmarks), clock_(clock), delay_ns_(delay_ns) {}
 
 Follower::~Follower() {
     (void)finish().has_value();
@@ -103,7 +103,7 @@ Status Follower::round() {
     }
     HF_TRY(tail_->look_for_table());
     const Lsn known = tail_->published(), before = store_->applied();
-    const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), follow_bytes_max));
+    const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), follow_bytes_max, old_enough_ns()));
     if (taken > 0) HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
     // With everything that was published when the round began; a stream that goes on growing has no end to be reached.
     const bool is_caught_up = taken == 0 || (before < known && known <= store_->applied());
@@ -126,6 +126,13 @@ Status Follower::round() {
     else if (is_caught_up)
         std::this_thread::sleep_for(std::chrono::milliseconds(rest_ms));
     return ok();
+}
+
+// Records from this time on wait.
+uint64_t Follower::old_enough_ns() const {
+    const uint64_t now_ns = clock_.realtime_ns();
+    if (delay_ns_ == 0) return UINT64_MAX;
+    return now_ns - std::min(now_ns, delay_ns_);
 }
 
 Status Follower::upkeep(uint64_t progress) {
@@ -166,7 +173,7 @@ void Follower::apply_rest() {
     const Lsn goal = published();
     while (!at_once_ && !broken_ && !held_ && store_ && store_->applied() < goal) {
         run_jobs(store_.get());
-        auto taken = store_->apply(tail_->reader(), follow_bytes_max);
+        auto taken = store_->apply(tail_->reader(), follow_bytes_max, old_enough_ns());
         if (!taken) return fail(taken.error());
         announce();
         if (*taken == 0) break;
@@ -314,7 +321,7 @@ Follower::Condition Follower::condition() const {
     const Lsn ahead = published();
     const uint64_t since_ns = clock_.monotonic_ns() - caught_up_ns_;
     if (ahead > applied() + following_bytes || (ahead > applied() && since_ns > following_ns))
-        condition.state = "catching up";
+        condition.state = delay_ns_ != 0 && since_ns <= following_ns ? "delayed" : "catching up";
     if (auto loan = borrow_any(); loan && (*loan)->first_copy_pending()) condition.state = "first copy";
     return condition;
 }

@@ -49,13 +49,14 @@ inline constexpr size_t jobs_max = 32;
 
 class Follower {
 public:
-    Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock);
+    // Nothing is applied before it is DELAY_NS old, by the clock of whoever wrote it and by this host's.
+    Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns);
     ~Follower();  // finish(), then closes the store when nobody borrows it any more
 
     // Opens the store and starts the thread. Errors: busy (another process has the store). Every other failure to
     // open is kept for status and tried again.
     Status start();
-    // Applies what is published now, makes a checkpoint and ends the thread; the store stays open for readers. Errors:
+    // Applies what is published now and old enough, makes a checkpoint and ends the thread; the store stays open for readers. Errors:
     // the failure that kept it from applying everything.
     Status finish();
     void hurry() { at_once_ = true; }  // finish() ends after the batch in hand
@@ -81,7 +82,7 @@ public:
     Status go_on();
 
     struct Condition {
-        std::string state;  // "following", "catching up", "held", "first copy", "failed"
+        std::string state;  // "following", "catching up", "delayed", "held", "first copy", "failed"
         std::optional<Error> failure;
         Lsn checkpoint = 0;
     };
@@ -96,6 +97,7 @@ private:
     void retry();
     Status round();
     Status upkeep(uint64_t progress);
+    uint64_t old_enough_ns() const;
     void apply_rest();
     void run_jobs(Store* store);
     void fail(const Error& error);
@@ -106,6 +108,7 @@ private:
     const journal::Volume& volume_;
     Bookmarks& bookmarks_;
     const Clock& clock_;
+    const uint64_t delay_ns_;
 
     // Held shared by whoever uses the store, exclusively while it is opened or closed. Taken before mutex_.
     mutable std::shared_timed_mutex gate_;

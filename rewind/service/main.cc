@@ -1,6 +1,6 @@
 // holdfast-store: the program that has a volume's store open. docs/processes.md says who starts it, and when.
 //
-//   holdfast-store run STORE [--until-eof FD]
+//   holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]
 //   holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]
 //   holdfast-store take-back STORE --to LSN
 #include <fcntl.h>
@@ -31,7 +31,7 @@ constexpr int exit_usage = 2;
 constexpr auto takeover_pause = std::chrono::milliseconds(50);
 
 constexpr const char* usage =
-    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD]\n"
+    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]\n"
     "                       holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]\n"
     "                       holdfast-store take-back STORE --to LSN\n";
 
@@ -42,6 +42,7 @@ struct Arguments {
     int backing_fd = -1;
     std::string after = "compare_suspects";
     bool accept_deletions = false;
+    std::optional<uint64_t> delay_ns;
     std::optional<journal::Lsn> to;
 };
 
@@ -53,10 +54,10 @@ std::optional<int> open_descriptor(std::string_view text) {
     return fd;
 }
 
-std::optional<journal::Lsn> lsn_in(std::string_view text) {
-    journal::Lsn lsn = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), lsn);
-    return error == std::errc() && end == text.data() + text.size() ? std::optional(lsn) : std::nullopt;
+std::optional<uint64_t> number_in(std::string_view text) {
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
 }
 
 // Nothing: the command line makes no sense.
@@ -74,7 +75,9 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
         if (option == "--after")
             arguments.after = value;
         else if (option == "--to")
-            arguments.to = lsn_in(value);
+            arguments.to = number_in(value);
+        else if (option == "--delay")
+            arguments.delay_ns = number_in(value);
         else if (auto fd = open_descriptor(value); !fd)
             return std::nullopt;
         else if (option == "--until-eof")
@@ -101,7 +104,7 @@ void raise_descriptor_limit() {
 
 Status run(const Arguments& arguments) {
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
-    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd}));
+    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0)}));
     return service->run();
 }
 

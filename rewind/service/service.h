@@ -33,6 +33,7 @@ class Service final : public PastSource {
 public:
     struct Options {
         int until_eof_fd = -1;  // ends at its end of file; the service takes it over
+        uint64_t delay_ns = 0;  // nothing is applied before it is so old
         bool is_supervised() const { return until_eof_fd >= 0; }
     };
     // Errors: busy (another process has the store and does not make way), io.
