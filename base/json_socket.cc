@@ -3,12 +3,9 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <atomic>
 #include <cerrno>
-#include <filesystem>
 #include <list>
 #include <mutex>
 #include <thread>
@@ -17,6 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "base/unix_socket.h"
 
 namespace holdfast {
 namespace {
@@ -24,37 +22,6 @@ namespace {
 // A peer that neither reads nor speaks for this long loses its connection, so that it cannot hold one for ever.
 constexpr time_t send_timeout_s = 10;
 constexpr time_t idle_timeout_s = 60;
-
-std::string line_of(const Json& message) {
-    // Names travel as UTF-8 (base/name_text.h); a stray byte elsewhere becomes U+FFFD rather than an exception.
-    return message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-Json json_of(const Error& error) {
-    Json body = {{"code", to_string(error.code)}, {"message", error.message}};
-    if (error.sys_errno != 0) body["errno"] = error.sys_errno;
-    return {{"error", body}};
-}
-
-constexpr ErrorCode all_codes[] = {
-    ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::exists,      ErrorCode::permission, ErrorCode::io,
-    ErrorCode::no_space,         ErrorCode::corrupt,   ErrorCode::torn,        ErrorCode::foreign,    ErrorCode::unsupported,
-    ErrorCode::busy,             ErrorCode::unavailable, ErrorCode::gap,
-};
-
-Error error_of(const Json& body) {
-    Error error{ErrorCode::io, "the service reported an error without a sentence"};
-    if (!body.is_object()) return error;
-    if (auto text = body.find("message"); text != body.end() && text->is_string())
-        error.message = text->get_ref<const std::string&>();
-    if (auto number = body.find("errno"); number != body.end() && number->is_number_integer())
-        error.sys_errno = number->get<int>();
-    if (auto name = body.find("code"); name != body.end() && name->is_string()) {
-        for (ErrorCode code : all_codes)
-            if (name->get_ref<const std::string&>() == to_string(code)) error.code = code;
-    }
-    return error;
-}
 
 Status send_all(int fd, std::string_view text) {
     while (!text.empty()) {
@@ -99,58 +66,6 @@ private:
     std::string buffer_;
 };
 
-Result<sockaddr_un> address_of(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof address.sun_path)
-        return Error{ErrorCode::invalid_argument, "the path of control socket " + quoted(path) + " must have 1 to " +
-                                                      std::to_string(sizeof address.sun_path - 1) + " bytes"};
-    path.copy(address.sun_path, path.size());
-    return address;
-}
-
-Result<UniqueFd> connect_to(const std::string& path) {
-    sockaddr_un address = HF_TRY(address_of(path));
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!fd) return errno_error(errno, "make a control socket");
-    while (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-        if (errno == EINTR) continue;
-        Error error = errno_error(errno, "nobody answers at " + quoted(path));
-        if (errno == ENOENT || errno == ENOTDIR || errno == ECONNREFUSED) error.code = ErrorCode::unavailable;
-        return error;
-    }
-    return fd;
-}
-
-Status make_directory_of(const std::string& path) {
-    std::filesystem::path parent = std::filesystem::path(path).parent_path();
-    std::filesystem::path made;
-    for (const auto& component : parent) {
-        made /= component;
-        if (::mkdir(made.c_str(), 0700) != 0 && errno != EEXIST)
-            return errno_error(errno, "make directory " + quoted(made.native()));
-    }
-    return ok();
-}
-
-Result<UniqueFd> listen_at(const std::string& path) {
-    sockaddr_un address = HF_TRY(address_of(path));
-    HF_TRY(make_directory_of(path));
-    if (auto answered = connect_to(path); answered)
-        return Error{ErrorCode::busy, "another process answers at " + quoted(path)};
-    else if (answered.error().code != ErrorCode::unavailable)
-        return std::move(answered).error();
-    // Nobody answers, so what lies there was left by a process that died.
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, "remove " + quoted(path));
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) return errno_error(errno, "make a control socket");
-    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-        return errno_error(errno, "bind " + quoted(path));
-    if (::chmod(path.c_str(), 0600) != 0) return errno_error(errno, "restrict " + quoted(path));
-    if (::listen(fd.get(), json_connections_max) != 0) return errno_error(errno, "listen at " + quoted(path));
-    return fd;
-}
-
 void set_timeouts(int fd) {
     timeval send{send_timeout_s, 0}, idle{idle_timeout_s, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send, sizeof send);
@@ -161,10 +76,7 @@ void set_timeouts(int fd) {
 
 class JsonServer::Impl {
 public:
-    Impl(std::string path, UniqueFd listener, UniqueFd stop, Handler handler)
-        : path_(std::move(path)), listener_(std::move(listener)), stop_(std::move(stop)), handler_(std::move(handler)) {
-        struct stat status;
-        if (::stat(path_.c_str(), &status) == 0) inode_ = status.st_ino;
+    Impl(UnixListener listener, UniqueFd stop, Handler handler) : listener_(std::move(listener)), stop_(std::move(stop)), handler_(std::move(handler)) {
         acceptor_ = std::thread([this] { accept_all(); });
     }
 
@@ -175,9 +87,6 @@ public:
         // Readers see the end of their input; a handler that runs may still send its answer.
         for (Connection& connection : connections_) ::shutdown(connection.fd.get(), SHUT_RD);
         for (Connection& connection : connections_) connection.thread.join();
-        // Whoever took the path over in the meantime keeps it.
-        struct stat status;
-        if (::stat(path_.c_str(), &status) == 0 && status.st_ino == inode_) ::unlink(path_.c_str());
     }
 
 private:
@@ -189,14 +98,14 @@ private:
 
     void accept_all() {
         for (;;) {
-            pollfd waiting[] = {{listener_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+            pollfd waiting[] = {{listener_.fd(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
             if (::poll(waiting, 2, -1) < 0 && errno != EINTR) {
-                log_error("The control socket " + quoted(path_) + " stopped: " + strerror(errno) + ".");
+                log_error("The control socket " + quoted(listener_.path()) + " stopped: " + strerror(errno) + ".");
                 return;
             }
             if (waiting[1].revents != 0) return;
             reap();
-            UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            UniqueFd fd(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
             if (!fd) {
                 // Out of descriptors: the peer stays in the backlog; asking again at once would burn a processor.
                 if (errno == EMFILE || errno == ENFILE) std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -204,7 +113,7 @@ private:
             }
             set_timeouts(fd.get());
             if (connections_.size() >= static_cast<size_t>(json_connections_max)) {
-                Error full{ErrorCode::busy, "too many connections to " + quoted(path_) + "; try again"};
+                Error full{ErrorCode::busy, "too many connections to " + quoted(listener_.path()) + "; try again"};
                 (void)send_all(fd.get(), line_of(json_of(full))).has_value();
                 continue;
             }
@@ -264,11 +173,9 @@ private:
         }
     }
 
-    const std::string path_;
-    UniqueFd listener_;
+    UnixListener listener_;
     UniqueFd stop_;
     const Handler handler_;
-    ino_t inode_ = 0;
     std::list<Connection> connections_;  // the acceptor's, and the destructor's after it has joined that
     std::thread acceptor_;
 };
@@ -277,15 +184,15 @@ JsonServer::JsonServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 JsonServer::~JsonServer() = default;
 
 Result<std::unique_ptr<JsonServer>> JsonServer::start(const std::string& path, Handler handler) {
-    UniqueFd listener = HF_TRY(listen_at(path));
+    UnixListener listener = HF_TRY(UnixListener::open(path, json_connections_max));
     UniqueFd stop(::eventfd(0, EFD_CLOEXEC));
     if (!stop) return errno_error(errno, "make an eventfd");
-    auto impl = std::make_unique<Impl>(path, std::move(listener), std::move(stop), std::move(handler));
+    auto impl = std::make_unique<Impl>(std::move(listener), std::move(stop), std::move(handler));
     return std::unique_ptr<JsonServer>(new JsonServer(std::move(impl)));
 }
 
 Result<Json> json_call(const std::string& path, const Json& request, const JsonServer::Progress& progress) {
-    UniqueFd fd = HF_TRY(connect_to(path));
+    UniqueFd fd = HF_TRY(connect_unix(path));
     std::string line = line_of(request);
     if (line.size() > json_line_bytes_max)
         return Error{ErrorCode::invalid_argument, "the request is longer than " + human_bytes(json_line_bytes_max)};

@@ -8,14 +8,12 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace holdfast {
-
-using Json = nlohmann::json;
 
 inline constexpr size_t json_line_bytes_max = 1 << 20;
 inline constexpr size_t json_answer_bytes_max = 64 << 20;

@@ -1,0 +1,39 @@
+#include "base/json.h"
+
+namespace holdfast {
+
+namespace {
+
+constexpr ErrorCode all_codes[] = {
+    ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::exists,      ErrorCode::permission, ErrorCode::io,
+    ErrorCode::no_space,         ErrorCode::corrupt,   ErrorCode::torn,        ErrorCode::foreign,    ErrorCode::unsupported,
+    ErrorCode::busy,             ErrorCode::unavailable, ErrorCode::gap,
+};
+
+}  // namespace
+
+std::string line_of(const Json& message) {
+    return message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json json_of(const Error& error) {
+    Json body = {{"code", to_string(error.code)}, {"message", error.message}};
+    if (error.sys_errno != 0) body["errno"] = error.sys_errno;
+    return {{"error", body}};
+}
+
+Error error_of(const Json& body) {
+    Error error{ErrorCode::io, "the service reported an error without a sentence"};
+    if (!body.is_object()) return error;
+    if (auto text = body.find("message"); text != body.end() && text->is_string())
+        error.message = text->get_ref<const std::string&>();
+    if (auto number = body.find("errno"); number != body.end() && number->is_number_integer())
+        error.sys_errno = number->get<int>();
+    if (auto name = body.find("code"); name != body.end() && name->is_string()) {
+        for (ErrorCode code : all_codes)
+            if (name->get_ref<const std::string&>() == to_string(code)) error.code = code;
+    }
+    return error;
+}
+
+}  // namespace holdfast

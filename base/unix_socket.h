@@ -1,0 +1,42 @@
+// Stream sockets with a path in the file system, for a service and those on its host who may speak to it.
+// Thread rule: any thread; an object is used by one at a time.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace holdfast {
+
+// Errors: invalid_argument when PATH is too long for a socket (107 bytes) or empty.
+Result<sockaddr_un> unix_address(const std::string& path);
+
+// Errors: unavailable when nobody listens there.
+Result<UniqueFd> connect_unix(const std::string& path);
+
+// A socket that listens at a path, mode 0600, in a directory that is made 0700. What a process that died has left there is
+// replaced. The path is removed with this object, unless somebody else took it over in the meantime.
+class UnixListener {
+public:
+    // Errors: busy when somebody answers at PATH, io.
+    static Result<UnixListener> open(const std::string& path, int backlog);
+    UnixListener(UnixListener&& other) noexcept;
+    UnixListener& operator=(UnixListener&&) = delete;
+    ~UnixListener();
+
+    int fd() const { return fd_.get(); }  // does not block
+    const std::string& path() const { return path_; }
+
+private:
+    UnixListener(std::string path, UniqueFd fd, ino_t inode) : path_(std::move(path)), fd_(std::move(fd)), inode_(inode) {}
+
+    std::string path_;
+    UniqueFd fd_;  // invalid: moved from
+    ino_t inode_;
+};
+
+}  // namespace holdfast
