@@ -1,26 +1,20 @@
 // What a person asks of this host's engine, holdfastd: how replication is, whom it knows, pairing, its configuration.
+#include "tools/cli/engine.h"
 #include "tools/cli/programs.h"
 #include "tools/command.h"
 
-#include "base/json_socket.h"
 #include "base/text.h"
-#include "journal/volume.h"
 
 namespace holdfast::tools {
 
 namespace {
 
+using cli::engine_get;
+using cli::engine_post;
 using cli::printable;
 
 constexpr cli::ProgramPlace engine_program{"HOLDFAST_ENGINE_BIN", "../sbin/holdfastd", "holdfastd", "../replicator/holdfastd"};
 constexpr int check_timeout_ms = 30'000;
-
-Result<Json> engine_call(const Json& request) {
-    auto answer = json_call(journal::engine_socket(), request);
-    if (!answer && answer.error().code == ErrorCode::unavailable)
-        return Error{ErrorCode::unavailable, "the engine does not run on this host; start holdfastd (docs/engine.md)"};
-    return answer;
-}
 
 uint64_t number_in(const Json& edge, const char* member) {
     return edge.value(member, uint64_t{0});
@@ -28,7 +22,7 @@ uint64_t number_in(const Json& edge, const char* member) {
 
 Result<Report> engine_status(const Arguments&) {
     Report report;
-    report.json = HF_TRY(engine_call({{"verb", "status"}}));
+    report.json = HF_TRY(engine_get("/v1/status"));
     cli::Table table({"role", "volume", "peer", "state", ">behind", "why"});
     for (const Json& edge : report.json.at("edges")) {
         const bool is_source = edge.at("role") == "source";
@@ -46,21 +40,21 @@ Result<Report> engine_status(const Arguments&) {
 Result<Report> pair(const Arguments& arguments) {
     Report report;
     if (!arguments.given("ADDRESS")) {
-        report.json = HF_TRY(engine_call({{"verb", "pair-offer"}}));
+        report.json = HF_TRY(engine_post("/v1/pair-offer"));
         report.text = "On the other host, within " + std::to_string(report.json.at("seconds").get<uint64_t>() / 60) + " minutes:\n\n  holdfast pair ADDRESS-OF-THIS-HOST:PORT --code " +
                       report.json.at("code").get<std::string>() + "\n\nThis host listens on " + report.json.at("listen").get<std::string>() + ". The code works once.\n";
         return report;
     }
     if (!arguments.given("--code"))
         return Error{ErrorCode::invalid_argument, "the code is missing: `holdfast pair` on the other host shows one; give it with --code"};
-    report.json = HF_TRY(engine_call({{"verb", "pair"}, {"address", arguments.text("ADDRESS")}, {"code", arguments.text("--code")}}));
+    report.json = HF_TRY(engine_post("/v1/pair", {{"address", arguments.text("ADDRESS")}, {"code", arguments.text("--code")}}));
     report.text = "Paired with " + printable(report.json.at("peer").get<std::string>()) + ", whose key is " + report.json.at("key").get<std::string>() + ".\n";
     return report;
 }
 
 Result<Report> peer_list(const Arguments&) {
     Report report;
-    report.json = HF_TRY(engine_call({{"verb", "peers"}}));
+    report.json = HF_TRY(engine_get("/v1/peers"));
     cli::Table table({"peer", "address", "key"});
     for (const Json& peer : report.json.at("peers"))
         for (const Json& key : peer.at("keys")) table.add({peer.at("name"), peer.at("address"), key});
@@ -69,33 +63,33 @@ Result<Report> peer_list(const Arguments&) {
 }
 
 // A request that has nothing to show but that it was done.
-Result<Report> have_done(const Json& request, std::string text) {
+Result<Report> have_done(const char* path, const Json& request, std::string text) {
     Report report;
-    report.json = HF_TRY(engine_call(request));
+    report.json = HF_TRY(engine_post(path, request));
     report.text = std::move(text);
     return report;
 }
 
 Result<Report> peer_revoke(const Arguments& arguments) {
     const std::string& peer = arguments.text("PEER");
-    return have_done({{"verb", "revoke"}, {"peer", peer}}, "Peer " + printable(peer) + " is not trusted any more, and its connections were ended.\n");
+    return have_done("/v1/revoke", {{"peer", peer}}, "Peer " + printable(peer) + " is not trusted any more, and its connections were ended.\n");
 }
 
-Json about_replica(const char* verb, const Arguments& arguments) {
-    return {{"verb", verb}, {"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}};
+Json about_replica(const Arguments& arguments) {
+    return {{"volume", arguments.text("DIR")}, {"peer", arguments.text("PEER")}};
 }
 
 Result<Report> replica_forget(const Arguments& arguments) {
-    return have_done(about_replica("forget", arguments), "The journal keeps nothing for a replica on " + printable(arguments.text("PEER")) + " any more.\n");
+    return have_done("/v1/forget", about_replica(arguments), "The journal keeps nothing for a replica on " + printable(arguments.text("PEER")) + " any more.\n");
 }
 
 Result<Report> replica_suspend(const Arguments& arguments) {
-    return have_done(about_replica("suspend", arguments),
+    return have_done("/v1/suspend", about_replica(arguments),
                      "Nothing is sent to " + printable(arguments.text("PEER")) + " until `holdfast replica resume`; the journal keeps it.\n");
 }
 
 Result<Report> replica_resume(const Arguments& arguments) {
-    return have_done(about_replica("resume", arguments), "The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n");
+    return have_done("/v1/resume", about_replica(arguments), "The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n");
 }
 
 Result<Report> config_check(const Arguments& arguments) {
@@ -110,7 +104,7 @@ Result<Report> config_check(const Arguments& arguments) {
 }
 
 Result<Report> config_reload(const Arguments&) {
-    return have_done({{"verb", "reload"}}, "The engine has taken the configuration.\n");
+    return have_done("/v1/reload", Json::object(), "The engine has taken the configuration.\n");
 }
 
 }  // namespace

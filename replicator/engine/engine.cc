@@ -1,7 +1,6 @@
 #include "replicator/engine/engine.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -12,10 +11,6 @@ namespace holdfast::replicator {
 namespace {
 
 constexpr const char* peers_file = "/peers.json";
-
-std::string text_in(const Json& request, const char* member) {
-    return request.at(member).get<std::string>();
-}
 
 bool names(const SendRule& rule, const SourceEdge& edge) {
     return rule.to == edge.peer() && rule.volume == edge.volume();
@@ -34,13 +29,6 @@ void follow_rules(std::vector<std::unique_ptr<Edge>>& edges, const std::vector<R
 }
 
 }  // namespace
-
-const Engine::VerbRow Engine::verbs[] = {
-    {"status", &Engine::status},          {"pair-offer", &Engine::offer_pairing}, {"pair", &Engine::pair},
-    {"peers", &Engine::list_peers},       {"revoke", &Engine::revoke},            {"forget", &Engine::forget},
-    {"reload", &Engine::reload},
-    {"suspend", &Engine::suspend},        {"resume", &Engine::resume},
-};
 
 Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, const std::string& directory, std::string config_path) {
     Config config = HF_TRY(load_config(config_path));
@@ -145,7 +133,7 @@ void Engine::serve_pairing(std::shared_ptr<Connection> connection) {
     });
 }
 
-void Engine::offer_pairing(const Json&, Answer answer) {
+void Engine::offer_pairing(const Request&, Answer answer) {
     if (config_.listen.empty()) return answer(Error{ErrorCode::invalid_argument, "this host does not `listen`, so nobody can call it to be paired; offer the code on the other host"});
     auto code = PairingCode::make();
     if (!code) return answer(code.error());
@@ -154,10 +142,10 @@ void Engine::offer_pairing(const Json&, Answer answer) {
     answer(Json{{"code", shown}, {"seconds", pairing_code_lifetime_ns / 1'000'000'000}, {"guesses", pairing_guesses_max}, {"listen", config_.listen}});
 }
 
-void Engine::pair(const Json& request, Answer answer) {
-    const auto code = PairingCode::parse(text_in(request, "code"));
+void Engine::pair(const Request& request, Answer answer) {
+    const auto code = PairingCode::parse(request.at("code"));
     if (!code) return answer(Error{ErrorCode::invalid_argument, "that is no pairing code; it has " + std::to_string(pairing_code_letters) + " letters and digits, as the other host shows it"});
-    const std::string address = text_in(request, "address");
+    const std::string address = request.at("address");
     const auto paired = [this, answer, address](Result<Introduced> introduced) {
         if (!introduced) return answer(introduced.error());
         if (introduced->peer.address.empty()) introduced->peer.address = address;
@@ -185,7 +173,7 @@ void Engine::pair(const Json& request, Answer answer) {
                   });
 }
 
-void Engine::list_peers(const Json&, Answer answer) {
+void Engine::peers(const Request&, Answer answer) {
     Json list = Json::array();
     for (const Peer& peer : host_.peers.list()) {
         Json keys = Json::array();
@@ -195,20 +183,20 @@ void Engine::list_peers(const Json&, Answer answer) {
     answer(Json{{"name", host_.name}, {"key", to_string(host_.identity.fingerprint())}, {"peers", list}});
 }
 
-void Engine::revoke(const Json& request, Answer answer) {
+void Engine::revoke(const Request& request, Answer answer) {
     Peers peers = host_.peers;
-    Status done = peers.revoke(text_in(request, "peer"));
+    Status done = peers.revoke(request.at("peer"));
     if (done) done = peers.save();
     if (!done) return answer(done.error());
     host_.peers = std::move(peers);
     trust_changed();
-    log_info("Peer " + quoted(text_in(request, "peer")) + " was revoked.");
+    log_info("Peer " + quoted(request.at("peer")) + " was revoked.");
     answer(Json::object());
 }
 
-void Engine::forget(const Json& request, Answer answer) {
-    const std::string peer = text_in(request, "peer");
-    const auto volume = journal::find_volume(text_in(request, "volume"));
+void Engine::forget(const Request& request, Answer answer) {
+    const std::string peer = request.at("peer");
+    const auto volume = journal::find_volume(request.at("volume"));
     if (!volume) return answer(volume.error());
     const bool is_served = std::any_of(sources_.begin(), sources_.end(), [&](const auto& edge) { return edge->peer() == peer; });
     if (is_served) return answer(Error{ErrorCode::busy, "the configuration still sends to " + quoted(peer) + "; take its [[send]] out and reload first"});
@@ -217,8 +205,8 @@ void Engine::forget(const Json& request, Answer answer) {
 }
 
 // The edges that VOLUME and PEER name, and what is done to each.
-void Engine::for_edge(const Json& request, Answer answer, void (SourceEdge::*change)()) {
-    const std::string volume = text_in(request, "volume"), peer = text_in(request, "peer");
+void Engine::for_edge(const Request& request, Answer answer, void (SourceEdge::*change)()) {
+    const std::string volume = request.at("volume"), peer = request.at("peer");
     const auto edge = std::find_if(sources_.begin(), sources_.end(), [&](const auto& one) { return one->volume() == volume && one->peer() == peer; });
     if (edge == sources_.end())
         return answer(Error{ErrorCode::not_found, "the configuration sends no " + quoted(volume) + " to " + quoted(peer) + "; name them as it does"});
@@ -226,46 +214,24 @@ void Engine::for_edge(const Json& request, Answer answer, void (SourceEdge::*cha
     answer(Json::object());
 }
 
-void Engine::suspend(const Json& request, Answer answer) {
+void Engine::suspend(const Request& request, Answer answer) {
     for_edge(request, std::move(answer), &SourceEdge::suspend);
 }
 
-void Engine::resume(const Json& request, Answer answer) {
+void Engine::resume(const Request& request, Answer answer) {
     for_edge(request, std::move(answer), &SourceEdge::resume);
 }
 
-void Engine::reload(const Json&, Answer answer) {
+void Engine::reload(const Request&, Answer answer) {
     if (Status done = reload(); !done) return answer(done.error());
     answer(Json::object());
 }
 
-void Engine::status(const Json&, Answer answer) {
+void Engine::status(const Request&, Answer answer) {
     Json edges = Json::array();
     for (const auto& edge : sources_) edges.push_back(edge->status());
     for (const auto& edge : replicas_) edges.push_back(edge->status());
     answer(Json{{"name", host_.name}, {"key", to_string(host_.identity.fingerprint())}, {"listen", config_.listen}, {"edges", edges}, {"refused", guests_ ? guests_->refused() : 0}});
-}
-
-Result<Json> Engine::answer(const Json& request) {
-    const std::string name = text_in(request, "verb");
-    for (const VerbRow& row : verbs) {
-        if (name != row.name) continue;
-        auto promise = std::make_shared<std::promise<Result<Json>>>();
-        auto future = promise->get_future();
-        host_.loop.post([this, verb = row.verb, request, promise] {
-            // A member that is absent or of another type: the socket's rule is an exception, the loop's is a value.
-            try {
-                (this->*verb)(request, [promise](Result<Json> result) { promise->set_value(std::move(result)); });
-            } catch (const Json::exception& wrong) {
-                promise->set_value(Error{ErrorCode::invalid_argument, std::string("the request is not understood: ") + wrong.what()});
-            }
-        });
-        // A loop that has stopped answers nobody.
-        while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready)
-            if (host_.loop.is_stopping()) return Error{ErrorCode::unavailable, "the engine ends"};
-        return future.get();
-    }
-    return Error{ErrorCode::invalid_argument, "the engine knows no verb " + quoted(name) + ": command and engine may be of different versions"};
 }
 
 }  // namespace holdfast::replicator

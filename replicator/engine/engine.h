@@ -1,15 +1,16 @@
-// The engine of a host: what the configuration asks for, kept running; and what people ask through the control socket.
+// The engine of a host: what the configuration asks for, kept running; and what people ask of it (api.h, docs/engine.md).
 //
-// Thread rule: the loop's thread, except answer(), which the control socket's threads call.
+// Thread rule: the loop's thread.
 #pragma once
 
-#include <future>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/json_socket.h"
+#include "base/json.h"
 #include "replicator/engine/config.h"
 #include "replicator/engine/guest.h"
 #include "replicator/engine/host.h"
@@ -32,15 +33,21 @@ public:
     // changes nothing. `name` and `listen` take effect at the next start.
     Status reload();
 
-    // One request of the control socket (docs/engine.md).
-    Result<Json> answer(const Json& request);
+    // What may be asked. The table of routes (api.cc) says which members a request has; ANSWER is called once, perhaps later.
+    using Request = std::map<std::string, std::string, std::less<>>;
+    using Answer = std::function<void(Result<Json>)>;
+    using Verb = void (Engine::*)(const Request& request, Answer answer);
+    void status(const Request& request, Answer answer);
+    void peers(const Request& request, Answer answer);
+    void offer_pairing(const Request& request, Answer answer);
+    void pair(const Request& request, Answer answer);
+    void revoke(const Request& request, Answer answer);
+    void forget(const Request& request, Answer answer);
+    void suspend(const Request& request, Answer answer);
+    void resume(const Request& request, Answer answer);
+    void reload(const Request& request, Answer answer);
 
 private:
-    using Answer = std::function<void(Result<Json>)>;
-    using Verb = void (Engine::*)(const Json& request, Answer answer);
-    struct VerbRow { const char* name; Verb verb; };
-    static const VerbRow verbs[];
-
     Engine(Host host, std::string config_path) : host_(std::move(host)), config_path_(std::move(config_path)), resolver_(host_.loop) {}
     Status listen();
     void follow(const Config& config);
@@ -51,16 +58,7 @@ private:
     void trust_changed();
     void warn_of_unclaimed() const;
 
-    void status(const Json& request, Answer answer);
-    void offer_pairing(const Json& request, Answer answer);
-    void pair(const Json& request, Answer answer);
-    void list_peers(const Json& request, Answer answer);
-    void revoke(const Json& request, Answer answer);
-    void forget(const Json& request, Answer answer);
-    void for_edge(const Json& request, Answer answer, void (SourceEdge::*change)());
-    void suspend(const Json& request, Answer answer);
-    void resume(const Json& request, Answer answer);
-    void reload(const Json& request, Answer answer);
+    void for_edge(const Request& request, Answer answer, void (SourceEdge::*change)());
 
     Host host_;
     const std::string config_path_;

@@ -12,7 +12,9 @@
 
 #include "base/log.h"
 #include "journal/volume.h"
+#include "replicator/engine/api.h"
 #include "replicator/engine/engine.h"
+#include "replicator/engine/http_server.h"
 
 namespace holdfast::replicator {
 namespace {
@@ -57,7 +59,8 @@ Status run(const Arguments& arguments) {
     const sigset_t signals = block_signals();  // before the first thread, so that all inherit it
     auto loop = HF_TRY(Loop::open());
     auto engine = HF_TRY(Engine::start(*loop, system_clock(), journal::engine_directory(), arguments.config));
-    auto server = HF_TRY(JsonServer::start(journal::engine_socket(), [&](const Json& request, const JsonServer::Progress&) { return engine->answer(request); }));
+    Api api(*loop, *engine);
+    auto server = HF_TRY(HttpServer::start(journal::engine_socket(), [&](const HttpRequest& request) { return api.answer(request); }));
     std::thread listener([&] {
         for (int number = 0; ::sigwait(&signals, &number) == 0;) {
             if (number != SIGHUP) return loop->stop();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/json_socket.h"
 #include "base/log.h"
 #include "base/overloaded.h"
 #include "base/text.h"

@@ -14,7 +14,7 @@
 #include <string>
 #include <thread>
 
-#include "base/json_socket.h"
+#include "base/json.h"
 #include "replicator/engine/connection.h"
 #include "replicator/engine/host.h"
 #include "replicator/engine/replica_journal.h"

@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from control import ask, engine
 from replicated import PORT, Network, Pair, run, until
 from volume import cpu_seconds
 
@@ -46,22 +47,14 @@ def engine_cpu(pair):
     return sum(cpu_seconds(host.engine.pid) for host in (pair.alpha, pair.beta))
 
 
-def control(pair, host):
-    import socket
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(host.work / "run/engine.sock"))
-        connection.sendall(b'{"verb": "status"}\n')
-        return json.loads(connection.makefile().readline())["edges"][0]
+def edge(host):
+    return engine(host.work / "run/engine.sock", "GET", "/v1/status")[1]["edges"][0]
 
 
 def store_applied(pair, at_least):
     """Waits in the replica's store until it has applied AT_LEAST."""
-    import socket
     place = next(path for path in (pair.beta.work / "run").iterdir() if path.is_dir())
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(place / "store.sock"))
-        connection.sendall(json.dumps({"verb": "wait", "lsn": at_least, "timeout_ms": 60000}).encode() + b"\n")
-        return json.loads(connection.makefile().readline())["applied"]
+    return ask(place / "store.sock", {"verb": "wait", "lsn": at_least, "timeout_ms": 60000})["applied"]
 
 
 def lag(pair, seconds=10, rate=200):
@@ -116,10 +109,10 @@ def write_much(tree, name, megabytes):
 def catch_up(pair, network, megabytes, number):
     pair.beta.stop()
     write_much(pair.tree, f"much-{number}", megabytes)
-    goal = control(pair, pair.alpha)["published"]
+    goal = edge(pair.alpha)["published"]
     sent, cpu, start = sent_bytes(network), cpu_seconds(pair.alpha.engine.pid), time.monotonic()
     pair.beta.start()
-    bad = until("the replica has it on its disk", lambda: control(pair, pair.alpha).get("durable", 0) >= goal, 300)
+    bad = until("the replica has it on its disk", lambda: edge(pair.alpha).get("durable", 0) >= goal, 300)
     if bad:
         raise SystemExit(bad)
     seconds = time.monotonic() - start

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import time
 
+from control import ask
+
 
 def run(*command, **options):
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
@@ -67,13 +69,4 @@ def cpu_seconds(pid):
 
 def control(mounts, socket_name, request):
     """One request to a control socket of the protected volume."""
-    import socket
-    place = next((mounts.work / "run").iterdir()) / socket_name
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(place))
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        stream = connection.makefile()
-        while True:
-            answer = json.loads(stream.readline())
-            if "progress" not in answer:
-                return answer
+    return ask(next((mounts.work / "run").iterdir()) / socket_name, request)
