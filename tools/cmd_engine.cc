@@ -16,22 +16,21 @@ using cli::printable;
 constexpr cli::ProgramPlace engine_program{"HOLDFAST_ENGINE_BIN", "../sbin/holdfastd", "holdfastd", "../replicator/holdfastd"};
 constexpr int check_timeout_ms = 30'000;
 
-uint64_t number_in(const Json& edge, const char* member) {
-    return edge.value(member, uint64_t{0});
+// "?" for what is not known.
+std::string bytes_in(const Json& edge, const char* member) {
+    return edge.contains(member) ? human_bytes(edge.at(member).get<uint64_t>()) : "?";
+}
+std::string duration_in(const Json& edge, const char* member) {
+    return edge.contains(member) ? cli::human_duration(edge.at(member).get<uint64_t>()) : "?";
 }
 
 Result<Report> engine_status(const Arguments&) {
     Report report;
     report.json = HF_TRY(engine_get("/v1/status"));
-    cli::Table table({"role", "volume", "peer", "state", ">behind", "why"});
-    for (const Json& edge : report.json.at("edges")) {
-        const bool is_source = edge.at("role") == "source";
-        // What the other side has applied against what is published here; on a replica, the other way round.
-        const uint64_t goal = number_in(edge, is_source ? "published" : "source_published"), applied = number_in(edge, "applied");
-        const bool is_known = edge.at("state") == "streaming";
-        table.add({edge.at("role"), printable(edge.at("volume").get<std::string>()), edge.at("peer"), edge.at("state"),
-                   is_known ? human_bytes(goal - std::min(goal, applied)) : "?", printable(edge.value("why", ""))});
-    }
+    cli::Table table({"role", "volume", "peer", "state", ">behind", ">lag", "why"});
+    for (const Json& edge : report.json.at("edges"))
+        table.add({edge.at("role"), printable(edge.at("volume").get<std::string>()), edge.at("peer"), edge.at("state"), bytes_in(edge, "behind_bytes"), duration_in(edge, "lag_ns"),
+                   printable(edge.value("why", ""))});
     report.text = "engine of " + report.json.at("name").get<std::string>() + ", key " + report.json.at("key").get<std::string>() + "\n" +
                   (table.empty() ? "It sends nothing and keeps nothing; its configuration says what it should.\n" : table.text());
     return report;

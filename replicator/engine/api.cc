@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "replicator/engine/metrics.h"
 
 namespace holdfast::replicator {
 
@@ -14,18 +15,28 @@ namespace {
 
 constexpr unsigned bad_request = 400, no_such_path = 404, wrong_method = 405;
 
+HttpAnswer as_json(const Json& answer) {
+    return {.body = line_of(answer)};
+}
+
+HttpAnswer as_metrics(const Json& answer) {
+    return {.type = metrics_type, .body = answer.get<std::string>()};
+}
+
 struct Route {
     const char* method;
     const char* path;
     Engine::Verb verb;
     std::vector<const char*> required = {};  // members of the body's object, or of the query: texts that are not empty
     std::vector<const char*> optional = {};
+    HttpAnswer (*show)(const Json& answer) = as_json;
 };
 
 const std::vector<Route>& routes() {
     static const std::vector<Route> all = {
         {"GET", "/v1/status", &Engine::status},
         {"GET", "/v1/peers", &Engine::peers},
+        {"GET", "/metrics", &Engine::metrics, {}, {}, as_metrics},
         {"POST", "/v1/pair-offer", &Engine::offer_pairing},
         {"POST", "/v1/pair", &Engine::pair, {"address", "code"}},
         {"POST", "/v1/revoke", &Engine::revoke, {"peer"}},
@@ -113,7 +124,7 @@ HttpAnswer Api::answer(const HttpRequest& request) {
         if (!members) return http_error(bad_request, members.error());
         if (const Status fits = check(route, *members); !fits) return http_error(bad_request, fits.error());
         const auto answered = ask(route.verb, std::move(*members));
-        return answered ? HttpAnswer{.body = line_of(*answered)} : error_answer(answered.error());
+        return answered ? route.show(*answered) : error_answer(answered.error());
     }
     if (allow.empty()) return http_error(no_such_path, {ErrorCode::not_found, "the engine has no " + quoted(request.path) + ": command and engine may be of different versions"});
     HttpAnswer answer = http_error(wrong_method, wrong(quoted(request.path) + " is asked with " + allow));

@@ -44,6 +44,7 @@ void Connection::received(int result) {
     }
     if (result == 0) return fail({ErrorCode::unavailable, "the peer closed the connection"});
     if (result < 0) return fail(errno_error(-result, "receive from the peer"));
+    received_bytes_ += static_cast<uint64_t>(result);
     Status taken = channel_->receive(ByteSpan(incoming_).first(static_cast<size_t>(result)));
     flush();  // also an alert that says why
     if (!taken) return end(std::move(taken).error());
@@ -106,6 +107,7 @@ void Connection::sent(int result) {
     if (is_finished_) return;
     if (result < 0) return is_closing() ? finish() : fail(errno_error(-result, "send to the peer"));
     outgoing_begin_ += static_cast<size_t>(result);
+    sent_bytes_ += static_cast<uint64_t>(result);
     flush();
     if (is_closing() && !is_sending_) half_close();
 }

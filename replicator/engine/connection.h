@@ -45,6 +45,9 @@ public:
     void close(Error why);
 
     bool is_closing() const { return why_.has_value(); }
+    // Encrypted bytes that the socket has taken and given.
+    uint64_t sent_bytes() const { return sent_bytes_; }
+    uint64_t received_bytes() const { return received_bytes_; }
     const TlsChannel& channel() const { return *channel_; }
 
 private:
@@ -74,6 +77,7 @@ private:
     std::optional<int> held_;  // what a receive gave while paused; its bytes are in incoming_
     std::optional<Error> why_;
     Loop::TimerId deadline_ = 0;
+    uint64_t sent_bytes_ = 0, received_bytes_ = 0;
 };
 
 }  // namespace holdfast::replicator

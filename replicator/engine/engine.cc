@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "replicator/engine/metrics.h"
 #include "replicator/trust/private_file.h"
 
 namespace holdfast::replicator {
@@ -227,11 +228,19 @@ void Engine::reload(const Request&, Answer answer) {
     answer(Json::object());
 }
 
+EngineStatus Engine::current() const {
+    EngineStatus status{.name = host_.name, .key = to_string(host_.identity.fingerprint()), .listen = config_.listen, .refused = guests_ ? guests_->refused() : 0};
+    for (const auto& edge : sources_) status.edges.push_back(edge->status());
+    for (const auto& edge : replicas_) status.edges.push_back(edge->status());
+    return status;
+}
+
 void Engine::status(const Request&, Answer answer) {
-    Json edges = Json::array();
-    for (const auto& edge : sources_) edges.push_back(edge->status());
-    for (const auto& edge : replicas_) edges.push_back(edge->status());
-    answer(Json{{"name", host_.name}, {"key", to_string(host_.identity.fingerprint())}, {"listen", config_.listen}, {"edges", edges}, {"refused", guests_ ? guests_->refused() : 0}});
+    answer(to_json(current()));
+}
+
+void Engine::metrics(const Request&, Answer answer) {
+    answer(Json(metrics_text(current())));
 }
 
 }  // namespace holdfast::replicator

@@ -17,6 +17,7 @@
 #include "replicator/engine/pair.h"
 #include "replicator/engine/replica_edge.h"
 #include "replicator/engine/source_edge.h"
+#include "replicator/engine/status.h"
 #include "replicator/engine/work.h"
 #include "replicator/trust/pairing_code.h"
 
@@ -38,6 +39,7 @@ public:
     using Answer = std::function<void(Result<Json>)>;
     using Verb = void (Engine::*)(const Request& request, Answer answer);
     void status(const Request& request, Answer answer);
+    void metrics(const Request& request, Answer answer);  // the text, as a JSON text
     void peers(const Request& request, Answer answer);
     void offer_pairing(const Request& request, Answer answer);
     void pair(const Request& request, Answer answer);
@@ -54,6 +56,7 @@ private:
     Status greeted(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames);
     void serve_pairing(std::shared_ptr<Connection> connection);
     Status introduce(const Introduced& introduced);
+    EngineStatus current() const;
     Introduction self() const { return {host_.name, config_.address}; }
     void trust_changed();
     void warn_of_unclaimed() const;

@@ -167,14 +167,18 @@ void ReplicaEdge::carry_out(Actions actions) {
                    },
                    action);
     }
-    if (receiver_ && receiver_->is_streaming()) {
+    if (receiver_ && receiver_->is_streaming() && state_ != std::string_view("streaming")) {
         state_ = "streaming";
         why_.clear();
+        ++totals_.sessions;
+        // The source must hear of what was applied before; where nothing more comes, nothing would say so.
+        carry_out(receiver_->on_applied(applied_, host_.loop.now_ns()));
     }
 }
 
 void ReplicaEdge::carry_out(StoreRecords& store) {
     const uint64_t bytes = store.records.bytes.size();
+    totals_.stream_bytes += bytes;
     waiting_bytes_ += bytes;
     if (waiting_bytes_ > waiting_bytes_max) connection_->pause();
     work_.ask(
@@ -214,9 +218,10 @@ void ReplicaEdge::tick() {
 void ReplicaEdge::over(const Error& why) {
     work_.forget();
     receiver_.reset();
+    totals_.add(connection_.get());
     connection_.reset();
     waiting_bytes_ = 0;
-    state_ = "waiting for the source";
+    state_ = "waiting";
     if (why_ != why.message) log_warning("The replica in " + quoted(store_) + " lost its source " + quoted(peer_) + ": " + why.message + ".");
     why_ = why.message;
 }
@@ -257,15 +262,16 @@ void ReplicaEdge::applied() {
     if (receiver_ && receiver_->is_streaming()) carry_out(receiver_->on_applied(applied_, host_.loop.now_ns()));
 }
 
-Json ReplicaEdge::status() const {
-    Json status = {{"volume", journal::to_string(volume_)}, {"store", store_}, {"peer", peer_}, {"role", "replica"}, {"state", state_}, {"applied", applied_.load()}};
-    if (!why_.empty()) status["why"] = why_;
-    if (receiver_) {
-        const Ack& ack = receiver_->progress();
-        status["received"] = ack.received;
-        status["durable"] = ack.durable;
-        status["source_published"] = receiver_->source_published();
+EdgeStatus ReplicaEdge::status() const {
+    EdgeStatus status{.role = "replica", .volume = journal::to_string(volume_), .peer = peer_, .store = store_, .state = state_, .why = why_};
+    if (applied_ > 0) status.applied = applied_.load();
+    if (receiver_ && receiver_->is_streaming()) {
+        status.received = receiver_->progress().received;
+        status.durable = receiver_->progress().durable;
+        status.published = receiver_->source_published();
     }
+    status.totals = totals_;
+    status.totals.add(connection_.get());
     return status;
 }
 

@@ -14,10 +14,10 @@
 #include <string>
 #include <thread>
 
-#include "base/json.h"
 #include "replicator/engine/connection.h"
 #include "replicator/engine/host.h"
 #include "replicator/engine/replica_journal.h"
+#include "replicator/engine/status.h"
 #include "replicator/engine/store_child.h"
 #include "replicator/engine/work.h"
 #include "replicator/protocol/receiver.h"
@@ -44,7 +44,7 @@ public:
     // REQUIRES: its key is the peer's, and HELLO holds a Hello.
     void attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames);
     void check_trust();
-    Json status() const;
+    EdgeStatus status() const;
 
 private:
     struct Opened { Hello self; uint64_t term; };
@@ -76,7 +76,7 @@ private:
     std::shared_ptr<ReplicaJournal> journal_;
     std::optional<StoreChild> store_child_;
 
-    const char* state_ = "waiting for the source";
+    const char* state_ = "waiting";
     std::string why_;
     std::shared_ptr<Connection> connection_;
     std::optional<Receiver> receiver_;
@@ -84,6 +84,7 @@ private:
     uint64_t waiting_bytes_ = 0;
     uint64_t upkeep_due_ns_ = 0;
     Loop::TimerId tick_ = 0;
+    EdgeTotals totals_;
 
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone
     std::atomic<Lsn> applied_{0};

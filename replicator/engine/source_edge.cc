@@ -103,6 +103,7 @@ void SourceEdge::carry_out(Actions actions) {
     for (Action& action : actions) {
         std::visit(Overloaded{
                        [&](Send& send) {
+                           if (const auto* records = std::get_if<Records>(&send.message)) totals_.stream_bytes += records->bytes.size();
                            const auto frame = host_.encode(send.message, source_term);
                            pace_.sent(frame.size(), limit_at(limits_, host_.clock.realtime_ns()), host_.loop.now_ns());
                            connection_->send(frame);
@@ -119,9 +120,11 @@ void SourceEdge::carry_out(Actions actions) {
                    action);
     }
     if (sender_ && sender_->is_streaming()) {
+        if (!has_streamed_) ++totals_.sessions;
         state_ = "streaming";
         has_streamed_ = true;
         why_.clear();
+        heard();
     }
 }
 
@@ -190,6 +193,7 @@ void SourceEdge::over(const Error& why) {
     host_.loop.cancel(paced_);
     work_.forget();
     sender_.reset();
+    totals_.add(connection_.get());
     connection_.reset();
     if (is_suspended_) {
         state_ = "suspended";
@@ -227,21 +231,32 @@ void SourceEdge::watch() {
 
 void SourceEdge::published() {
     is_told_ = false;
+    lag_.published(journal_->published(), host_.loop.now_ns());
     if (sender_ && !sender_->is_over()) carry_out(sender_->on_published(journal_->published(), host_.loop.now_ns()));
 }
 
-Json SourceEdge::status() const {
-    Json status = {{"volume", volume_}, {"peer", peer_}, {"role", "source"}, {"state", state_}};
-    if (!why_.empty()) status["why"] = why_;
-    if (journal_) status["published"] = journal_->published();
-    if (sender_) {
-        const Ack& ack = sender_->acknowledged();
-        status["sent"] = sender_->sent();
-        status["received"] = ack.received;
-        status["durable"] = ack.durable;
-        status["applied"] = ack.applied;
-        if (sender_->decision()) status["handshake"] = sender_->decision()->name;
+// What the replica said last.
+void SourceEdge::heard() {
+    const Ack& ack = sender_->acknowledged();
+    durable_ = ack.durable;
+    if (ack.applied == 0) return;  // it has not said yet
+    applied_ = ack.applied;
+    lag_.applied(ack.applied);
+}
+
+EdgeStatus SourceEdge::status() const {
+    EdgeStatus status{.role = "source", .volume = volume_, .peer = peer_, .state = state_, .why = why_};
+    if (journal_) status.published = journal_->published();
+    status.durable = durable_;
+    status.applied = applied_;
+    status.lag_ns = lag_.lag_ns(host_.loop.now_ns());
+    if (sender_ && sender_->is_streaming()) {
+        status.sent = sender_->sent();
+        status.received = sender_->acknowledged().received;
     }
+    if (sender_ && sender_->decision()) status.handshake = sender_->decision()->name;
+    status.totals = totals_;
+    status.totals.add(connection_.get());
     return status;
 }
 

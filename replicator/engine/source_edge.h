@@ -16,12 +16,13 @@
 #include <string>
 #include <thread>
 
-#include "base/json.h"
 #include "replicator/engine/connection.h"
 #include "replicator/engine/dial.h"
 #include "replicator/engine/host.h"
+#include "replicator/engine/lag.h"
 #include "replicator/engine/pace.h"
 #include "replicator/engine/source_journal.h"
+#include "replicator/engine/status.h"
 #include "replicator/engine/work.h"
 #include "replicator/protocol/frame.h"
 #include "replicator/protocol/sender.h"
@@ -50,7 +51,7 @@ public:
     bool is_suspended() const { return is_suspended_; }
     // Ends a connection whose key is not the peer's any more.
     void check_trust();
-    Json status() const;
+    EdgeStatus status() const;
 
 private:
     struct Prepared { std::shared_ptr<SourceJournal> journal; std::vector<SocketAddress> addresses; };
@@ -71,6 +72,7 @@ private:
     void over(const Error& why);
     void watch();
     void published();
+    void heard();
 
     Host& host_;
     const std::string volume_, peer_;
@@ -92,6 +94,11 @@ private:
     Lsn cursor_wanted_ = 0, cursor_saved_ = 0;
     uint64_t cursor_due_ns_ = 0;
     bool has_streamed_ = false;
+
+    // What status() tells beside the session, and keeps when that is over.
+    LagMeter lag_;
+    std::optional<Lsn> durable_, applied_;
+    EdgeTotals totals_;
 
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone
     std::atomic<bool> is_ending_{false}, is_told_{false};

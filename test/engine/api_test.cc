@@ -65,6 +65,9 @@ TEST_CASE("api: what can be asked is answered with an object") {
     CHECK(offer.status == 200);
     CHECK(Json::parse(offer.body).at("code").get<std::string>().size() == 11);
     CHECK(bench.ask("POST", "/v1/reload", "{}").body == "{}\n");
+    const HttpAnswer metrics = bench.ask("GET", "/metrics");
+    CHECK(metrics.type.starts_with("application/openmetrics-text; version=1.0.0"));
+    CHECK(metrics.body.ends_with("\n# EOF\n"));
 }
 
 TEST_CASE("api: what cannot be asked is refused with a status and a sentence") {

@@ -179,7 +179,7 @@ class Pair:
 
     def arrived(self):
         edge = self.alpha.edge()
-        return edge["state"] == "streaming" and edge["applied"] >= edge["published"]
+        return edge["state"] == "streaming" and edge.get("applied", -1) >= edge["published"]
 
     def differences(self, left, right):
         return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()

@@ -100,6 +100,22 @@ def faults(pair):
     }
 
 
+def quiet_link(pair):
+    """A connection that is made anew while nothing is written: the source knows again what is applied, and its figures say so."""
+    before = pair.alpha.edge()
+    pair.forwarder.do("cut")
+    check("a cut is noticed", until("it has", lambda: pair.alpha.edge()["state"] != "streaming", 20))
+    away = pair.alpha.edge()
+    check("what a replica has is known while it is away", "" if (away.get("applied"), away.get("behind_bytes")) == (before["applied"], 0) else away)
+    pair.forwarder.do("open")
+    compare(pair, "a quiet link is cut")
+    after = pair.alpha.edge()
+    check("a new connection is one more session", "" if after["sessions"] == before["sessions"] + 1 else after)
+    check("the lag is told, and it is none", "" if after.get("lag_ns") == 0 else after)
+    check("the replica's own figures agree", "" if (there := pair.beta.edge())["applied"] == after["applied"] and there["behind_bytes"] == 0 and there["stream_bytes"] > 0 else there)
+    check("no fewer bytes went over the wire than before", "" if after["wire_sent_bytes"] > before["wire_sent_bytes"] > 0 < before["wire_received_bytes"] else after)
+
+
 def strangers(pair, work):
     """Who is not known gets nothing in, and those who are do not notice."""
     def raw(payload):
@@ -177,6 +193,7 @@ def main():
                         writer.finish()
                     check(f"{what}: the application noticed nothing", writer.error)
                     compare(pair, what)
+                quiet_link(pair)
                 compare_pasts(pair, names)
                 strangers(pair, work)
                 compare(pair, "after the strangers")

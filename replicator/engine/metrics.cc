@@ -1,0 +1,101 @@
+#include "replicator/engine/metrics.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <set>
+
+namespace holdfast::replicator {
+
+namespace {
+
+using Value = std::optional<uint64_t>;
+constexpr uint64_t nanoseconds = 1'000'000'000;
+
+struct EdgeMetric {
+    MetricFamily family;
+    Value (*value)(const EdgeStatus& edge);
+    uint64_t parts = 1;  // of the unit, in which VALUE counts
+};
+
+// The rows of docs/engine.md.
+constexpr EdgeMetric edge_metrics[] = {
+    {{"holdfast_edge_behind_bytes", "gauge", "bytes", "What is published and not applied on the replica."}, [](const EdgeStatus& edge) { return edge.behind_bytes(); }},
+    {{"holdfast_edge_lag_seconds", "gauge", "seconds", "How long the oldest of it has been waiting."}, [](const EdgeStatus& edge) { return edge.lag_ns; }, nanoseconds},
+    {{"holdfast_edge_published_address", "gauge", "", "End of the source's journal that others may read."}, [](const EdgeStatus& edge) -> Value { return edge.published; }},
+    {{"holdfast_edge_sent_address", "gauge", "", "Sent up to here."}, [](const EdgeStatus& edge) -> Value { return edge.sent; }},
+    {{"holdfast_edge_received_address", "gauge", "", "In the replica's memory up to here."}, [](const EdgeStatus& edge) -> Value { return edge.received; }},
+    {{"holdfast_edge_durable_address", "gauge", "", "On the replica's disk up to here."}, [](const EdgeStatus& edge) -> Value { return edge.durable; }},
+    {{"holdfast_edge_applied_address", "gauge", "", "In the replica's image up to here."}, [](const EdgeStatus& edge) -> Value { return edge.applied; }},
+    {{"holdfast_edge_sessions", "counter", "", "Connections that came to streaming."}, [](const EdgeStatus& edge) -> Value { return edge.totals.sessions; }},
+    {{"holdfast_edge_stream_bytes", "counter", "bytes", "Records that were sent or taken, before they were packed."}, [](const EdgeStatus& edge) -> Value { return edge.totals.stream_bytes; }},
+    {{"holdfast_edge_wire_sent_bytes", "counter", "bytes", "Packed and encrypted bytes to the peer."}, [](const EdgeStatus& edge) -> Value { return edge.totals.wire_sent_bytes; }},
+    {{"holdfast_edge_wire_received_bytes", "counter", "bytes", "Packed and encrypted bytes from the peer."}, [](const EdgeStatus& edge) -> Value { return edge.totals.wire_received_bytes; }},
+};
+constexpr MetricFamily state_metric = {"holdfast_edge_state", "stateset", "", "What the edge is doing."};
+constexpr const char* states[] = {"waiting", "preparing", "connecting", "greeting", "streaming", "suspended"};
+
+constexpr MetricFamily build_metric = {"holdfast_build", "info", "", "What is running."};
+constexpr MetricFamily refused_metric = {"holdfast_refused_connections", "counter", "", "Connections from elsewhere that came to nothing."};
+
+std::string number(uint64_t value, uint64_t parts) {
+    if (parts == 1) return std::to_string(value);
+    char text[40];
+    std::snprintf(text, sizeof text, "%" PRIu64 ".%09" PRIu64, value / parts, value % parts * (nanoseconds / parts));
+    return text;
+}
+
+void begin(std::string& text, const MetricFamily& family) {
+    const std::string name = family.name;
+    text += "# TYPE " + name + " " + family.type + "\n";
+    if (*family.unit != 0) text += "# UNIT " + name + " " + family.unit + "\n";
+    text += "# HELP " + name + " " + family.help + "\n";
+}
+
+// NAME{LABELS} VALUE, under the name that a sample of that type has.
+void sample(std::string& text, const MetricFamily& family, const std::string& labels, const std::string& value) {
+    const std::string type = family.type;
+    text += family.name + std::string(type == "counter" ? "_total" : type == "info" ? "_info" : "");
+    text += (labels.empty() ? "" : "{" + labels + "}") + " " + value + "\n";
+}
+
+std::string labels_of(const EdgeStatus& edge) {
+    return std::string("role=\"") + edge.role + "\",volume=\"" + label_value(edge.volume) + "\",peer=\"" + label_value(edge.peer) + "\"";
+}
+
+}  // namespace
+
+std::string label_value(std::string_view text) {
+    std::string escaped;
+    for (const char letter : text) {
+        if (letter == '\n') escaped += "\\n";
+        else if (letter == '"' || letter == '\\') escaped += {'\\', letter};
+        else escaped += letter;
+    }
+    return escaped;
+}
+
+std::string metrics_text(const EngineStatus& status) {
+    std::string text;
+    begin(text, build_metric);
+    sample(text, build_metric, "version=\"" HOLDFAST_VERSION "\"", "1");
+    begin(text, refused_metric);
+    sample(text, refused_metric, "", std::to_string(status.refused));
+    begin(text, state_metric);
+    for (const EdgeStatus& edge : status.edges)
+        for (const char* state : states)
+            sample(text, state_metric, labels_of(edge) + "," + state_metric.name + "=\"" + state + "\"", edge.state == std::string_view(state) ? "1" : "0");
+    for (const EdgeMetric& metric : edge_metrics) {
+        begin(text, metric.family);
+        for (const EdgeStatus& edge : status.edges)
+            if (const Value value = metric.value(edge)) sample(text, metric.family, labels_of(edge), number(*value, metric.parts));
+    }
+    return text + "# EOF\n";
+}
+
+std::vector<MetricFamily> metric_families() {
+    std::vector<MetricFamily> all = {build_metric, refused_metric, state_metric};
+    for (const EdgeMetric& metric : edge_metrics) all.push_back(metric.family);
+    return all;
+}
+
+}  // namespace holdfast::replicator

@@ -1,0 +1,65 @@
+// What the engine and its edges say of themselves: for the API's status, and for the metrics. An edge is one replica of one volume,
+// seen from either end.
+//
+// Thread rule: plain values and pure functions.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "journal/ids.h"
+
+namespace holdfast::replicator {
+
+using journal::Lsn;
+
+class Connection;
+
+// Since the engine's start.
+struct EdgeTotals {
+    uint64_t sessions = 0;      // connections that came to streaming
+    uint64_t stream_bytes = 0;  // of records that were sent or taken, before they were packed
+    uint64_t wire_sent_bytes = 0, wire_received_bytes = 0;  // packed and encrypted
+
+    // What went over CONNECTION until now; null: nothing.
+    void add(const Connection* connection);
+};
+
+struct EdgeStatus {
+    const char* role = "";  // what this host is: "source" or "replica"
+    std::string volume;     // as the configuration names it
+    std::string peer;
+    std::string store = {};  // a replica's
+    const char* state = "";
+    std::string why = {};        // the last failure, until it streams again
+    std::string handshake = {};  // how the last greeting was decided
+
+    // Addresses in the stream, as far as they are known here. What the other end said last stays when it is gone.
+    std::optional<Lsn> published = {}, sent = {}, received = {}, durable = {}, applied = {};
+    // How long the oldest of what is not applied has been waiting. Told by a source alone, once its replica has caught up with what there
+    // was at the engine's start: of what was written before nobody knows when.
+    std::optional<uint64_t> lag_ns = {};
+
+    EdgeTotals totals = {};
+
+    std::optional<uint64_t> behind_bytes() const {
+        if (!published || !applied) return std::nullopt;
+        return *published - std::min(*published, *applied);
+    }
+};
+
+struct EngineStatus {
+    std::string name, key, listen;
+    uint64_t refused = 0;
+    std::vector<EdgeStatus> edges = {};
+};
+
+// What is not known is left out.
+Json to_json(const EdgeStatus& edge);
+Json to_json(const EngineStatus& engine);
+
+}  // namespace holdfast::replicator
