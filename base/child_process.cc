@@ -25,6 +25,7 @@ constexpr int exec_failed_status = 127;
         if (::getppid() != parent) ::_exit(exec_failed_status);
     }
     // A service takes its signals through a descriptor and so has them blocked; the mask would survive exec.
+    if (how.leads_group) ::setpgid(0, 0);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -34,26 +35,31 @@ constexpr int exec_failed_status = 127;
     const int output = how.output_fd >= 0 ? how.output_fd : how.log_fd;
     if (::dup2(input, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 || ::dup2(how.log_fd, STDERR_FILENO) < 0)
         ::_exit(exec_failed_status);
-    ::execveat(how.program.file.get(), "", arguments, ::environ, AT_EMPTY_PATH);
+    if (how.program.file) ::execveat(how.program.file.get(), "", arguments, ::environ, AT_EMPTY_PATH);
+    else ::execve(how.program.path.c_str(), arguments, ::environ);
     ::_exit(exec_failed_status);
 }
 
 }  // namespace
 
 Result<ChildProcess> ChildProcess::start(const ChildStart& how) {
-    HF_CHECK(how.program.file && how.log_fd >= 0);
+    HF_CHECK(how.log_fd >= 0);
     std::vector<char*> raw{const_cast<char*>(how.program.path.c_str())};
     for (const std::string& argument : how.arguments) raw.push_back(const_cast<char*>(argument.c_str()));
     raw.push_back(nullptr);
 
-    UniqueFd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (!input) return errno_error(errno, "open /dev/null");
+    UniqueFd nothing;
+    if (how.input_fd < 0) nothing.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const int input = how.input_fd >= 0 ? how.input_fd : nothing.get();
+    if (input < 0) return errno_error(errno, "open /dev/null");
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0) return errno_error(errno, "start " + quoted(how.program.path));
-    if (pid == 0) become(raw.data(), how, input.get(), parent);
+    if (pid == 0) become(raw.data(), how, input, parent);
+    // On both sides, so that it is one whoever of them is first.
+    if (how.leads_group) ::setpgid(pid, pid);
     UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    ChildProcess child(pid, std::move(pidfd));
+    ChildProcess child(pid, std::move(pidfd), how.leads_group);
     // Without it we could not wait with a bound; the destructor ends the child.
     if (!child.pidfd_) return errno_error(errno, "watch " + quoted(how.program.path));
     ::fcntl(child.pidfd_.get(), F_SETFD, FD_CLOEXEC);
@@ -61,12 +67,13 @@ Result<ChildProcess> ChildProcess::start(const ChildStart& how) {
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)), ended_(other.ended_), signal_(other.signal_), status_(other.status_) {}
+    : pid_(std::exchange(other.pid_, -1)), leads_group_(other.leads_group_), pidfd_(std::move(other.pidfd_)), ended_(other.ended_), signal_(other.signal_), status_(other.status_) {}
 
 ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
     if (this == &other) return *this;
     end_and_reap();
     pid_ = std::exchange(other.pid_, -1);
+    leads_group_ = other.leads_group_;
     pidfd_ = std::move(other.pidfd_);
     ended_ = other.ended_;
     signal_ = other.signal_;
@@ -108,12 +115,16 @@ std::string ChildProcess::describe_end() const {
     return "ended with status " + std::to_string(status_);
 }
 
+void ChildProcess::signal_all(int number) {
+    if (pid_ > 0 && !ended_) ::kill(leads_group_ ? -pid_ : pid_, number);
+}
+
 void ChildProcess::terminate() {
-    if (pid_ > 0 && !ended_) ::kill(pid_, SIGTERM);
+    signal_all(SIGTERM);
 }
 
 void ChildProcess::kill() {
-    if (pid_ > 0 && !ended_) ::kill(pid_, SIGKILL);
+    signal_all(SIGKILL);
 }
 
 }  // namespace holdfast

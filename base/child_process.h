@@ -15,7 +15,7 @@
 
 namespace holdfast {
 
-// Executed by descriptor, which a script does not survive: it must be a binary.
+// Executed by descriptor, which a script does not survive: then it must be a binary. Without one it is executed by its path.
 struct Program {
     std::string path;  // where it was found: what `ps` shows
     UniqueFd file;
@@ -27,7 +27,9 @@ struct ChildStart {
     int log_fd = -1;                     // becomes standard error, and standard output unless output_fd is set
     int output_fd = -1;
     std::vector<int> inherited;          // keep their numbers; every other descriptor must close on exec
+    int input_fd = -1;                   // becomes standard input; else that is /dev/null
     bool ends_with_parent = false;       // SIGKILL when the starting process is gone
+    bool leads_group = false;            // of processes, which terminate() and kill() reach as a whole
 };
 
 class ChildProcess {
@@ -53,10 +55,12 @@ public:
     void kill();
 
 private:
-    ChildProcess(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+    ChildProcess(pid_t pid, UniqueFd pidfd, bool leads_group) : pid_(pid), leads_group_(leads_group), pidfd_(std::move(pidfd)) {}
+    void signal_all(int number);
     void end_and_reap();
 
     pid_t pid_ = -1;
+    bool leads_group_ = false;
     UniqueFd pidfd_;
     bool ended_ = false;
     bool signal_ = false;  // status_ is a signal's number

@@ -36,6 +36,18 @@ Result<Report> engine_status(const Arguments&) {
     return report;
 }
 
+Result<Report> events(const Arguments& arguments) {
+    Report report;
+    const uint64_t after = HF_TRY(arguments.number_or("--after", 0));
+    report.json = HF_TRY(engine_get("/v1/events?after=" + std::to_string(after)));
+    cli::Table table({">number", "time", "code", "severity", "what happened"});
+    for (const Json& event : report.json.at("events"))
+        table.add({std::to_string(event.at("number").get<uint64_t>()), cli::local_time(event.at("time_ns").get<uint64_t>()), event.at("code"), event.at("severity"),
+                   printable(event.at("sentence").get<std::string>())});
+    report.text = table.empty() ? "Nothing happened that is still kept.\n" : table.text();
+    return report;
+}
+
 Result<Report> pair(const Arguments& arguments) {
     Report report;
     if (!arguments.given("ADDRESS")) {
@@ -110,6 +122,13 @@ Result<Report> config_reload(const Arguments&) {
 
 const Command engine_status_command = {
     "engine status", "how replication to and from this host is", "holdfast engine status", {}, engine_status};
+
+const Command events_command = {
+    "events",
+    "what happened to the engine, with the codes of docs/events.md",
+    "holdfast events --after 120",
+    {{"--after", Parameter::Kind::optional, "NUMBER", "only what came after this one"}},
+    events};
 
 const Command pair_command = {
     "pair",

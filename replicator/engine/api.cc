@@ -36,6 +36,7 @@ const std::vector<Route>& routes() {
     static const std::vector<Route> all = {
         {"GET", "/v1/status", &Engine::status},
         {"GET", "/v1/peers", &Engine::peers},
+        {"GET", "/v1/events", &Engine::events, {}, {"after"}},
         {"GET", "/metrics", &Engine::metrics, {}, {}, as_metrics},
         {"POST", "/v1/pair-offer", &Engine::offer_pairing},
         {"POST", "/v1/pair", &Engine::pair, {"address", "code"}},
@@ -71,7 +72,8 @@ Status check(const Route& route, const Engine::Request& members) {
     std::string known;
     for (const auto* names : {&route.required, &route.optional})
         for (const char* name : *names) known += (known.empty() ? "" : ", ") + std::string(name);
-    for (const auto& [name, value] : members) {
+    for (const auto& member : members) {
+        const std::string& name = member.first;
         const auto is_it = [&](const char* one) { return name == one; };
         if (std::none_of(route.required.begin(), route.required.end(), is_it) && std::none_of(route.optional.begin(), route.optional.end(), is_it))
             return wrong("nothing is called " + quoted(name) + " here; " + (known.empty() ? "there are no members" : "there are " + known));

@@ -54,6 +54,23 @@ public:
         return static_cast<uint8_t>(*value);
     }
     bool has(const char* key) const { return table_.contains(key); }
+    Result<std::vector<std::string>> texts(const char* key) const {
+        const toml::array* array = table_[key].as_array();
+        const Error no_texts = wrong("`" + std::string(key) + "` must be a list of texts, and not empty");
+        if (array == nullptr || array->empty()) return no_texts;
+        std::vector<std::string> all;
+        for (const toml::node& entry : *array) {
+            const auto value = entry.value<std::string>();
+            if (!entry.is_string() || value->find('\0') != value->npos) return no_texts;
+            all.push_back(*value);
+        }
+        return all;
+    }
+    Result<Table> table(const char* key) const {
+        const toml::table* inner = table_[key].as_table();
+        if (inner == nullptr) return wrong("`" + std::string(key) + "` is written as a table: " + std::string(key) + " = { … }");
+        return Table(*inner, name_ + " " + key, where_);
+    }
     // The tables of an array.
     Result<std::vector<Table>> rows(const char* key) const {
         std::vector<Table> all;
@@ -142,6 +159,48 @@ Result<KeepRule> keep_rule(const Table& table) {
     return rule;
 }
 
+// What goes into a mail's envelope and head, where a space or the end of a line would be somebody else's word.
+bool is_mail_address(const std::string& text) {
+    const size_t at = text.find('@');
+    return at != text.npos && at > 0 && at + 1 < text.size() && std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f || c == '<' || c == '>'; });
+}
+
+Result<MailRule> mail_rule(const Table& table) {
+    HF_TRY(table.knows_only({"to", "from", "server"}));
+    MailRule mail;
+    mail.to = HF_TRY(table.text("to"));
+    mail.from = HF_TRY(table.text("from"));
+    mail.server = HF_TRY(table.text("server"));
+    for (const std::string& address : {mail.to, mail.from})
+        if (!is_mail_address(address)) return table.wrong(quoted(address) + " is no mail address; write name@host");
+    const size_t scheme = mail.server.find("://");
+    const bool is_known = scheme == mail.server.npos || mail.server.starts_with("smtp://") || mail.server.starts_with("smtps://");
+    if (!is_known || std::any_of(mail.server.begin(), mail.server.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f; }))
+        return table.wrong(quoted(mail.server) + " is no mail server; write host, host:port or smtps://host");
+    return mail;
+}
+
+Result<NotifyRule> notify_rule(const Table& table) {
+    HF_TRY(table.knows_only({"min_severity", "exec", "webhook", "mail"}));
+    NotifyRule rule;
+    const std::string least = HF_TRY(table.text("min_severity", to_string(rule.least)));
+    const auto severity = parse_severity(least);
+    if (!severity) return table.wrong(quoted(least) + " is no severity; there are info, warning, error");
+    rule.least = *severity;
+    if (table.has("exec") + table.has("webhook") + table.has("mail") != 1) return table.wrong("one of `exec`, `webhook` and `mail` says how, and each way is a [[notify]] of its own");
+    if (table.has("exec")) {
+        rule.exec = HF_TRY(table.texts("exec"));
+        if (!rule.exec.front().starts_with('/')) return table.wrong("`exec` begins with a program's absolute path");
+    } else if (table.has("webhook")) {
+        rule.webhook = HF_TRY(table.text("webhook"));
+        if (!rule.webhook.starts_with("https://") && !rule.webhook.starts_with("http://")) return table.wrong("`webhook` must begin with https:// or http://");
+    } else {
+        const Table mail = HF_TRY(table.table("mail"));
+        rule.mail = HF_TRY(mail_rule(mail));
+    }
+    return rule;
+}
+
 // The same for the same place, however it is written.
 std::string place_of(const std::string& path) {
     return std::filesystem::path(path + "/").lexically_normal().string();
@@ -159,7 +218,7 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
     if (!parsed)
         return Error{ErrorCode::invalid_argument, where + ", line " + std::to_string(parsed.error().source().begin.line) + ": " + std::string(parsed.error().description())};
     const Table top(parsed.table(), "", where);
-    HF_TRY(top.knows_only({"name", "listen", "address", "send", "keep"}));
+    HF_TRY(top.knows_only({"name", "listen", "address", "send", "keep", "notify"}));
     Config config;
     config.name = HF_TRY(top.text("name", host_name().c_str()));
     if (Status named = check_peer_name(config.name); !named) return top.wrong(named.error().message);
@@ -178,6 +237,12 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
         config.keep.push_back(HF_TRY(keep_rule(table)));
         if (!kept.insert(journal::to_string(config.keep.back().volume)).second) return table.wrong("a volume is kept once on a host");
         if (!stores.insert(place_of(config.keep.back().store)).second) return table.wrong("a store holds one volume");
+    }
+    for (const Table& table : HF_TRY(top.rows("notify"))) {
+        const NotifyRule rule = HF_TRY(notify_rule(table));
+        if (std::find(config.notify.begin(), config.notify.end(), rule) != config.notify.end()) return table.wrong("the same is written twice");
+        if (config.notify.size() == notify_rules_max) return table.wrong("more than " + std::to_string(notify_rules_max) + " of [[notify]]");
+        config.notify.push_back(rule);
     }
     if (!config.keep.empty() && config.listen.empty()) return top.wrong("a host that keeps replicas must `listen`: their sources call it");
     return config;

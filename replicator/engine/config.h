@@ -16,6 +16,10 @@
 //     store = "/var/lib/holdfast/replicas/data"
 //     delay = "2h"                      # what arrives is applied when it is so old; absent: at once
 //
+//     [[notify]]                        # who is told of events (docs/events.md)
+//     min_severity = "warning"          # by default
+//     exec = ["/usr/local/bin/page-me"] # or webhook = "https://…", or mail = { to, from, server }
+//
 // It is also the authorization: a peer whose key is known may send exactly the volumes that a [[keep]] names for it, and gets
 // exactly those that a [[send]] names.
 //
@@ -28,12 +32,14 @@
 #include "base/result.h"
 #include "journal/ids.h"
 #include "replicator/engine/pace.h"
+#include "replicator/notify/notify_rule.h"
 
 namespace holdfast::replicator {
 
 inline constexpr const char* config_file_default = "/etc/holdfast/holdfastd.toml";
 inline constexpr size_t config_bytes_max = 1 << 20;
 inline constexpr size_t edges_max = 256;
+inline constexpr size_t notify_rules_max = 16;
 
 struct SendRule {
     std::string volume, to;
@@ -52,6 +58,7 @@ struct Config {
     std::string listen, address;  // empty: none
     std::vector<SendRule> send;
     std::vector<KeepRule> keep;
+    std::vector<NotifyRule> notify;
 };
 
 // WHERE names the file in sentences. Errors: invalid_argument, with line or table and what to do.

@@ -1,6 +1,7 @@
 #include "replicator/engine/engine.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -38,13 +39,21 @@ Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, co
     Host host{loop, clock, config.name, identity, std::move(peers)};
     std::unique_ptr<Engine> engine(new Engine(std::move(host), std::move(config_path)));
     engine->config_ = config;
+    engine->notifiers_.follow(config.notify);
     HF_TRY(engine->listen());
     engine->follow(config);
-    log_info("The engine of " + config.name + " runs; its key is " + to_string(engine->host_.identity.fingerprint()) + ".");
+    engine->host_.events->raise(EventCode::engine_started, {.peer = config.name, .why = "its key is " + to_string(engine->host_.identity.fingerprint())});
     return engine;
 }
 
-Engine::~Engine() = default;
+Engine::Engine(Host host, std::string config_path)
+    : host_(std::move(host)), config_path_(std::move(config_path)), notifiers_(host_.loop, host_.name), resolver_(host_.loop) {
+    host_.events->set_listener([this](const Event& event) { return notifiers_.tell(event); });
+}
+
+Engine::~Engine() {
+    host_.events->set_listener({});
+}
 
 Status Engine::listen() {
     if (config_.listen.empty()) return ok();
@@ -75,18 +84,24 @@ void Engine::warn_of_unclaimed() const {
         if (volume.is_replica() || !peers) continue;
         for (const std::string& peer : *peers)
             if (std::none_of(sources_.begin(), sources_.end(), [&](const auto& edge) { return edge->peer() == peer; }))
-                log_warning("The journal of " + quoted(volume.directory) + " is kept for a replica on " + quoted(peer) +
-                            ", to which the configuration sends nothing; `holdfast replica forget` ends that.");
+                host_.events->raise(EventCode::journal_kept_for_nobody, {.volume = volume.directory, .peer = peer});
     }
 }
 
 Status Engine::reload() {
+    const Status taken = take_configuration();
+    if (taken) host_.events->raise(EventCode::configuration_taken);
+    else host_.events->raise(EventCode::configuration_refused, {.why = taken.error().message});
+    return taken;
+}
+
+Status Engine::take_configuration() {
     Config config = HF_TRY(load_config(config_path_));
     config.name = config_.name;
     config.listen = config_.listen;
     follow(config);
+    notifiers_.follow(config.notify);
     config_ = std::move(config);
-    log_info("The configuration was read again.");
     return ok();
 }
 
@@ -116,7 +131,7 @@ Status Engine::introduce(const Introduced& introduced) {
     }
     HF_TRY(peers.save());
     host_.peers = std::move(peers);
-    log_info("Paired with " + quoted(introduced.peer.name) + ", whose key is " + to_string(introduced.key) + ".");
+    host_.events->raise(EventCode::paired, {.peer = introduced.peer.name, .why = "its key is " + to_string(introduced.key)});
     return ok();
 }
 
@@ -128,7 +143,7 @@ void Engine::serve_pairing(std::shared_ptr<Connection> connection) {
         if (done && offer_) done = offer_->complete(host_.clock.monotonic_ns());
         if (done) done = introduce(*introduced);
         if (!done) {
-            log_warning("A pairing failed: " + done.error().message + ".");
+            host_.events->raise(EventCode::pairing_failed, {.why = done.error().message});
             connection->close(done.error());
         }
     });
@@ -191,7 +206,7 @@ void Engine::revoke(const Request& request, Answer answer) {
     if (!done) return answer(done.error());
     host_.peers = std::move(peers);
     trust_changed();
-    log_info("Peer " + quoted(request.at("peer")) + " was revoked.");
+    host_.events->raise(EventCode::peer_revoked, {.peer = request.at("peer")});
     answer(Json::object());
 }
 
@@ -236,7 +251,20 @@ EngineStatus Engine::current() const {
 }
 
 void Engine::status(const Request&, Answer answer) {
-    answer(to_json(current()));
+    Json status = to_json(current());
+    status["notify"] = notifiers_.status();
+    answer(std::move(status));
+}
+
+void Engine::events(const Request& request, Answer answer) {
+    const auto after = request.find("after");
+    uint64_t number = 0;
+    if (after != request.end()) {
+        const char* const end = after->second.data() + after->second.size();
+        if (const auto [rest, wrong] = std::from_chars(after->second.data(), end, number); wrong != std::errc() || rest != end)
+            return answer(Error{ErrorCode::invalid_argument, "`after` must be a number, as events have it"});
+    }
+    answer(host_.events->after(number));
 }
 
 void Engine::metrics(const Request&, Answer answer) {

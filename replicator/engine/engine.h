@@ -19,6 +19,7 @@
 #include "replicator/engine/source_edge.h"
 #include "replicator/engine/status.h"
 #include "replicator/engine/work.h"
+#include "replicator/notify/notifiers.h"
 #include "replicator/trust/pairing_code.h"
 
 namespace holdfast::replicator {
@@ -33,6 +34,8 @@ public:
     // Reads the configuration again and changes what it changes; the rest goes on undisturbed. A configuration that cannot be taken
     // changes nothing. `name` and `listen` take effect at the next start.
     Status reload();
+    // Says so to whoever is told of events. It still runs.
+    void announce_end() { host_.events->raise(EventCode::engine_ends); }
 
     // What may be asked. The table of routes (api.cc) says which members a request has; ANSWER is called once, perhaps later.
     using Request = std::map<std::string, std::string, std::less<>>;
@@ -41,6 +44,7 @@ public:
     void status(const Request& request, Answer answer);
     void metrics(const Request& request, Answer answer);  // the text, as a JSON text
     void peers(const Request& request, Answer answer);
+    void events(const Request& request, Answer answer);
     void offer_pairing(const Request& request, Answer answer);
     void pair(const Request& request, Answer answer);
     void revoke(const Request& request, Answer answer);
@@ -50,7 +54,8 @@ public:
     void reload(const Request& request, Answer answer);
 
 private:
-    Engine(Host host, std::string config_path) : host_(std::move(host)), config_path_(std::move(config_path)), resolver_(host_.loop) {}
+    Engine(Host host, std::string config_path);
+    Status take_configuration();
     Status listen();
     void follow(const Config& config);
     Status greeted(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames);
@@ -70,6 +75,7 @@ private:
     std::vector<std::unique_ptr<SourceEdge>> sources_;
     std::vector<std::unique_ptr<ReplicaEdge>> replicas_;
     std::optional<PairingOffer> offer_;
+    Notifiers notifiers_;
     Work resolver_;
 };
 

@@ -61,7 +61,7 @@ void Guests::enter(UniqueFd socket) {
     const auto others = from_.find(from);
     if (guests_.size() >= guests_max || (others != from_.end() && others->second >= guests_per_host_max)) {
         ++refused_;
-        return;
+        return tell_refused(from, "too many are there already");
     }
     const auto admit = [this](const Fingerprint& key) { return host_.peers.find(key) != nullptr; };
     auto channel = TlsChannel::server(host_.identity, {.pairing = callbacks_.is_pairing()}, admit);
@@ -78,7 +78,7 @@ void Guests::enter(UniqueFd socket) {
                                           [this, alive = is_alive_, id, from](const Error& why) {
                                               if (!*alive) return;
                                               ++refused_;
-                                              log_warning("A connection from " + from + " came to nothing: " + why.message + ".");
+                                              tell_refused(from, why.message);
                                               leave(id);
                                           }});
 }
@@ -118,6 +118,14 @@ void Guests::take(Guest& guest, ByteSpan bytes) {
         return refuse(guest, taken.error());
     }
     leave(id);
+}
+
+void Guests::tell_refused(const std::string& from, const std::string& why) {
+    const uint64_t now_ns = host_.loop.now_ns();
+    if (now_ns < tell_due_ns_) return;
+    tell_due_ns_ = now_ns + stranger_event_interval_ns;
+    const uint64_t others = refused_ - std::exchange(told_, refused_) - 1;
+    host_.events->raise(EventCode::stranger_refused, {.peer = from, .why = why + (others == 0 ? "" : "; so did " + std::to_string(others) + " others before it")});
 }
 
 void Guests::refuse(Guest& guest, const Error& why) {

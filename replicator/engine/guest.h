@@ -20,6 +20,8 @@ namespace holdfast::replicator {
 inline constexpr size_t guests_max = 64;
 inline constexpr size_t guests_per_host_max = 8;
 inline constexpr uint64_t guest_ns_max = 15'000'000'000;
+// Strangers may come as often as they like; they are told of once in so long.
+inline constexpr uint64_t stranger_event_interval_ns = 60'000'000'000;
 
 class Guests {
 public:
@@ -47,6 +49,7 @@ private:
     void take(Guest& guest, ByteSpan bytes);
     void leave(uint64_t id);
     void refuse(Guest& guest, const Error& why);
+    void tell_refused(const std::string& from, const std::string& why);
 
     Host& host_;
     const Callbacks callbacks_;
@@ -55,6 +58,7 @@ private:
     std::map<uint64_t, std::unique_ptr<Guest>> guests_;
     std::map<std::string, size_t> from_;
     uint64_t next_id_ = 1, refused_ = 0;
+    uint64_t tell_due_ns_ = 0, told_ = 0;  // how many of refused_ were told
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
 

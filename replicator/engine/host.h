@@ -1,10 +1,12 @@
-// What every part of the engine knows of its host: the loop, the clock, who we are, whom we know.
+// What every part of the engine knows of its host: the loop, the clock, who we are, whom we know, and where it says what happened.
 // Thread rule: the loop's thread.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
+#include "replicator/engine/events.h"
 #include "replicator/engine/loop.h"
 #include "replicator/protocol/frame.h"
 #include "replicator/trust/identity.h"
@@ -18,6 +20,7 @@ struct Host {
     std::string name;
     Identity identity;
     Peers peers;
+    std::shared_ptr<EventLog> events = std::make_shared<EventLog>(clock);
 
     bool is_key_of(const Fingerprint& key, std::string_view peer) const {
         const Peer* known = peers.find(key);

@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/log.h"
 #include "journal/volume.h"
 #include "replicator/engine/api.h"
 #include "replicator/engine/engine.h"
@@ -63,15 +62,20 @@ Status run(const Arguments& arguments) {
     auto server = HF_TRY(HttpServer::start(journal::engine_socket(), [&](const HttpRequest& request) { return api.answer(request); }));
     std::thread listener([&] {
         for (int number = 0; ::sigwait(&signals, &number) == 0;) {
-            if (number != SIGHUP) return loop->stop();
+            if (number != SIGHUP) {
+                loop->post([&] {
+                    engine->announce_end();
+                    loop->stop();
+                });
+                return;
+            }
             loop->post([&] {
-                if (Status done = engine->reload(); !done) log_error("The configuration was not taken, the old one goes on: " + done.error().message + ".");
+                (void)engine->reload().has_value();  // it says itself how it went
             });
         }
     });
     loop->run();
     listener.join();
-    log_info("The engine ends.");
     return ok();
 }
 

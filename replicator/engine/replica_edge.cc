@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "base/json_socket.h"
-#include "base/log.h"
 #include "base/overloaded.h"
 #include "base/text.h"
 #include "replicator/protocol/feed.h"
@@ -33,7 +32,7 @@ ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::strin
     watcher_ = std::thread([this] { watch(); });
     // What was received before is applied whether the source comes or not.
     work_.ask([this] { return open_existing(); }, [this](Status done) {
-        if (!done) log_warning("The replica in " + quoted(store_) + " cannot be opened: " + done.error().message + ".");
+        unusable(done);
     });
     tick();
 }
@@ -85,7 +84,9 @@ Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes) {
 
 Status ReplicaEdge::keep_up() {
     if (store_child_ && store_child_->has_ended()) {
-        log_warning("The store service of " + quoted(store_) + " " + store_child_->describe_end() + "; it is started again.");
+        host_.loop.post([this, alive = is_alive_, how = store_child_->describe_end()] {
+            if (*alive) host_.events->raise(EventCode::store_died, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = how});
+        });
         store_child_.reset();
     }
     if (!journal_) return ok();
@@ -171,6 +172,7 @@ void ReplicaEdge::carry_out(Actions actions) {
         state_ = "streaming";
         why_.clear();
         ++totals_.sessions;
+        host_.events->raise(EventCode::source_connected, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_});
         // The source must hear of what was applied before; where nothing more comes, nothing would say so.
         carry_out(receiver_->on_applied(applied_, host_.loop.now_ns()));
     }
@@ -209,10 +211,17 @@ void ReplicaEdge::tick() {
     if (now_ns >= upkeep_due_ns_) {
         upkeep_due_ns_ = now_ns + upkeep_interval_ns;
         work_.ask([this] { return keep_up(); }, [this](Status done) {
-            if (!done) log_warning("The replica in " + quoted(store_) + " cannot be kept up: " + done.error().message + ".");
+            unusable(done);
         });
     }
     tick_ = host_.loop.after(session_tick_ns, [this] { tick(); });
+}
+
+// The same is tried every two seconds, and told once.
+void ReplicaEdge::unusable(const Status& done) {
+    const std::string why = done ? "" : done.error().message;
+    if (!done && why != unusable_) host_.events->raise(EventCode::replica_unusable, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = why});
+    unusable_ = why;
 }
 
 void ReplicaEdge::over(const Error& why) {
@@ -222,7 +231,7 @@ void ReplicaEdge::over(const Error& why) {
     connection_.reset();
     waiting_bytes_ = 0;
     state_ = "waiting";
-    if (why_ != why.message) log_warning("The replica in " + quoted(store_) + " lost its source " + quoted(peer_) + ": " + why.message + ".");
+    if (why_ != why.message) host_.events->raise(EventCode::source_lost, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = why.message});
     why_ = why.message;
 }
 

@@ -63,6 +63,7 @@ private:
     void answer(const Result<Lsn>& done, Answer answer);
     void fail(const Error& error);
     void tick();
+    void unusable(const Status& done);
     void over(const Error& why);
     void watch();
     void applied();
@@ -77,7 +78,7 @@ private:
     std::optional<StoreChild> store_child_;
 
     const char* state_ = "waiting";
-    std::string why_;
+    std::string why_, unusable_;
     std::shared_ptr<Connection> connection_;
     std::optional<Receiver> receiver_;
     FrameReader frames_;

@@ -17,13 +17,20 @@ constexpr uint32_t watch_ms = 200;
 
 // Why a session ended, as an error for whoever waits for it.
 Error as_error(const Close& close) {
-    return {close.reason == Reason::refused ? ErrorCode::permission : ErrorCode::unavailable, std::string(to_string(close.reason)) + ": " + close.sentence};
+    const ErrorCode code = close.reason == Reason::refused ? ErrorCode::permission : close.reason == Reason::unsupported ? ErrorCode::unsupported : ErrorCode::unavailable;
+    return {code, std::string(to_string(close.reason)) + ": " + close.sentence};
+}
+
+// Whether time alone may mend it.
+bool needs_a_person(const Error& error) {
+    return error.code == ErrorCode::permission || error.code == ErrorCode::unsupported || error.code == ErrorCode::foreign || error.code == ErrorCode::corrupt;
 }
 
 }  // namespace
 
 SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer)
     : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), work_(host.loop) {
+    check_journal();
     prepare();
 }
 
@@ -32,6 +39,7 @@ SourceEdge::~SourceEdge() {
     host_.loop.cancel(retry_);
     host_.loop.cancel(tick_);
     host_.loop.cancel(paced_);
+    host_.loop.cancel(check_);
     if (connection_) {
         connection_->set_events({});
         connection_->close({ErrorCode::unavailable, "this replica is not served any more"});
@@ -113,14 +121,17 @@ void SourceEdge::carry_out(Actions actions) {
                        [&](SaveCursor& save) { cursor_wanted_ = std::max(cursor_wanted_, save.at); },
                        [&](Close& close) { connection_->close(as_error(close)); },
                        [&](StepDown& down) {
-                           log_error("Another host writes " + quoted(volume_) + " under the higher term " + std::to_string(down.term) + "; nothing more is sent from here.");
+                           host_.events->raise(EventCode::replica_superseded, {.volume = volume_, .peer = peer_, .why = "under the higher term " + std::to_string(down.term)});
                        },
                        [&](auto&) { fail({ErrorCode::unsupported, "the session asked for what only a replica does"}); },
                    },
                    action);
     }
     if (sender_ && sender_->is_streaming()) {
-        if (!has_streamed_) ++totals_.sessions;
+        if (!has_streamed_) {
+            ++totals_.sessions;
+            host_.events->raise(EventCode::replica_served, {.volume = volume_, .peer = peer_});
+        }
         state_ = "streaming";
         has_streamed_ = true;
         why_.clear();
@@ -175,6 +186,17 @@ void SourceEdge::save_cursor() {
               });
 }
 
+void SourceEdge::check_journal() {
+    check_ = host_.loop.after(journal_check_interval_ns, [this] { check_journal(); });
+    if (!journal_) return;
+    work_.ask([journal = journal_] { return journal->filled_percent(); }, [this](Result<unsigned> percent) {
+        if (!percent) return;
+        if (*percent >= journal_filling_percent && !is_filling_)
+            host_.events->raise(EventCode::journal_filling, {.volume = volume_, .peer = peer_, .why = std::to_string(*percent) + " % of what it may have are kept"});
+        is_filling_ = *percent >= (is_filling_ ? journal_relaxed_percent : journal_filling_percent);
+    });
+}
+
 void SourceEdge::suspend() {
     is_suspended_ = true;
     host_.loop.cancel(retry_);
@@ -201,7 +223,7 @@ void SourceEdge::over(const Error& why) {
         return;
     }
     if (has_streamed_) retry_ns_ = retry_first_ns;
-    if (why_ != why.message) log_warning("Replica " + quoted(peer_) + " of " + quoted(volume_) + " is not being served: " + why.message + ". It is tried again.");
+    if (why_ != why.message) host_.events->raise(needs_a_person(why) ? EventCode::replica_refused : EventCode::replica_lost, {.volume = volume_, .peer = peer_, .why = why.message});
     why_ = why.message;
     state_ = "waiting";
     has_streamed_ = false;

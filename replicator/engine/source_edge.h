@@ -32,6 +32,9 @@ namespace holdfast::replicator {
 inline constexpr uint64_t retry_first_ns = 200'000'000;
 inline constexpr uint64_t retry_longest_ns = 15'000'000'000;
 inline constexpr uint64_t cursor_interval_ns = 1'000'000'000;
+// A journal that fills is told once, and again after it had room.
+inline constexpr uint64_t journal_check_interval_ns = 5'000'000'000;
+inline constexpr unsigned journal_filling_percent = 80, journal_relaxed_percent = 70;
 
 class SourceEdge {
 public:
@@ -69,6 +72,7 @@ private:
     void fail(const Error& error);
     void tick();
     void save_cursor();
+    void check_journal();
     void over(const Error& why);
     void watch();
     void published();
@@ -85,7 +89,8 @@ private:
     std::string why_;  // the last failure
     uint64_t retry_ns_ = retry_first_ns;
     size_t attempts_ = 0;
-    Loop::TimerId retry_ = 0, tick_ = 0, paced_ = 0;
+    Loop::TimerId retry_ = 0, tick_ = 0, paced_ = 0, check_ = 0;
+    bool is_filling_ = false;
 
     std::shared_ptr<Connection> connection_;
     std::optional<Sender> sender_;

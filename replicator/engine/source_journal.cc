@@ -96,6 +96,12 @@ Result<StreamPiece> SourceJournal::read(Lsn from, uint32_t bytes_max) {
     return piece;
 }
 
+Result<unsigned> SourceJournal::filled_percent() const {
+    const auto kept = HF_TRY(journal::Reader::extent(*disk_));
+    const Lsn begin = kept.first_segment * volume_.segment_bytes, end = published();
+    return static_cast<unsigned>((end - std::min(begin, end)) * 100 / std::max<uint64_t>(volume_.journal_bytes_max, 1));
+}
+
 Status SourceJournal::save_cursor(Lsn at) {
     return journal::save_cursor(*cursors_, volume_.id, consumer_, at);
 }

@@ -34,6 +34,8 @@ public:
     Result<StreamPiece> read(Lsn from, uint32_t bytes_max);
     // Durable on return.
     Status save_cursor(Lsn at);
+    // How much of the journal's limit is taken by what is kept, for whomever.
+    Result<unsigned> filled_percent() const;
 
     // Blocks until published exceeds KNOWN or time is up.
     Lsn wait_published(Lsn known, uint32_t timeout_ms) { return watch_->wait_published(known, timeout_ms); }

@@ -56,7 +56,7 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {"\xff\xfe", "f, line 1"},
         {std::string(1000, '['), "f, line 1"},
         {"x = " + std::string(100'000, '['), "f, line 1"},
-        {"nmae = \"alpha\"", "nothing is called \"nmae\" here; there are name, listen, address, send, keep"},
+        {"nmae = \"alpha\"", "nothing is called \"nmae\" here; there are name, listen, address, send, keep, notify"},
         {"[engine]\nname = \"a\"", "nothing is called \"engine\" here"},
         {"name = 7", "`name` must be a text"},
         {"name = \"\"", "`name` must be a text that is not empty"},
@@ -159,4 +159,49 @@ TEST_CASE("config: limits, days that go around the week, hours") {
     const auto config = parse_config(send("/a", "b") + "limit = \"10M\"\nhours = [{days = \"sat-mon\", from = 0, to = 24, limit = \"1K\"}]", "f");
     REQUIRE(config);
     CHECK(config->send.front().limits == Limits{10 << 20, {{0b1100001, 0, 24, 1024}}});
+}
+
+TEST_CASE("config: who is told of events, and from which severity on") {
+    const auto config = parse_config("[[notify]]\nexec = [\"/bin/page\", \"a b\"]\n[[notify]]\nmin_severity = \"error\"\nwebhook = \"https://h/x\"\n"
+                                     "[[notify]]\nmin_severity = \"info\"\nmail = { to = \"a@b\", from = \"c@d\", server = \"smtps://m:465\" }\n",
+                                     "f");
+    REQUIRE(config);
+    CHECK(config->notify == std::vector<NotifyRule>{{Severity::warning, {"/bin/page", "a b"}, "", {}},
+                                                    {Severity::error, {}, "https://h/x", {}},
+                                                    {Severity::info, {}, "", MailRule{"a@b", "c@d", "smtps://m:465"}}});
+}
+
+TEST_CASE("config: a way to tell of events that cannot work is refused with what is wrong") {
+    const auto mail = [](const std::string& to, const std::string& server) { return "mail = { to = \"" + to + "\", from = \"c@d\", server = \"" + server + "\" }"; };
+    const struct { std::string text; const char* sentence; } table[] = {
+        {"", "one of `exec`, `webhook` and `mail` says how"},
+        {"webhook = \"https://h\"\nexec = [\"/bin/x\"]", "one of `exec`, `webhook` and `mail` says how"},
+        {"min_severity = \"loud\"\nwebhook = \"https://h\"", "\"loud\" is no severity; there are info, warning, error"},
+        {"exec = \"/bin/x\"", "`exec` must be a list of texts, and not empty"},
+        {"exec = []", "`exec` must be a list of texts"},
+        {"exec = [\"/bin/x\", 1]", "`exec` must be a list of texts"},
+        {"exec = [\"page\"]", "a program's absolute path"},
+        {"webhook = \"file:///etc/passwd\"", "must begin with https:// or http://"},
+        {"mail = \"a@b\"", "`mail` is written as a table"},
+        {"mail = { to = \"a@b\" }", "`from` is missing"},
+        {"mail = { to = \"a@b\", from = \"c@d\", server = \"m\", password = \"x\" }", "nothing is called \"password\" here"},
+        {mail("nobody", "m"), "\"nobody\" is no mail address"},
+        {mail("a@b\\r\\nBcc: x@y", "m"), "is no mail address"},
+        {mail("a@b> <x@y", "m"), "is no mail address"},
+        {mail("a@b", "http://m"), "is no mail server"},
+        {mail("a@b", "m 25"), "is no mail server"},
+        {"sound = \"bell\"\nwebhook = \"https://h\"", "nothing is called \"sound\" here; there are min_severity, exec, webhook, mail"},
+        {"webhook = \"https://h\"\n[[notify]]\nwebhook = \"https://h\"", "the same is written twice"},
+    };
+    for (const auto& row : table) {
+        INFO(row.text);
+        const auto config = parse_config("[[notify]]\n" + row.text + "\n", "f");
+        REQUIRE_FALSE(config);
+        CHECK(config.error().code == ErrorCode::invalid_argument);
+        CHECK_THAT(config.error().message, Catch::StartsWith("f, line ") && Catch::Contains(row.sentence));
+    }
+    std::string many;
+    for (size_t i = 0; i < notify_rules_max; ++i) many += "[[notify]]\nwebhook = \"https://h/" + std::to_string(i) + "\"\n";
+    CHECK(parse_config(many, "f"));
+    CHECK_THAT(parse_config(many + "[[notify]]\nwebhook = \"https://h\"\n", "f").error().message, Catch::Contains("more than 16 of [[notify]]"));
 }

@@ -179,6 +179,19 @@ TEST_CASE("guests: a stranger is refused before it is heard") {
     CHECK(bench.thread.comes_true([&] { return bench.guests->refused() == 1; }));
 }
 
+TEST_CASE("guests: strangers are told of once, however many come") {
+    Bench bench;
+    const Identity stranger = Identity::make().value();
+    for (uint64_t i = 1; i <= 3; ++i) {
+        bench.call(stranger, framed(a_hello()));
+        REQUIRE(bench.thread.comes_true([&] { return bench.guests->refused() == i; }));
+    }
+    const Json events = bench.thread.on_loop([&] { return bench.host->events->after(0)["events"]; });
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["code"] == "HF-E-304");
+    CHECK(events[0]["peer"] == "127.0.0.1");
+}
+
 TEST_CASE("guests: a stranger may come in to be paired while a code is offered, and only then") {
     Bench bench;
     const Identity stranger = Identity::make().value();

@@ -102,6 +102,20 @@ TEST_CASE("source journal: forgetting a replica ends what its peer keeps, once")
     CHECK(bench.cursors().size() == 2);
 }
 
+TEST_CASE("source journal: how full it is follows from what is kept, not from what was written") {
+    for (const uint64_t first : {0, 7}) {
+        Bench bench(first);
+        bench.mount();
+        const uint64_t kept = bench.builder.end() - first * segment_bytes;
+        bench.volume.journal_bytes_max = 4 * kept;
+        CHECK(bench.open()->filled_percent().value() == 25);
+        bench.volume.journal_bytes_max = kept / 2;
+        CHECK(bench.open()->filled_percent().value() >= 200);
+        bench.volume.journal_bytes_max = UINT64_MAX;
+        CHECK(bench.open()->filled_percent().value() == 0);
+    }
+}
+
 TEST_CASE("source journal: it greets with its volume, its oldest address and its end") {
     Bench bench(2);
     bench.volume.journal_is_whole = true;

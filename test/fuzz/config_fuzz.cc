@@ -15,7 +15,7 @@ std::vector<fuzz::Input> fuzz::seeds() {
     return {input_of("name = \"alpha\"\nlisten = \"0.0.0.0:4848\"\naddress = \"[::1]:1\"\n[[send]]\nvolume = \"/srv/data\"\nto = \"beta\"\n"
                      "[[keep]]\nvolume = \"3f0c6c1e-0000-4000-8000-000000000001\"\nfrom = \"beta\"\nstore = \"/var/a\"\n"),
             input_of("[[send]]\nvolume = '/a'\nto = 'b'\nlimit = '10M'\nhours = [{days = 'fri-mon', from = 8, to = 24, limit = '1K'}]\n"),
-            input_of("send = [{volume = '/a', to = 'b'}, {volume = '''/c''', to = \"\\u0064\"}]\n# comment\nlisten = \"h:1\"\n"), input_of("[send]\nx = 1979-05-27T07:32:00Z\n")};
+            input_of("send = [{volume = '/a', to = 'b'}, {volume = '''/c''', to = \"\\u0064\"}]\n# comment\nlisten = \"h:1\"\n"), input_of("[[notify]]\nexec = ['/a', 'b']\n[[notify]]\nmin_severity = 'error'\nmail = {to = 'a@b', from = 'c@d', server = 'm:25'}\n"), input_of("[send]\nx = 1979-05-27T07:32:00Z\n")};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -39,6 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const KeepRule& rule : config->keep) {
         HF_CHECK(check_peer_name(rule.from) && rule.store.starts_with('/') && stores.insert(rule.store).second);
     }
+    HF_CHECK(config->notify.size() <= notify_rules_max);
+    for (const NotifyRule& rule : config->notify) HF_CHECK(!rule.exec.empty() + !rule.webhook.empty() + rule.mail.has_value() == 1);
     HF_CHECK(config->keep.empty() || !config->listen.empty());
     return 0;
 }

@@ -105,6 +105,9 @@ class Host:
     def edge(self):
         return json.loads(self.holdfast("engine", "status", "--json"))["edges"][0]
 
+    def events(self, after=0):
+        return json.loads(self.holdfast("events", "--after", after, "--json"))["events"]
+
     def configure(self, text):
         self.config.write_text(text)
         self.holdfast("config", "reload")

@@ -67,6 +67,7 @@ def faults(pair):
             pid, words = line.split(None, 1)
             if "holdfast-store run" in words and str(pair.replica) in words:
                 os.kill(int(pid), signal.SIGKILL)
+        check("an event tells of the store's death", until("it is told", lambda: "HF-E-204" in [event["code"] for event in pair.beta.events()], 10))
 
     def replica(verb):
         pair.alpha.holdfast("replica", verb, pair.tree, "beta")
@@ -102,7 +103,7 @@ def faults(pair):
 
 def quiet_link(pair):
     """A connection that is made anew while nothing is written: the source knows again what is applied, and its figures say so."""
-    before = pair.alpha.edge()
+    before, told = pair.alpha.edge(), (pair.alpha.events() or [{"number": 0}])[-1]["number"]
     pair.forwarder.do("cut")
     check("a cut is noticed", until("it has", lambda: pair.alpha.edge()["state"] != "streaming", 20))
     away = pair.alpha.edge()
@@ -111,6 +112,8 @@ def quiet_link(pair):
     compare(pair, "a quiet link is cut")
     after = pair.alpha.edge()
     check("a new connection is one more session", "" if after["sessions"] == before["sessions"] + 1 else after)
+    codes = [event["code"] for event in pair.alpha.events(told)]
+    check("events tell of the loss and of the return", "" if codes[:1] == ["HF-E-102"] and codes[-1:] == ["HF-E-101"] else codes)
     check("the lag is told, and it is none", "" if after.get("lag_ns") == 0 else after)
     check("the replica's own figures agree", "" if (there := pair.beta.edge())["applied"] == after["applied"] and there["behind_bytes"] == 0 and there["stream_bytes"] > 0 else there)
     check("no fewer bytes went over the wire than before", "" if after["wire_sent_bytes"] > before["wire_sent_bytes"] > 0 < before["wire_received_bytes"] else after)
@@ -198,6 +201,8 @@ def main():
                 strangers(pair, work)
                 compare(pair, "after the strangers")
                 pair.beta.holdfast("peer", "revoke", "alpha")
+                codes = {event["code"] for event in pair.beta.events()}
+                check("events tell of strangers and of the revoked peer", {"HF-E-303", "HF-E-304"} - codes)
                 check("a revoked peer is cut off within a second or two", until("the source is not streaming", lambda: pair.alpha.edge()["state"] != "streaming", 3))
             check("the engines end when they are told to", pair.complaints)
             ended(lambda: f"{pair.alpha.tail()}\n---\n{pair.beta.tail()}")

@@ -1,0 +1,106 @@
+#include "replicator/engine/events.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace holdfast::replicator {
+
+namespace {
+
+// The rows of docs/events.md.
+constexpr EventKind kinds[] = {
+    {EventCode::replica_served, Severity::info, "Volume {volume} is being sent to {peer}."},
+    {EventCode::replica_lost, Severity::warning, "Volume {volume} is not being sent to {peer}: {why}. It is tried again."},
+    {EventCode::replica_refused, Severity::error, "Volume {volume} cannot be sent to {peer} as things are, and somebody must look: {why}."},
+    {EventCode::replica_superseded, Severity::error, "Another host writes volume {volume}, {why}; nothing more is sent to {peer} from here."},
+    {EventCode::journal_filling, Severity::warning, "The journal of volume {volume} is filling, because {peer} does not take it: {why}."},
+    {EventCode::journal_kept_for_nobody, Severity::warning,
+     "The journal of {volume} is kept for a replica on {peer}, to which the configuration sends nothing; `holdfast replica forget` ends that."},
+    {EventCode::source_connected, Severity::info, "The replica in {store} has its source {peer}."},
+    {EventCode::source_lost, Severity::warning, "The replica in {store} lost its source {peer}: {why}."},
+    {EventCode::replica_unusable, Severity::error, "The replica in {store} cannot be kept: {why}."},
+    {EventCode::store_died, Severity::warning, "The store service of the replica in {store} {why}; it is started again."},
+    {EventCode::paired, Severity::info, "Paired with {peer}: {why}."},
+    {EventCode::pairing_failed, Severity::warning, "A pairing failed: {why}."},
+    {EventCode::peer_revoked, Severity::warning, "Peer {peer} is not trusted any more."},
+    {EventCode::stranger_refused, Severity::warning, "A connection from {peer} came to nothing: {why}."},
+    {EventCode::engine_started, Severity::info, "The engine of {peer} runs: {why}."},
+    {EventCode::engine_ends, Severity::info, "The engine ends."},
+    {EventCode::configuration_taken, Severity::info, "The configuration was read again."},
+    {EventCode::configuration_refused, Severity::error, "The configuration was not taken, the old one goes on: {why}."},
+};
+
+std::string sentence_of(const EventKind& kind, const EventAbout& about) {
+    const struct { std::string_view mark; std::string text; } words[] = {
+        {"{volume}", quoted(about.volume)}, {"{peer}", quoted(about.peer)}, {"{store}", quoted(about.store)}, {"{why}", about.why}};
+    std::string sentence;
+    for (std::string_view rest = kind.pattern; !rest.empty();) {
+        const auto* word = std::find_if(std::begin(words), std::end(words), [&](const auto& one) { return rest.starts_with(one.mark); });
+        sentence += word == std::end(words) ? std::string(rest.substr(0, 1)) : word->text;
+        rest.remove_prefix(word == std::end(words) ? 1 : word->mark.size());
+    }
+    return sentence;
+}
+
+void write_line(const Event& event) {
+    const std::string line = to_string(event.code) + " " + event.sentence;
+    if (event.severity == Severity::info) log_info(line);
+    else if (event.severity == Severity::warning) log_warning(line);
+    else log_error(line);
+}
+
+}  // namespace
+
+const char* to_string(Severity severity) {
+    switch (severity) {
+        case Severity::info: return "info";
+        case Severity::warning: return "warning";
+        case Severity::error: return "error";
+    }
+    return "unknown";
+}
+
+std::optional<Severity> parse_severity(std::string_view text) {
+    for (const Severity severity : {Severity::info, Severity::warning, Severity::error})
+        if (text == to_string(severity)) return severity;
+    return std::nullopt;
+}
+
+std::span<const EventKind> event_kinds() {
+    return kinds;
+}
+
+std::string to_string(EventCode code) {
+    return "HF-E-" + std::to_string(static_cast<int>(code));
+}
+
+Json to_json(const Event& event) {
+    Json json = {{"number", event.number}, {"time_ns", event.time_ns}, {"code", to_string(event.code)}, {"severity", to_string(event.severity)}, {"sentence", event.sentence}};
+    const EventAbout& about = event.about;
+    const struct { const char* name; const std::string& text; } texts[] = {{"volume", about.volume}, {"peer", about.peer}, {"store", about.store}, {"why", about.why}};
+    for (const auto& [name, text] : texts)
+        if (!text.empty()) json[name] = text;
+    return json;
+}
+
+void EventLog::raise(EventCode code, EventAbout about) {
+    const auto* kind = std::find_if(std::begin(kinds), std::end(kinds), [&](const EventKind& one) { return one.code == code; });
+    HF_CHECK(kind != std::end(kinds));
+    std::string sentence = sentence_of(*kind, about);
+    const Event event{++last_, clock_.realtime_ns(), code, kind->severity, std::move(sentence), std::move(about)};
+    kept_.push_back(event);
+    if (kept_.size() > events_max) kept_.pop_front();
+    if (!listener_ || !listener_(event)) write_line(event);
+}
+
+Json EventLog::after(uint64_t number) const {
+    Json events = Json::array();
+    for (const Event& event : kept_)
+        if (event.number > number) events.push_back(to_json(event));
+    return {{"events", events}, {"last", last_}, {"began_ns", began_ns_}};
+}
+
+}  // namespace holdfast::replicator
