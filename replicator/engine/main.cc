@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/service_manager.h"
 #include "journal/volume.h"
 #include "replicator/engine/api.h"
 #include "replicator/engine/engine.h"
@@ -53,7 +54,20 @@ sigset_t block_signals() {
     return set;
 }
 
+// On the loop, so that nobody vouches for a loop that hangs. Twice in the time after which we are taken for dead.
+void keep_alive(Loop& loop, const ServiceManager& manager) {
+    manager.tell("WATCHDOG=1");
+    loop.after(manager.watchdog_ns() / 2, [&] { keep_alive(loop, manager); });
+}
+
+void reload(Engine& engine, const ServiceManager& manager) {
+    manager.tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(system_clock().monotonic_ns() / 1000));
+    (void)engine.reload().has_value();  // it says itself how it went
+    manager.tell("READY=1");
+}
+
 Status run(const Arguments& arguments) {
+    const ServiceManager manager = ServiceManager::from_environment();
     keep_freed_memory();
     const sigset_t signals = block_signals();  // before the first thread, so that all inherit it
     auto loop = HF_TRY(Loop::open());
@@ -63,17 +77,19 @@ Status run(const Arguments& arguments) {
     std::thread listener([&] {
         for (int number = 0; ::sigwait(&signals, &number) == 0;) {
             if (number != SIGHUP) {
+                manager.tell("STOPPING=1");
                 loop->post([&] {
                     engine->announce_end();
                     loop->stop();
                 });
                 return;
             }
-            loop->post([&] {
-                (void)engine->reload().has_value();  // it says itself how it went
-            });
+            loop->post([&] { reload(*engine, manager); });
         }
     });
+    // It listens and its edges have begun; the loop's first turn says so.
+    loop->post([&] { manager.tell("READY=1"); });
+    if (manager.watchdog_ns() > 0) loop->post([&] { keep_alive(*loop, manager); });
     loop->run();
     listener.join();
     return ok();

@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import socket
+import stat
+import struct
 import subprocess
 import sys
 import time
@@ -62,6 +64,13 @@ class Network:
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
 
 
+def rights_of_the_service():
+    """What the unit leaves an engine, and the stores that it starts: so the tests show that it is enough."""
+    unit = (Path(__file__).resolve().parents[2] / "packaging/systemd/holdfastd.service.in").read_text()
+    names = next(line for line in unit.splitlines() if line.startswith("CapabilityBoundingSet=")).split("=", 1)[1].split()
+    return ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all," + ",".join("+" + name.removeprefix("CAP_").lower() for name in names)]
+
+
 class Host:
     def __init__(self, network, name, work, config):
         self.network, self.name, self.work = network, name, work / name
@@ -76,7 +85,7 @@ class Host:
         self.engine = None
 
     def start(self):
-        self.engine = subprocess.Popen([*self.network.inside(self.name), BUILD / "replicator/holdfastd", "--config", self.config],
+        self.engine = subprocess.Popen([*self.network.inside(self.name), *rights_of_the_service(), BUILD / "replicator/holdfastd", "--config", self.config],
                                        env=self.environment, stdout=self.log, stderr=self.log)
         bad = until("the engine answers", self.answers)
         if bad:
@@ -179,6 +188,13 @@ class Pair:
             stream.write(b"data")
         os.setxattr(self.tree / "d1", "user.note", b"kept")
         os.chmod(self.tree / "d1", 0o2751)
+        # What only some capabilities make.
+        os.mknod(self.tree / "device", stat.S_IFCHR | 0o640, os.makedev(1, 3))
+        program = self.tree / "program"
+        program.write_bytes(b"#!/bin/true\n")
+        os.chown(program, 1234, 4321)
+        os.chmod(program, 0o4755)
+        os.setxattr(self.tree / "again", "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
 
     def arrived(self):
         edge = self.alpha.edge()
