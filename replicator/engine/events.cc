@@ -23,6 +23,7 @@ constexpr EventKind kinds[] = {
     {EventCode::source_lost, Severity::warning, "The replica in {store} lost its source {peer}: {why}."},
     {EventCode::replica_unusable, Severity::error, "The replica in {store} cannot be kept: {why}."},
     {EventCode::store_died, Severity::warning, "The store service of the replica in {store} {why}; it is started again."},
+    {EventCode::replica_goes_back, Severity::warning, "The source {peer} has another history than the replica in {store} {why}; the replica goes back to there."},
     {EventCode::paired, Severity::info, "Paired with {peer}: {why}."},
     {EventCode::pairing_failed, Severity::warning, "A pairing failed: {why}."},
     {EventCode::peer_revoked, Severity::warning, "Peer {peer} is not trusted any more."},

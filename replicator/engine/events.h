@@ -36,6 +36,7 @@ enum class EventCode : uint16_t {
     source_lost = 202,
     replica_unusable = 203,
     store_died = 204,
+    replica_goes_back = 205,
     paired = 301,
     pairing_failed = 302,
     peer_revoked = 303,

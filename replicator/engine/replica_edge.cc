@@ -95,8 +95,6 @@ Status ReplicaEdge::keep_up() {
 }
 
 Result<Hello> ReplicaEdge::take_back(Lsn at) {
-    log_warning("The source " + quoted(peer_) + " has another history than the replica in " + quoted(store_) + " from address " + std::to_string(at) +
-                " on; the replica goes back to there.");
     if (store_child_) store_child_->end();
     store_child_.reset();
     {
@@ -156,6 +154,7 @@ void ReplicaEdge::carry_out(Actions actions) {
                        },
                        [&](RewindTo& to) {
                            state_ = "going back";
+                           host_.events->raise(EventCode::replica_goes_back, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = "from address " + std::to_string(to.at) + " on"});
                            work_.ask([this, at = to.at] { return take_back(at); },
                                      [this](Result<Hello> self) {
                                          if (!receiver_) return;
