@@ -52,6 +52,8 @@ public:
         options.iterate_upper_bound = &prefix.slice;
         return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(options));
     }
+    Result<std::optional<Event>> last_change_before(const ObjectId& object, Lsn at) const;
+    Result<std::optional<Lsn>> last_entry_before(const ObjectId& directory, Lsn at) const;
     Status check_window(Lsn at) const {
         if (at >= limit->lsn) return ok();
         return Error{ErrorCode::not_found, "the moment at LSN " + std::to_string(at) + " has left the window"};

@@ -143,43 +143,49 @@ Change change_of_time(hf_record_type type) {
 
 }  // namespace
 
-Result<std::optional<uint64_t>> Index::unsettled_time_at(const ObjectId& object, Lsn at) const {
-    Event last{};
-    Change change = Change::none;
+// The last record before AT that was about OBJECT and did something to its time. Nothing: none in the window.
+Result<std::optional<Event>> Index::Impl::last_change_before(const ObjectId& object, Lsn at) const {
+    std::optional<Event> last;
     for (const EventClass kind : {EventClass::with_attributes, EventClass::event_only}) {
-        const Impl::Prefix prefix(KeyWriter(IndexTable::event).object(object).byte(static_cast<uint8_t>(kind)).bytes());
-        const auto events = impl_->iterate(prefix);
-        events->SeekForPrev(prefix.bytes + number_bytes(at));
-        for (; events->Valid() && view_of(events->key()).starts_with(prefix.bytes); events->Prev()) {
+        const Prefix prefix(KeyWriter(IndexTable::event).object(object).byte(static_cast<uint8_t>(kind)).bytes());
+        const auto events = iterate(prefix);
+        for (events->SeekForPrev(prefix.bytes + number_bytes(at)); events->Valid() && view_of(events->key()).starts_with(prefix.bytes); events->Prev()) {
             EventValue event;
             const auto lsn = lsn_of_key(view_of(events->key()));
             if (!lsn || !decode_event(view_of(events->key()), view_of(events->value()), event)) return index_nonsense();
-            if (*lsn < std::max(last.lsn, impl_->limit->lsn.load())) break;
+            if (*lsn < limit->lsn || (last && *lsn < last->lsn)) break;
             if (*lsn >= at || change_of_time(event.type) == Change::none) continue;
-            last = {*lsn, event.time_ns, event.type, event.record};
-            change = change_of_time(event.type);
+            last = Event{*lsn, event.time_ns, event.type, event.record};
             break;
         }
         HF_TRY(index_status(events->status(), "read the index"));
     }
-    const Impl::Prefix entries_of(KeyWriter(IndexTable::by_lsn).object(object).bytes());
-    const auto entries = impl_->iterate(entries_of);
-    entries->SeekForPrev(entries_of.bytes + number_bytes(at));
+    return last;
+}
+
+// The last record before AT that changed an entry of DIRECTORY.
+Result<std::optional<Lsn>> Index::Impl::last_entry_before(const ObjectId& directory, Lsn at) const {
+    const Prefix prefix(KeyWriter(IndexTable::by_lsn).object(directory).bytes());
+    const auto entries = iterate(prefix);
+    entries->SeekForPrev(prefix.bytes + number_bytes(at));
     HF_TRY(index_status(entries->status(), "read the index"));
-    if (entries->Valid() && view_of(entries->key()).starts_with(entries_of.bytes)) {
-        const auto lsn = lsn_of_key(view_of(entries->key()));
-        if (!lsn) return index_nonsense();
-        // A birth and the name that it gives are one record, and about two objects.
-        if (*lsn > last.lsn && *lsn >= impl_->limit->lsn) {
-            std::optional<uint64_t> time_ns;
-            HF_TRY(impl_->undo.scan(HF_TRY(undo_address_at(*lsn)), [&](const UndoRecord& record) {
-                if (record.lsn == *lsn) time_ns = record.time_ns;
-                return record.lsn < *lsn;
-            }));
-            return time_ns;
-        }
-    }
-    return change == Change::unsettling ? std::optional(last.time_ns) : std::nullopt;
+    if (!entries->Valid() || !view_of(entries->key()).starts_with(prefix.bytes)) return std::optional<Lsn>();
+    const auto lsn = lsn_of_key(view_of(entries->key()));
+    if (!lsn) return index_nonsense();
+    return *lsn < limit->lsn ? std::optional<Lsn>() : lsn;
+}
+
+Result<std::optional<uint64_t>> Index::unsettled_time_at(const ObjectId& object, Lsn at) const {
+    const auto change = HF_TRY(impl_->last_change_before(object, at));
+    const auto entry = HF_TRY(impl_->last_entry_before(object, at));
+    if (!entry || (change && change->lsn >= *entry))
+        return change && change_of_time(change->type) == Change::unsettling ? std::optional(change->time_ns) : std::nullopt;
+    std::optional<uint64_t> time_ns;
+    HF_TRY(impl_->undo.scan(HF_TRY(undo_address_at(*entry)), [&](const UndoRecord& record) {
+        if (record.lsn == *entry) time_ns = record.time_ns;
+        return record.lsn < *entry;
+    }));
+    return time_ns;
 }
 
 Result<std::vector<Index::NameEvent>> Index::names_of(const ObjectId& object) const {

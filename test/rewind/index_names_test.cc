@@ -293,5 +293,27 @@ TEST_CASE("index: bookmarks and gaps are events of no object; heartbeats are non
     CHECK(lsns_told(0) == std::vector<Lsn>{lsns[0], lsns[1], lsns[5]});
 }
 
+TEST_CASE("index: the time of a change that nothing has settled since is that of its record") {
+    Bench bench;
+    UndoSamples samples;
+    const ObjectId file{9, 1, 1}, root = journal::root_object;
+    const UndoRecord create = samples.record(HF_CREATE, file, {samples.plain(UndoKind::birth, file), samples.dirent(root, "f", {})});
+    const UndoRecord write = samples.write(file, 0, "a"), again = samples.write(file, 0, "b");
+    const UndoRecord mark = samples.record(HF_SETXATTR, file, {samples.xattr(file, "user.a", false, "")});
+    const UndoRecord settle = samples.record(HF_SETATTR, file, {samples.attributes(file, {})});
+    const UndoRecord settle_root = samples.record(HF_SETATTR, root, {samples.attributes(root, {})});
+    for (const UndoRecord* record : {&create, &write, &again, &mark, &settle, &settle_root}) bench.append(*record);
+    const auto time_at = [&](const ObjectId& object, Lsn at) { return value_of(bench.index->unsettled_time_at(object, at)); };
+    CHECK(time_at(file, create.lsn) == std::nullopt);
+    CHECK(time_at(file, create.end_lsn) == std::nullopt);
+    CHECK(time_at(file, write.end_lsn) == write.time_ns);
+    CHECK(time_at(file, again.end_lsn) == again.time_ns);
+    CHECK(time_at(file, mark.end_lsn) == again.time_ns);
+    CHECK(time_at(file, settle.end_lsn) == std::nullopt);
+    CHECK(time_at(root, create.lsn) == std::nullopt);
+    CHECK(time_at(root, settle.end_lsn) == create.time_ns);
+    CHECK(time_at(root, settle_root.end_lsn) == std::nullopt);
+}
+
 }  // namespace
 }  // namespace holdfast::rewind
