@@ -24,8 +24,8 @@ constexpr int exec_failed_status = 127;
         // The parent may have died before the line above took effect.
         if (::getppid() != parent) ::_exit(exec_failed_status);
     }
-    // A service takes its signals through a descriptor and so has them blocked; the mask would survive exec.
     if (how.leads_group) ::setpgid(0, 0);
+    // A service takes its signals through a descriptor and so has them blocked; the mask would survive exec.
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

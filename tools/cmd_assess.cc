@@ -128,7 +128,9 @@ Result<Report> assess(const Arguments& arguments) {
     if (sample_ns < second_ns) return Error{ErrorCode::invalid_argument, "a sample of less than a second says nothing; give --for and --every longer times"};
     auto disk = HF_TRY(open_disk(volume.journal_directory));
     auto table = journal::InflightTable::open_existing(volume.journal_directory + "/inflight");
-    if (!table) return Error{ErrorCode::unavailable, "nothing is written here: " + cli::printable(journal::name_of(volume)) + " is not mounted"};
+    if (!table && table.error().code != ErrorCode::not_found) return table.error();
+    if (!table || !(*table)->survived())
+        return Error{ErrorCode::unavailable, "nothing is written here: " + cli::printable(journal::name_of(volume)) + " is not mounted"};
     const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
     if (!context) return Error{ErrorCode::no_space, "there is no memory for packing"};
 

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -22,9 +21,7 @@ Result<std::unique_ptr<InflightTable>> live_table(const Volume& volume) {
     auto table = InflightTable::open_existing(volume.journal_directory + "/inflight");
     if (!table && table.error().code == ErrorCode::not_found) return std::unique_ptr<InflightTable>();
     if (!table) return table;
-    auto boot = journal::current_boot_id();
-    bool is_of_now = std::equal(boot.begin(), boot.end(), (*table)->head().boot_id);
-    return is_of_now ? std::move(table) : Result<std::unique_ptr<InflightTable>>(nullptr);
+    return (*table)->survived() ? std::move(table) : Result<std::unique_ptr<InflightTable>>(nullptr);
 }
 
 // Writes to standard output as it goes: a journal is larger than memory.
