@@ -81,6 +81,8 @@ Result<Volume> find_volume(const std::string& path_or_id);
 std::string run_directory(const VolumeId& id);
 inline std::string capture_socket(const VolumeId& id) { return run_directory(id) + "/capture.sock"; }
 inline std::string store_socket(const VolumeId& id) { return run_directory(id) + "/store.sock"; }
+// Where the store service lets a replica be compared with its source (rewind/sync/sync_pipe.h).
+inline std::string sync_socket(const VolumeId& id) { return run_directory(id) + "/sync.sock"; }
 
 // The engine of this host: its control socket, and the directory with its identity and the list of peers.
 std::string engine_socket();

@@ -1,0 +1,60 @@
+#include "rewind/sync/repair_mark.h"
+
+#include <algorithm>
+
+#include "base/small_file.h"
+#include "base/text.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+constexpr std::string_view mark_file = "repairing";
+constexpr size_t mark_bytes_max = 1024;
+
+Error damaged() {
+    return {ErrorCode::corrupt, "the file `repairing` of the store is damaged; it says that the image was being compared with its source. Remove the "
+                                "store's `position` and `repairing` to have everything compared anew; its history ends there"};
+}
+
+}  // namespace
+
+Json to_json(const RepairPoint& point) {
+    return {{"at", point.at}, {"time_ns", point.time_ns}, {"begin", point.begin}, {"begin_chain", hex(point.begin_chain.data(), point.begin_chain.size())}};
+}
+
+Result<RepairPoint> repair_point_of(const Json& json) {
+    try {
+        RepairPoint point{.at = json.at("at").get<journal::Lsn>(), .time_ns = json.at("time_ns").get<uint64_t>(), .begin = json.at("begin").get<journal::Lsn>()};
+        const auto chain = unhex(json.at("begin_chain").get<std::string>());
+        if (!chain || chain->size() != point.begin_chain.size()) return Error{ErrorCode::corrupt, "a repair point without the hash of its beginning"};
+        std::copy(chain->begin(), chain->end(), point.begin_chain.begin());
+        return point;
+    } catch (const Json::exception&) {
+        return Error{ErrorCode::corrupt, "a repair point that is none"};
+    }
+}
+
+Result<std::optional<RepairMark>> load_repair_mark(Disk& store) {
+    auto text = read_small_file(store, mark_file, mark_bytes_max);
+    if (!text && text.error().code == ErrorCode::not_found) return std::optional<RepairMark>();
+    if (!text && text.error().code == ErrorCode::corrupt) return damaged();
+    const Json json = Json::parse(HF_TRY(std::move(text)), nullptr, false);
+    if (!json.is_object() || !json.contains("is_complete") || !json["is_complete"].is_boolean()) return damaged();
+    const auto point = repair_point_of(json);
+    if (!point) return damaged();
+    return std::optional(RepairMark{json["is_complete"].get<bool>(), *point});
+}
+
+Status save_repair_mark(Disk& store, const RepairMark& mark) {
+    Json json = to_json(mark.point);
+    json["is_complete"] = mark.is_complete;
+    return replace_small_file(store, mark_file, json.dump() + "\n");
+}
+
+Status remove_repair_mark(Disk& store) {
+    if (Status removed = store.remove(mark_file); !removed && removed.error().code != ErrorCode::not_found) return removed;
+    return store.sync_directory();
+}
+
+}  // namespace holdfast::rewind
