@@ -1,19 +1,14 @@
 #include "base/json_socket.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include <atomic>
 #include <cerrno>
-#include <list>
 #include <mutex>
-#include <thread>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "base/unix_server.h"
 #include "base/unix_socket.h"
 
 namespace holdfast {
@@ -76,69 +71,22 @@ void set_timeouts(int fd) {
 
 class JsonServer::Impl {
 public:
-    Impl(UnixListener listener, UniqueFd stop, Handler handler) : listener_(std::move(listener)), stop_(std::move(stop)), handler_(std::move(handler)) {
-        acceptor_ = std::thread([this] { accept_all(); });
-    }
+    Impl(std::string path, Handler handler) : path_(std::move(path)), handler_(std::move(handler)) {}
 
-    ~Impl() {
-        uint64_t one = 1;
-        HF_CHECK(::write(stop_.get(), &one, sizeof one) == sizeof one);
-        acceptor_.join();
-        // Readers see the end of their input; a handler that runs may still send its answer.
-        for (Connection& connection : connections_) ::shutdown(connection.fd.get(), SHUT_RD);
-        for (Connection& connection : connections_) connection.thread.join();
+    Status start() {
+        server_ = HF_TRY(UnixServer::start(path_, json_connections_max, [this](int fd) { serve(fd); }, [this](int fd) { refuse(fd); }));
+        return ok();
     }
 
 private:
-    struct Connection {
-        UniqueFd fd;
-        std::thread thread;
-        std::atomic<bool> done{false};
-    };
-
-    void accept_all() {
-        for (;;) {
-            pollfd waiting[] = {{listener_.fd(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-            if (::poll(waiting, 2, -1) < 0 && errno != EINTR) {
-                log_error("The control socket " + quoted(listener_.path()) + " stopped: " + strerror(errno) + ".");
-                return;
-            }
-            if (waiting[1].revents != 0) return;
-            reap();
-            UniqueFd fd(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
-            if (!fd) {
-                // Out of descriptors: the peer stays in the backlog; asking again at once would burn a processor.
-                if (errno == EMFILE || errno == ENFILE) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-                continue;
-            }
-            set_timeouts(fd.get());
-            if (connections_.size() >= static_cast<size_t>(json_connections_max)) {
-                Error full{ErrorCode::busy, "too many connections to " + quoted(listener_.path()) + "; try again"};
-                (void)send_all(fd.get(), line_of(json_of(full))).has_value();
-                continue;
-            }
-            Connection& connection = connections_.emplace_back();
-            connection.fd = std::move(fd);
-            connection.thread = std::thread([this, &connection] {
-                serve(connection.fd.get());
-                ::shutdown(connection.fd.get(), SHUT_RDWR);
-                connection.done = true;
-            });
-        }
-    }
-
-    void reap() {
-        for (auto connection = connections_.begin(); connection != connections_.end();) {
-            if (connection->done) {
-                connection->thread.join();
-                connection = connections_.erase(connection);
-            } else {
-                ++connection;
-            }
-        }
+    void refuse(int fd) {
+        set_timeouts(fd);
+        const Error full{ErrorCode::busy, "too many connections to " + quoted(path_) + "; try again"};
+        (void)send_all(fd, line_of(json_of(full))).has_value();
     }
 
     void serve(int fd) {
+        set_timeouts(fd);
         LineReader reader(fd, json_line_bytes_max);
         for (;;) {
             auto line = reader.next();
@@ -173,21 +121,17 @@ private:
         }
     }
 
-    UnixListener listener_;
-    UniqueFd stop_;
+    const std::string path_;
     const Handler handler_;
-    std::list<Connection> connections_;  // the acceptor's, and the destructor's after it has joined that
-    std::thread acceptor_;
+    std::unique_ptr<UnixServer> server_;  // last: serves by the others
 };
 
 JsonServer::JsonServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 JsonServer::~JsonServer() = default;
 
 Result<std::unique_ptr<JsonServer>> JsonServer::start(const std::string& path, Handler handler) {
-    UnixListener listener = HF_TRY(UnixListener::open(path, json_connections_max));
-    UniqueFd stop(::eventfd(0, EFD_CLOEXEC));
-    if (!stop) return errno_error(errno, "make an eventfd");
-    auto impl = std::make_unique<Impl>(std::move(listener), std::move(stop), std::move(handler));
+    auto impl = std::make_unique<Impl>(path, std::move(handler));
+    HF_TRY(impl->start());
     return std::unique_ptr<JsonServer>(new JsonServer(std::move(impl)));
 }
 

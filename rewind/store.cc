@@ -23,12 +23,12 @@ Result<std::unique_ptr<Store>> Store::open(const journal::Volume& volume, journa
 
 Result<uint64_t> Store::apply(journal::Reader& reader, uint64_t bytes, uint64_t until_ns) {
     if (impl_->failure) return *impl_->failure;
-    if (impl_->first_copy_pending) return uint64_t{0};
+    if (impl_->first_copy_pending || impl_->repair_log) return uint64_t{0};
     if (reader.position() != applied()) reader.seek(applied());
     Batch batch;
     // A journal that cannot be read is no failure of the store: nothing of it has changed.
     HF_TRY(impl_->fill(reader, std::min(bytes, batch_bytes_max), until_ns, batch));
-    HF_TRY(impl_->fence(impl_->apply_batch(reader, batch)));
+    HF_TRY(impl_->fence(impl_->apply_batch(batch, reader.position(), [&] { return reader.sync(); })));
     return batch.bytes();
 }
 
@@ -39,13 +39,12 @@ Status Store::skip_to(Lsn at) {
     return ok();
 }
 
-Status Store::Impl::apply_batch(journal::Reader& reader, Batch& batch) {
-    const Lsn end = reader.position();
+Status Store::Impl::apply_batch(Batch& batch, Lsn end, const std::function<Status()>& sync) {
     if (!batch.empty()) {
         // Records are read as soon as they are published, which is before they are durable. Did the undo log keep one
         // and then the power fail, the journal might come back shorter than the store, and new records would get
         // addresses that the store knows already.
-        HF_TRY(reader.sync());
+        HF_TRY(sync());
         HF_TRY(applier->apply(batch));
         for (const Record& record : batch.records()) {
             if (record.type != HF_GAP_BEGIN && record.type != HF_GAP_END) continue;
@@ -99,6 +98,7 @@ Status Store::Impl::checkpoint() {
     HF_TRY(undo->sync());
     HF_TRY(index->flush());
     HF_TRY(save(at));
+    if (repair_log) HF_TRY(repair_log->restart(at));
     uncheckpointed_bytes = 0;
     uncheckpointed_records = 0;
     return ok();

@@ -24,6 +24,7 @@
 namespace holdfast::rewind {
 
 class BaselineSink;
+class Batch;
 class Image;
 
 class Store {
@@ -60,6 +61,21 @@ public:
     std::unique_ptr<BaselineSink> baseline();  // REQUIRES: first_copy_pending()
     // The image is the state at AT: history begins there. Durable on return, STORE/first-copy is gone.
     Status finish_first_copy(Lsn at);
+
+    // An empty replica's store is to be filled by a first copy after all. REQUIRES: the image and the window are empty. Durable on return.
+    Status begin_first_copy();
+    // True: nothing was ever applied, and nothing is there.
+    bool is_empty() const;
+
+    // A repair (sync/): records that are in no journal bring the image to the state at UNTIL, with undo. From begin_repair() on apply()
+    // takes nothing, until finish_repair() says that it is reached: the stream goes on there. Both durable on return. A store that dies
+    // in between is opened with what was repaired, and is_repairing(); begin_repair() then goes on, perhaps to another moment.
+    // REQUIRES: UNTIL is after what is applied.
+    Status begin_repair(Lsn until);
+    bool is_repairing() const;
+    // Records with addresses from applied() on, repair_record_step apart; a GAP_END is the last and stands right before UNTIL.
+    Status apply_repairs(Batch& batch);
+    Status finish_repair();  // REQUIRES: applied() is UNTIL
 
     Lsn applied() const;       // the image and the views know everything below this
     Lsn window_begin() const;  // the oldest moment

@@ -68,6 +68,7 @@ Status Store::Impl::open_parts() {
     // History goes by whole segments, so a small window needs small ones. The largest record must fit.
     const bool is_small = volume.window_bytes_max != 0 && volume.window_bytes_max < small_window_bytes;
     undo = HF_TRY(UndoLog::open(*undo_disk, volume.id, &evidence, is_small ? small_segment_bytes : HF_UNDO_SEGMENT_BYTES));
+    repair_log = HF_TRY(RepairLog::open(*store_disk));
     const auto pending = store_disk->open(first_copy_file, Disk::Open::existing_read_only);
     if (!pending && pending.error().code != ErrorCode::not_found) return Error(pending.error());
     first_copy_pending = pending.has_value();
@@ -198,7 +199,9 @@ Status Store::Impl::redo() {
     const Lsn from = position.checkpoint, to = applied;
     if (undo->end_lsn() <= from) return ok();
     journal::Reader journal(*journal_disk, volume.id, volume.segment_bytes, nullptr);
-    const RedoReport report = HF_TRY(applier->redo(journal, from, to));
+    JournalStream recorded(journal);
+    RecordStream& stream = repair_log ? static_cast<RecordStream&>(*repair_log) : recorded;
+    const RedoReport report = HF_TRY(applier->redo(stream, from, to));
     evidence += std::to_string(report.records) + " records from lsn " + std::to_string(from) + " to " +
                 std::to_string(report.to) + " were applied again. ";
     if (report.to < to) {

@@ -9,6 +9,7 @@
 #include "rewind/gaps.h"
 #include "rewind/position.h"
 #include "rewind/store.h"
+#include "rewind/sync/repair_log.h"
 
 namespace holdfast::rewind {
 
@@ -38,7 +39,8 @@ public:
     Status follow_gap(const UndoRecord& record);
 
     // store.cc
-    Status apply_batch(journal::Reader& reader, Batch& batch);
+    // END: where the stream goes on; SYNC makes it durable up to there.
+    Status apply_batch(Batch& batch, Lsn end, const std::function<Status()>& sync);
     Status fill(journal::Reader& reader, uint64_t bytes, uint64_t until_ns, Batch& batch);
     Status checkpoint();
     Status save(Lsn at_checkpoint);
@@ -52,6 +54,9 @@ public:
     Status take_back(Lsn at);
     Status cut_undo(UndoAddress from);
     void close_history();
+
+    // store_repair.cc
+    Status apply_repairs(Batch& batch);
 
     // store_prune.cc
     struct Grave {
@@ -81,6 +86,7 @@ public:
     std::unique_ptr<UndoLog> undo;
     std::unique_ptr<Index> index;
     std::unique_ptr<Applier> applier;
+    std::unique_ptr<RepairLog> repair_log;  // while a repair is under way
     Gaps gaps;
     Position position;  // as it is on disk
     uint64_t uncheckpointed_bytes = 0;

@@ -10,7 +10,7 @@
 
 #include <functional>
 
-#include "journal/reader.h"
+#include "rewind/apply/record_stream.h"
 #include "rewind/apply/undo_planner.h"
 
 namespace holdfast::rewind {
@@ -32,7 +32,7 @@ public:
 
     // Brings the image to the state after all records of [from, to), which are in the undo log and in the index
     // already, from whatever a crash made of them. Where the journal does not have them any more it stops.
-    Result<RedoReport> redo(journal::Reader& journal, Lsn from, Lsn to);
+    Result<RedoReport> redo(RecordStream& journal, Lsn from, Lsn to);
 
     // Brings the image to the state before the undo record at FROM, which is the first one at or after AT, from whatever a crash made
     // of it. Index and log still have that and what follows; they lose it next. Returns the names that are held then,
@@ -49,8 +49,8 @@ private:
 
     Status change_bytes(const Batch& batch, const Changes& changes);
     Status change_attributes(Changes& changes);
-    Result<RedoReport> collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
-    Status redo_data(journal::Reader& journal, Lsn from, Lsn to);
+    Result<RedoReport> collect(RecordStream& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
+    Status redo_data(RecordStream& journal, Lsn from, Lsn to);
     Status redo_shift(const Record& record);
     Status settle_times(PastChanges& past, Lsn at);
     Status restore_bytes_of(const PastChanges& past, Lsn at);

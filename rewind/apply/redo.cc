@@ -17,7 +17,7 @@ namespace holdfast::rewind {
 namespace {
 
 // Calls VISIT for every record of [from, to).
-Status read_journal(journal::Reader& journal, Lsn from, Lsn to, const std::function<Status(const Record&)>& visit) {
+Status read_journal(RecordStream& journal, Lsn from, Lsn to, const std::function<Status(const Record&)>& visit) {
     journal.seek(from);
     while (journal.position() < to) {
         const auto record = HF_TRY(journal.next());
@@ -73,7 +73,7 @@ Record without_data(Record record) {
 
 }  // namespace
 
-Result<RedoReport> Applier::redo(journal::Reader& journal, Lsn from, Lsn to) {
+Result<RedoReport> Applier::redo(RecordStream& journal, Lsn from, Lsn to) {
     files_.clear();
     unsettled_.clear();
     builder_.written().clear();
@@ -94,7 +94,7 @@ static bool is_loss(ErrorCode code) {
     return code == ErrorCode::corrupt || code == ErrorCode::torn || code == ErrorCode::not_found || code == ErrorCode::foreign;
 }
 
-Result<RedoReport> Applier::collect(journal::Reader& journal, Lsn from, Lsn to, Batch& records, Changes& changes) {
+Result<RedoReport> Applier::collect(RecordStream& journal, Lsn from, Lsn to, Batch& records, Changes& changes) {
     const Kept kept = HF_TRY(read_kept(undo_, HF_TRY(index_.undo_address_at(from)), from, to));
     // All of them first: changes borrow from records, which move while their list grows.
     RedoReport report{0, from, {}};
@@ -122,7 +122,7 @@ Result<RedoReport> Applier::collect(journal::Reader& journal, Lsn from, Lsn to, 
     return report;
 }
 
-Status Applier::redo_data(journal::Reader& journal, Lsn from, Lsn to) {
+Status Applier::redo_data(RecordStream& journal, Lsn from, Lsn to) {
     return read_journal(journal, from, to, [&](const Record& record) -> Status {
         if (record.type == HF_CREATE) return empty_file(HF_TRY(files_.fd(record.object)));
         if (is_shift(record)) return redo_shift(record);

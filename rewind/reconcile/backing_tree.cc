@@ -53,7 +53,7 @@ Result<BackingTree> BackingTree::open(int backing_fd, uint32_t origin) {
     return BackingTree(std::move(root), origin, info.st_dev);
 }
 
-Result<TreeObject> BackingTree::root() const {
+Result<TreeObject> BackingTree::top() const {
     TreeObject top = HF_TRY(examine(root_.get(), ""));
     top.id = journal::root_object;
     return top;
@@ -76,20 +76,24 @@ Result<TreeObject> BackingTree::examine(int directory_fd, const std::string& nam
     return object;
 }
 
-Result<UniqueFd> BackingTree::open_directory(const TreeObject& directory) const {
+Result<std::unique_ptr<SourceDirectory>> BackingTree::open(const TreeObject& directory) {
     if (directory.id == journal::root_object) {
         UniqueFd top(openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!top) return errno_error(errno, "open the top of the backing tree");
-        return top;
+        return std::unique_ptr<SourceDirectory>(std::make_unique<BackingDirectory>(*this, std::move(top)));
     }
     auto opened = open_file_handle(root_.get(), directory.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
     if (!opened) return std::move(opened).error().within("open directory " + quoted(directory.name));
-    return opened;
+    return std::unique_ptr<SourceDirectory>(std::make_unique<BackingDirectory>(*this, std::move(*opened)));
 }
 
-Result<std::vector<TreeObject>> BackingTree::list(int directory_fd) const {
+Result<XattrList> BackingDirectory::xattrs(const TreeObject& object) {
+    return xattrs_at(fd_.get(), object.name);
+}
+
+Result<std::vector<TreeObject>> BackingDirectory::list() {
     std::vector<std::string> names;
-    HF_TRY(read_directory(directory_fd, [&](const DirectoryEntry& entry) -> Status {
+    HF_TRY(read_directory(fd_.get(), [&](const DirectoryEntry& entry) -> Status {
         names.push_back(entry.name);
         return ok();
     }));
@@ -97,7 +101,7 @@ Result<std::vector<TreeObject>> BackingTree::list(int directory_fd) const {
     std::vector<TreeObject> objects;
     objects.reserve(names.size());
     for (const std::string& name : names) {
-        auto object = examine(directory_fd, name);
+        auto object = tree_.examine(fd_.get(), name);
         if (!object && is_gone(object.error())) continue;
         if (!object) return std::move(object).error();
         objects.push_back(std::move(*object));
@@ -138,10 +142,10 @@ Result<XattrList> xattrs_at(int directory_fd, const std::string& name) {
     return found;
 }
 
-Result<std::string> readlink_at(int directory_fd, const std::string& name) {
+Result<std::string> BackingDirectory::target(const TreeObject& link) {
     std::string target(HF_SYMLINK_BYTES_MAX + 1, '\0');
-    const ssize_t length = readlinkat(directory_fd, name.c_str(), target.data(), target.size());
-    if (length < 0) return errno_error(errno, "read symbolic link " + quoted(name));
+    const ssize_t length = readlinkat(fd_.get(), link.name.c_str(), target.data(), target.size());
+    if (length < 0) return errno_error(errno, "read symbolic link " + quoted(link.name));
     target.resize(static_cast<size_t>(length));
     return target;
 }

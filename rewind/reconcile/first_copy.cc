@@ -6,12 +6,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <unordered_set>
 
 #include "base/text.h"
 #include "rewind/extents.h"
-#include "rewind/image.h"
+#include "rewind/reconcile/backing_tree.h"
 #include "rewind/read_directory.h"
 
 namespace holdfast::rewind {
@@ -28,16 +29,21 @@ bool is_directory(const TreeObject& object) {
 
 class FirstCopy {
 public:
-    FirstCopy(const BackingTree& tree, BaselineSink& sink, const Image& image, const Clock& clock,
-              const ProgressSink& progress)
-        : tree_(tree), sink_(sink), image_(image), clock_(clock), progress_(progress) {}
+    FirstCopy(SourceTree& tree, FileCopy& files, BaselineSink& sink, const Image& image, FirstCopyReport& report, const std::function<Status()>& tell)
+        : tree_(tree), files_(files), sink_(sink), image_(image), report_(report), tell_(tell) {}
 
-    Result<FirstCopyReport> run() {
+    Status run() {
         const TreeObject root = HF_TRY(tree_.root());
         HF_TRY(prune(root));
         HF_TRY(fill(root));
-        HF_TRY(sink_.commit());
-        return report_;
+        const auto top = HF_TRY(tree_.open(root));
+        for (const TreeObject& object : HF_TRY(tree_.nameless())) {
+            const XattrList xattrs = HF_TRY(top->xattrs(object));
+            HF_TRY(sink_.make({object.id, {}, {}, object.attributes, {}, xattrs}));
+            HF_TRY(files_.copy(*top, object, xattrs, true));
+        }
+        HF_TRY(files_.finish());
+        return sink_.commit();
     }
 
 private:
@@ -53,7 +59,7 @@ private:
             const TreeObject directory = std::move(pending.back());
             pending.pop_back();
             HF_TRY(prune_directory(directory, pending));
-            HF_TRY(tell());
+            HF_TRY(tell_());
         }
         return ok();
     }
@@ -61,9 +67,9 @@ private:
     Status prune_directory(const TreeObject& directory, std::vector<TreeObject>& pending) {
         const std::vector<std::string> names = HF_TRY(names_in_image(directory.id));
         if (names.empty()) return ok();
-        const UniqueFd fd = HF_TRY(tree_.open_directory(directory));
+        const auto source = HF_TRY(tree_.open(directory));
         std::map<std::string, TreeObject> wanted;
-        for (TreeObject& object : HF_TRY(tree_.list(fd.get()))) wanted.emplace(object.name, std::move(object));
+        for (TreeObject& object : HF_TRY(source->list())) wanted.emplace(object.name, std::move(object));
         for (const std::string& name : names) {
             const auto object = wanted.find(name);
             const auto present = HF_TRY(sink_.lookup(directory.id, name));
@@ -98,101 +104,77 @@ private:
         while (!steps.empty()) {
             const Step step = std::move(steps.back());
             steps.pop_back();
-            const UniqueFd fd = HF_TRY(tree_.open_directory(step.directory));
+            const auto directory = HF_TRY(tree_.open(step.directory));
             if (step.is_finish) {
-                HF_TRY(sink_.finish(step.directory.id, step.directory.attributes, HF_TRY(xattrs_at(fd.get(), ""))));
+                TreeObject self = step.directory;
+                self.name.clear();
+                HF_TRY(sink_.finish(self.id, self.attributes, HF_TRY(directory->xattrs(self))));
                 ++report_.objects;
                 continue;
             }
             steps.push_back({step.directory, true});
-            for (TreeObject& object : HF_TRY(tree_.list(fd.get()))) {
-                auto copied = copy(step.directory.id, fd.get(), object);
+            for (TreeObject& object : HF_TRY(directory->list())) {
+                auto copied = copy(step.directory.id, *directory, object);
                 if (!copied) return std::move(copied).error().within("copy " + quoted(object.name));
                 if (is_directory(object)) steps.push_back({std::move(object), false});
-                HF_TRY(tell());
+                HF_TRY(tell_());
             }
         }
         return ok();
     }
 
-    Status copy(const ObjectId& directory, int directory_fd, const TreeObject& object) {
+    Status copy(const ObjectId& parent, SourceDirectory& directory, const TreeObject& object) {
         if (!is_directory(object) && object.attributes.nlink > 1 && !linked_.insert(object.id).second)
-            return sink_.link(object.id, directory, object.name);
-        const bool is_there = HF_TRY(is_complete(directory, directory_fd, object));
-        if (is_there) {
+            return sink_.link(object.id, parent, object.name);
+        const bool was_there = HF_TRY(has_name(parent, object));
+        if (was_there && is_directory(object)) {
             ++report_.already_there;
-            if (is_directory(object)) return ok();
-            // The rest is cheap, and so it is done again: xattrs and owner may have changed without the mtime.
+            return ok();
         }
+        // The rest is cheap, and so it is done again: xattrs and owner may have changed without the mtime.
         const uint32_t type = object.attributes.mode & S_IFMT;
-        const XattrList xattrs = HF_TRY(xattrs_at(directory_fd, object.name));
-        if (!is_there) {
-            BaselineObject made{object.id, directory, object.name, object.attributes, {}, xattrs};
-            if (type == S_IFLNK) made.target = HF_TRY(readlink_at(directory_fd, object.name));
+        const XattrList xattrs = HF_TRY(directory.xattrs(object));
+        if (!was_there) {
+            BaselineObject made{object.id, parent, object.name, object.attributes, {}, xattrs};
+            if (type == S_IFLNK) made.target = HF_TRY(directory.target(object));
             HF_TRY(sink_.make(made));
-            if (type == S_IFREG && object.attributes.size > 0) HF_TRY(copy_data(directory_fd, object));
         }
         // Directories are finished after their entries.
         if (is_directory(object)) return ok();
         ++report_.objects;
+        if (type == S_IFREG) return files_.copy(directory, object, xattrs, was_there);
+        report_.already_there += was_there;
         return sink_.finish(object.id, object.attributes, xattrs);
     }
 
-    // Whether an earlier run has finished with this object. Of an image name the prune has made sure.
-    Result<bool> is_complete(const ObjectId& directory, int directory_fd, const TreeObject& object) {
+    // Of an image name the prune has made sure.
+    Result<bool> has_name(const ObjectId& parent, const TreeObject& object) {
         const auto location = HF_TRY(sink_.find(object.id));
         if (!location || location->links == 0) return false;
-        const auto present = HF_TRY(sink_.lookup(directory, object.name));
-        if (!present) {
-            if (is_directory(object)) return false;
-            HF_TRY(sink_.link(object.id, directory, object.name));
-        }
-        if ((object.attributes.mode & S_IFMT) != S_IFREG) return true;
-        return has_same_bytes(directory_fd, object, *location);
-    }
-
-    // Size and mtime prove nothing here: they may have reached the disk before a power cut took the data. So what an
-    // earlier run copied is read, which is still cheaper than writing it again.
-    Result<bool> has_same_bytes(int directory_fd, const TreeObject& object, const ImageLocation& location) {
-        const UniqueFd image = HF_TRY(image_.open_object(location, O_RDONLY));
-        const ObjectAttributes seen = HF_TRY(image_.attributes_of(image.get()));
-        if (seen.size != object.attributes.size || seen.mtime_ns != object.attributes.mtime_ns) return false;
-        const UniqueFd file = HF_TRY(open_file_at(directory_fd, object.name));
-        ExtentSet missing(HF_TRY(data_extents_of(file.get())));
-        ExtentSet both = missing;
-        for (const DataExtent& extent : HF_TRY(data_extents_of(image.get()))) {
-            missing.remove(extent.offset, extent.length);
-            both.add(extent.offset, extent.length);
-        }
-        if (!missing.empty()) return false;
-        ours_.resize(compare_bytes);
-        theirs_.resize(compare_bytes);
-        for (const DataExtent& extent : both.take()) {
-            for (uint64_t at = 0; at < extent.length; at += compare_bytes) {
-                const size_t size = std::min<uint64_t>(compare_bytes, extent.length - at);
-                const size_t got = HF_TRY(read_fully(file.get(), extent.offset + at, MutableByteSpan(ours_).first(size)));
-                const size_t has = HF_TRY(read_fully(image.get(), extent.offset + at, MutableByteSpan(theirs_).first(size)));
-                if (got != has || std::memcmp(ours_.data(), theirs_.data(), got) != 0) return false;
-                if (!report()) return stopped();
-            }
-        }
+        if (HF_TRY(sink_.lookup(parent, object.name))) return true;
+        if (is_directory(object)) return false;
+        HF_TRY(sink_.link(object.id, parent, object.name));
         return true;
     }
 
-    Status copy_data(int directory_fd, const TreeObject& object) {
-        const UniqueFd file = HF_TRY(open_file_at(directory_fd, object.name));
-        bool is_stopped = false;
-        HF_TRY(sink_.copy_data(object.id, file.get(), object.attributes.size, [&](uint64_t bytes) {
-            report_.bytes += bytes;
-            is_stopped |= !report();
-        }));
-        if (is_stopped) return stopped();
-        return ok();
-    }
+    SourceTree& tree_;
+    FileCopy& files_;
+    BaselineSink& sink_;
+    const Image& image_;
+    FirstCopyReport& report_;
+    const std::function<Status()>& tell_;
+    std::unordered_set<ObjectId> linked_;
+};
 
-    static Error stopped() {
-        return {ErrorCode::unavailable, "the first copy was asked to stop; it will be continued"};
-    }
+Error stopped() {
+    return {ErrorCode::unavailable, "the first copy was asked to stop; it will be continued"};
+}
+
+// Commits and reports now and then.
+class Pulse {
+public:
+    Pulse(BaselineSink& sink, const FirstCopyReport& report, const Clock& clock, const ProgressSink& progress)
+        : sink_(sink), report_(report), clock_(clock), progress_(progress) {}
 
     Status tell() {
         const uint64_t now = clock_.monotonic_ns();
@@ -212,24 +194,95 @@ private:
         return progress_({report_.objects, report_.bytes, 0, 0});
     }
 
-    const BackingTree& tree_;
+private:
     BaselineSink& sink_;
-    const Image& image_;
+    const FirstCopyReport& report_;
     const Clock& clock_;
     const ProgressSink& progress_;
-    FirstCopyReport report_;
-    std::unordered_set<ObjectId> linked_;
-    std::vector<std::byte> ours_;
-    std::vector<std::byte> theirs_;
     uint64_t committed_ns_ = clock_.monotonic_ns();
     uint64_t told_ns_ = 0;
 };
 
+// From the files of the backing tree.
+class TreeFileCopy final : public FileCopy {
+public:
+    TreeFileCopy(BaselineSink& sink, const Image& image, FirstCopyReport& report, Pulse& pulse) : sink_(sink), image_(image), report_(report), pulse_(pulse) {}
+
+    Status copy(SourceDirectory& directory, const TreeObject& object, const XattrList& xattrs, bool was_there) override {
+        const UniqueFd file = HF_TRY(open_file_at(static_cast<BackingDirectory&>(directory).fd(), object.name));
+        const bool is_complete = was_there && HF_TRY(has_same_bytes(file.get(), object));
+        report_.already_there += is_complete;
+        if (!is_complete && (was_there || object.attributes.size > 0)) HF_TRY(copy_data(file.get(), object));
+        return sink_.finish(object.id, object.attributes, xattrs);
+    }
+    Status finish() override { return ok(); }
+
+private:
+    // Size and mtime prove nothing here: they may have reached the disk before a power cut took the data. So what an
+    // earlier run copied is read, which is still cheaper than writing it again.
+    Result<bool> has_same_bytes(int file, const TreeObject& object) {
+        const auto location = HF_TRY(sink_.find(object.id));
+        if (!location) return false;
+        const UniqueFd image = HF_TRY(image_.open_object(*location, O_RDONLY));
+        const ObjectAttributes seen = HF_TRY(image_.attributes_of(image.get()));
+        if (seen.size != object.attributes.size || seen.mtime_ns != object.attributes.mtime_ns) return false;
+        ExtentSet missing(HF_TRY(data_extents_of(file)));
+        ExtentSet both = missing;
+        for (const DataExtent& extent : HF_TRY(data_extents_of(image.get()))) {
+            missing.remove(extent.offset, extent.length);
+            both.add(extent.offset, extent.length);
+        }
+        if (!missing.empty()) return false;
+        ours_.resize(compare_bytes);
+        theirs_.resize(compare_bytes);
+        for (const DataExtent& extent : both.take()) {
+            for (uint64_t at = 0; at < extent.length; at += compare_bytes) {
+                const size_t size = std::min<uint64_t>(compare_bytes, extent.length - at);
+                const size_t got = HF_TRY(read_fully(file, extent.offset + at, MutableByteSpan(ours_).first(size)));
+                const size_t has = HF_TRY(read_fully(image.get(), extent.offset + at, MutableByteSpan(theirs_).first(size)));
+                if (got != has || std::memcmp(ours_.data(), theirs_.data(), got) != 0) return false;
+                if (!pulse_.report()) return stopped();
+            }
+        }
+        return true;
+    }
+
+    Status copy_data(int file, const TreeObject& object) {
+        bool is_stopped = false;
+        HF_TRY(sink_.copy_data(object.id, file, object.attributes.size, [&](uint64_t bytes) {
+            report_.bytes += bytes;
+            is_stopped |= !pulse_.report();
+        }));
+        if (is_stopped) return stopped();
+        return ok();
+    }
+
+    BaselineSink& sink_;
+    const Image& image_;
+    FirstCopyReport& report_;
+    Pulse& pulse_;
+    std::vector<std::byte> ours_;
+    std::vector<std::byte> theirs_;
+};
+
 }  // namespace
 
-Result<FirstCopyReport> first_copy(const BackingTree& tree, BaselineSink& sink, const Image& image, const Clock& clock,
+Result<FirstCopyReport> first_copy(SourceTree& tree, FileCopy& files, BaselineSink& sink, const Image& image, const Clock& clock,
                                    const ProgressSink& progress) {
-    return FirstCopy(tree, sink, image, clock, progress).run();
+    FirstCopyReport report;
+    Pulse pulse(sink, report, clock, progress);
+    const std::function<Status()> tell = [&] { return pulse.tell(); };
+    HF_TRY(FirstCopy(tree, files, sink, image, report, tell).run());
+    return report;
+}
+
+Result<FirstCopyReport> first_copy(BackingTree& tree, BaselineSink& sink, const Image& image, const Clock& clock, const ProgressSink& progress) {
+    FirstCopyReport report;
+    Pulse pulse(sink, report, clock, progress);
+    TreeFileCopy files(sink, image, report, pulse);
+    const std::function<Status()> tell = [&] { return pulse.tell(); };
+    HF_TRY(FirstCopy(tree, files, sink, image, report, tell).run());
+    return report;
 }
 
 }  // namespace holdfast::rewind

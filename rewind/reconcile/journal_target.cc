@@ -1,16 +1,6 @@
 #include "rewind/reconcile/journal_target.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <algorithm>
-
 #include "journal/cursor.h"
-#include "rewind/extents.h"
-#include "rewind/image.h"
-#include "rewind/read_directory.h"
-#include "rewind/reconcile/backing_tree.h"
-#include "rewind/view.h"
 
 namespace holdfast::rewind {
 
@@ -21,75 +11,7 @@ constexpr uint64_t apply_batch_bytes = 8 << 20;
 }  // namespace
 
 JournalTarget::JournalTarget(const JournalPlace& place, Store& store, journal::Reader& reader, GapStory story)
-    : place_(place), store_(store), reader_(reader), story_(std::move(story)) {}
-
-Result<std::optional<ImageLocation>> JournalTarget::find(const ObjectId& object) {
-    return store_.index().location(object);
-}
-
-// Nothing is applied while questions are asked, so the image is the present and no undo needs to be looked for.
-Result<int> JournalTarget::open_object(const ObjectId& object) {
-    if (opened_ && opened_id_ == object) return opened_.get();
-    const auto location = HF_TRY(store_.index().location(object));
-    if (!location)
-        return Error{ErrorCode::corrupt, "object " + journal::to_string(object) + " has no place in the image"};
-    const uint32_t type = location->mode & S_IFMT;
-    const int flags = type == S_IFREG ? O_RDONLY | O_NOATIME : type == S_IFDIR ? O_RDONLY | O_DIRECTORY : O_PATH | O_NOFOLLOW;
-    opened_ = HF_TRY(store_.image().open_object(*location, flags));
-    opened_id_ = object;
-    return opened_.get();
-}
-
-Result<std::vector<ViewEntry>> JournalTarget::list(const ObjectId& directory) {
-    const int fd = HF_TRY(open_object(directory));
-    std::vector<ViewEntry> entries;
-    HF_TRY(read_directory(fd, [&](const DirectoryEntry& entry) -> Status {
-        const ObjectId object = HF_TRY(store_.image().object_of(fd, entry.name));
-        uint32_t type = entry.type;
-        if (type == 0) {
-            const auto location = HF_TRY(store_.index().location(object));
-            if (location) type = location->mode & S_IFMT;
-        }
-        entries.push_back({entry.name, object, type});
-        return ok();
-    }));
-    return entries;
-}
-
-Result<std::vector<ImageName>> JournalTarget::names(const ObjectId& object) {
-    // The index tells every name that the object ever had; those that lead to it now are its names.
-    std::vector<ImageName> names;
-    const View now(store_, store_.applied());
-    for (auto& event : HF_TRY(store_.index().names_of(object))) {
-        const bool is_known = std::any_of(names.begin(), names.end(), [&](const ImageName& name) {
-            return name.directory == event.directory && name.name == event.name;
-        });
-        if (is_known) continue;
-        const auto directory = HF_TRY(store_.index().location(event.directory));
-        if (!directory || directory->links == 0) continue;
-        const auto found = now.lookup(event.directory, event.name);
-        if (!found && found.error().code == ErrorCode::not_found) continue;
-        if (!found) return found.error();
-        if (*found == object) names.push_back({event.directory, std::move(event.name)});
-    }
-    return names;
-}
-
-Result<ObjectAttributes> JournalTarget::attributes(const ObjectId& object) {
-    return store_.image().attributes_of(HF_TRY(open_object(object)));
-}
-
-Result<XattrList> JournalTarget::xattrs(const ObjectId& object) {
-    return xattrs_at(HF_TRY(open_object(object)), "");
-}
-
-Result<size_t> JournalTarget::read(const ObjectId& object, uint64_t offset, MutableByteSpan into) {
-    return read_fully(HF_TRY(open_object(object)), offset, into);
-}
-
-Result<std::vector<DataExtent>> JournalTarget::data_extents(const ObjectId& object) {
-    return data_extents_of(HF_TRY(open_object(object)));
-}
+    : ImageAnswers(store), place_(place), store_(store), reader_(reader), story_(std::move(story)) {}
 
 Status JournalTarget::open_writer() {
     if (writer_) return ok();
@@ -132,7 +54,7 @@ Status JournalTarget::append_event(const journal::Record& record) {
 }
 
 Status JournalTarget::settle() {
-    opened_.reset();
+    forget_open();
     while (HF_TRY(store_.apply(reader_, apply_batch_bytes)) > 0) {
     }
     return make_room();

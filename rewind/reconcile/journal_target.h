@@ -11,8 +11,7 @@
 #include "journal/reader.h"
 #include "journal/volume.h"
 #include "journal/writer.h"
-#include "rewind/reconcile/repair_target.h"
-#include "rewind/store.h"
+#include "rewind/reconcile/image_answers.h"
 
 namespace holdfast::rewind {
 
@@ -32,17 +31,10 @@ struct GapStory {
     bool is_open = false;  // the journal ends inside of a gap that was opened before
 };
 
-class JournalTarget final : public RepairTarget {
+class JournalTarget final : public ImageAnswers {
 public:
     JournalTarget(const JournalPlace& place, Store& store, journal::Reader& reader, GapStory story);
 
-    Result<std::optional<ImageLocation>> find(const ObjectId& object) override;
-    Result<std::vector<ViewEntry>> list(const ObjectId& directory) override;
-    Result<std::vector<ImageName>> names(const ObjectId& object) override;
-    Result<ObjectAttributes> attributes(const ObjectId& object) override;
-    Result<XattrList> xattrs(const ObjectId& object) override;
-    Result<size_t> read(const ObjectId& object, uint64_t offset, MutableByteSpan into) override;
-    Result<std::vector<DataExtent>> data_extents(const ObjectId& object) override;
     Status append(const journal::Record& record) override;
     Status settle() override;
     Result<ObjectId> fresh_id() override;
@@ -56,8 +48,6 @@ public:
     journal::Lsn gap_end() const { return gap_end_; }
 
 private:
-    // Borrowed until the next question about another object.
-    Result<int> open_object(const ObjectId& object);
     Status open_writer();
     Status append_gap(bool begin, journal::Lsn* at);
     Status make_room();
@@ -67,8 +57,6 @@ private:
     journal::Reader& reader_;
     GapStory story_;
     std::unique_ptr<journal::Writer> writer_;
-    UniqueFd opened_;
-    ObjectId opened_id_;
     journal::Lsn gap_begin_ = 0;
     journal::Lsn gap_end_ = 0;
 };

@@ -19,7 +19,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "rewind/reconcile/backing_tree.h"
+#include "rewind/reconcile/source_tree.h"
 #include "rewind/reconcile/repair_ledger.h"
 
 namespace holdfast::rewind {

@@ -11,13 +11,14 @@ namespace {
 
 constexpr size_t events_page = 4096;
 
-// Whether the object's story has ended: its last event is its ORPHAN_END.
-Result<bool> has_ended(const Index& index, const ObjectId& object) {
+// Whether the object's story has ended before AT: its last event is its ORPHAN_END.
+Result<bool> has_ended(const Index& index, const ObjectId& object, Lsn at) {
     bool has = false;
     Lsn from = 0;
     while (true) {
         const auto events = HF_TRY(index.events_of(object, from, events_page));
-        for (const Event& event : events) has = event.type == HF_ORPHAN_END;
+        for (const Event& event : events)
+            if (event.lsn < at) has = event.type == HF_ORPHAN_END;
         if (events.size() < events_page) return has;
         from = events.back().lsn + 1;
     }
@@ -25,7 +26,7 @@ Result<bool> has_ended(const Index& index, const ObjectId& object) {
 
 }  // namespace
 
-Status end_orphans(const Store& store, JournalTarget& target) {
+Result<std::vector<ObjectId>> open_orphans(const Store& store, Lsn at) {
     std::vector<ObjectId> orphans;
     HF_TRY(read_directory(store.image().graveyard_fd(), [&](const DirectoryEntry& entry) -> Status {
         const auto object = parse_object_id(entry.name);
@@ -33,10 +34,14 @@ Status end_orphans(const Store& store, JournalTarget& target) {
         const auto location = HF_TRY(store.index().location(*object));
         // A directory's removal is its end.
         if (!location || location->links > 0 || (location->mode & S_IFMT) == S_IFDIR) return ok();
-        if (!HF_TRY(has_ended(store.index(), *object))) orphans.push_back(*object);
+        if (!HF_TRY(has_ended(store.index(), *object, at))) orphans.push_back(*object);
         return ok();
     }));
-    for (const ObjectId& object : orphans) {
+    return orphans;
+}
+
+Status end_orphans(const Store& store, JournalTarget& target) {
+    for (const ObjectId& object : HF_TRY(open_orphans(store, store.applied()))) {
         journal::Record record;
         record.type = HF_ORPHAN_END;
         record.object = object;

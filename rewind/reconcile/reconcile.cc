@@ -9,6 +9,7 @@
 #include "rewind/reconcile/first_copy.h"
 #include "rewind/reconcile/journal_target.h"
 #include "rewind/reconcile/orphans.h"
+#include "rewind/reconcile/tree_bytes.h"
 #include "rewind/reconcile/tree_repair.h"
 #include "rewind/store.h"
 
@@ -55,7 +56,7 @@ Result<SealedJournal> open_journal(const journal::Volume& volume) {
 // One reconciliation from the opened store on.
 class Reconciliation {
 public:
-    Reconciliation(const journal::Volume& volume, const BackingTree& tree, const ReconcileOptions& options,
+    Reconciliation(const journal::Volume& volume, BackingTree& tree, const ReconcileOptions& options,
                    const Clock& clock, SealedJournal& sealed, Store& store)
         : volume_(volume), tree_(tree), options_(options), clock_(clock), sealed_(sealed), store_(store) {}
 
@@ -77,10 +78,10 @@ private:
     GapStory story() const;
     Result<CompareScope> scope() const;
     Status collect_touched(std::unordered_set<ObjectId>& touched) const;
-    Status repair(JournalTarget& target, const TreeRepairOptions& options);
+    Status repair(JournalTarget& target, const CompareScope& scope, const TreeRepairOptions& options);
 
     const journal::Volume& volume_;
-    const BackingTree& tree_;
+    BackingTree& tree_;
     const ReconcileOptions& options_;
     const Clock& clock_;
     SealedJournal& sealed_;
@@ -190,9 +191,9 @@ Status Reconciliation::collect_touched(std::unordered_set<ObjectId>& touched) co
 Status Reconciliation::compare() {
     HF_TRY(apply_all());
     TreeRepairOptions options;
-    options.scope = HF_TRY(scope());
+    const CompareScope scope = HF_TRY(this->scope());
     options.deletion_brake = options_.accept_deletions ? 0 : deletion_brake_objects;
-    evidence_.mode = options.scope.everything ? "everything" : "suspects";
+    evidence_.mode = scope.everything ? "everything" : "suspects";
     const JournalPlace place{volume_, *sealed_.disk, *sealed_.table, clock_, sealed_.repaired.stream_end};
     JournalTarget target(place, store_, *sealed_.reader, story());
     // After a clean close the filter has said itself which nameless objects ended.
@@ -202,12 +203,13 @@ Status Reconciliation::compare() {
     const bool needs_gap = options_.after == Action::compare_suspects ||
                            options_.after == Action::compare_everything || lost_its_place_;
     if (needs_gap) HF_TRY(target.open_gap());
-    return repair(target, options);
+    return repair(target, scope, options);
 }
 
-Status Reconciliation::repair(JournalTarget& target, const TreeRepairOptions& options) {
+Status Reconciliation::repair(JournalTarget& target, const CompareScope& scope, const TreeRepairOptions& options) {
     RepairLedger ledger(target, options_.progress);
-    TreeRepair tree(tree_, ledger, options);
+    TreeBytes bytes(ledger, scope);
+    TreeRepair tree(tree_, ledger, bytes, options);
     auto repaired = tree.run();
     if (!repaired) {
         // What was repaired until here is applied now or at the next start; the gap stays open and says so.
@@ -219,7 +221,7 @@ Status Reconciliation::repair(JournalTarget& target, const TreeRepairOptions& op
     evidence_.repairs = ledger.repairs();
     evidence_.bytes_moved = ledger.bytes_written();
     evidence_.objects_removed = tree.removed();
-    evidence_.files_compared = tree.files_compared();
+    evidence_.files_compared = bytes.files_compared();
     evidence_.gap_begin = target.gap_begin();
     evidence_.gap_end = target.gap_end();
     evidence_.sentence = std::to_string(evidence_.objects_examined) + " objects were compared, " +
@@ -235,7 +237,7 @@ Result<ReconcileEvidence> reconcile_volume(const journal::Volume& volume, int ba
                                            const ReconcileOptions& options, const Clock& clock) {
     if (options.after == Action::refuse)
         return Error{ErrorCode::invalid_argument, "journal recovery refused to go on, so there is nothing to compare"};
-    const BackingTree tree = HF_TRY(BackingTree::open(backing_fd, volume.origin));
+    BackingTree tree = HF_TRY(BackingTree::open(backing_fd, volume.origin));
     SealedJournal sealed = HF_TRY(open_journal(volume));
     const auto store = HF_TRY(Store::open(volume, *sealed.reader, clock));
     return Reconciliation(volume, tree, options, clock, sealed, *store).run();

@@ -10,6 +10,10 @@ namespace {
 constexpr uint64_t report_every_ns = 400'000'000;
 }
 
+journal::Attributes record_attributes(const ObjectAttributes& attributes, uint32_t valid) {
+    return {valid, attributes.mode, attributes.uid, attributes.gid, attributes.atime_ns, attributes.mtime_ns, attributes.ctime_ns};
+}
+
 Status RepairLedger::append(const Record& record) {
     if (unsettled_bytes_ > ledger_unsettled_bytes_max || names_changed_.size() > ledger_unsettled_names_max)
         HF_TRY(settle());
@@ -124,6 +128,10 @@ Status RepairLedger::change(hf_record_type type, const ObjectId& object, journal
     HF_TRY(append(record));
     if (type == HF_WRITE) bytes_written_ += record.as<journal::Write>().data.size();
     return ok();
+}
+
+Status RepairLedger::set_attributes(const ObjectId& object, const ObjectAttributes& attributes, uint32_t valid) {
+    return change(HF_SETATTR, object, journal::SetAttr{record_attributes(attributes, valid)});
 }
 
 Result<uint32_t> RepairLedger::links(const ObjectId& object) {

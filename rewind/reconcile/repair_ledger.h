@@ -14,6 +14,9 @@ namespace holdfast::rewind {
 inline constexpr uint64_t ledger_unsettled_bytes_max = 32 << 20;
 inline constexpr uint64_t ledger_unsettled_names_max = 100'000;
 
+// VALID: HF_ATTR_*.
+journal::Attributes record_attributes(const ObjectAttributes& attributes, uint32_t valid);
+
 class RepairLedger {
 public:
     RepairLedger(RepairTarget& target, const ProgressSink& progress) : target_(target), progress_(progress) {}
@@ -27,6 +30,7 @@ public:
     Status move(const ObjectId& object, const ImageName& from, const ImageName& to);
     // A change of the object itself: data, attributes, xattrs.
     Status change(hf_record_type type, const ObjectId& object, journal::Body body);
+    Status set_attributes(const ObjectId& object, const ObjectAttributes& attributes, uint32_t valid);
 
     // Names in the image and in what was appended; 0: not there.
     Result<uint32_t> links(const ObjectId& object);

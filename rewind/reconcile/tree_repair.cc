@@ -19,9 +19,6 @@ constexpr uint64_t report_every_objects = 512;
 
 }  // namespace
 
-TreeRepair::TreeRepair(const BackingTree& tree, RepairLedger& ledger, const TreeRepairOptions& options)
-    : tree_(tree), ledger_(ledger), options_(options), names_(ledger), objects_(ledger, options.scope) {}
-
 Status TreeRepair::run() {
     const TreeObject root = HF_TRY(tree_.root());
     steps_.push_back({root, false, false});
@@ -33,18 +30,21 @@ Status TreeRepair::run() {
         HF_TRY(visit(step));
     }
     HF_TRY(remove_what_is_gone());
-    return objects_.compare(tree_.root_fd(), root, false);
+    const auto top = HF_TRY(tree_.open(root));
+    // One that the image has open, too, is born anew: nobody can tell whether it is the same to its last byte.
+    for (const TreeObject& object : HF_TRY(tree_.nameless())) HF_TRY(objects_.bear({}, *top, object));
+    return objects_.compare(*top, root, false);
 }
 
 Status TreeRepair::visit(const Step& step) {
-    const UniqueFd fd = HF_TRY(tree_.open_directory(step.directory));
+    const auto directory = HF_TRY(tree_.open(step.directory));
     if (step.is_finish) {
         if (step.is_born) return objects_.finish_born(step.directory);
         TreeObject self = step.directory;
         self.name.clear();
-        return objects_.compare(fd.get(), self, names_.is_late(self.id));
+        return objects_.compare(*directory, self, names_.is_late(self.id));
     }
-    const auto wanted = HF_TRY(tree_.list(fd.get()));
+    const auto wanted = HF_TRY(directory->list());
     if (step.directory.id == journal::root_object) names_.avoid_names_of(wanted);
     std::unordered_map<std::string_view, const TreeObject*> by_name;
     by_name.reserve(wanted.size());
@@ -64,22 +64,22 @@ Status TreeRepair::visit(const Step& step) {
     }
     steps_.push_back({step.directory, step.is_born, true});
     for (const TreeObject& object : wanted)
-        HF_TRY(visit_entry(step, fd.get(), object, right.count(object.name) != 0));
+        HF_TRY(visit_entry(step, *directory, object, right.count(object.name) != 0));
     return ok();
 }
 
-Status TreeRepair::visit_entry(const Step& step, int directory_fd, const TreeObject& object, bool has_name) {
+Status TreeRepair::visit_entry(const Step& step, SourceDirectory& directory, const TreeObject& object, bool has_name) {
     ledger_.examined(1);
     if (ledger_.objects() % report_every_objects == 0) HF_TRY(ledger_.report());
     const bool is_known = has_name || HF_TRY(names_.place(step.directory.id, object));
-    if (!is_known) HF_TRY(objects_.bear(step.directory.id, directory_fd, object));
+    if (!is_known) HF_TRY(objects_.bear(step.directory.id, directory, object));
     if (is_directory(object)) {
         steps_.push_back({object, !is_known, false});
         return ok();
     }
     const bool is_first = object.attributes.nlink == 1 || compared_.insert(object.id).second;
     if (!is_known || !is_first) return ok();
-    auto compared = objects_.compare(directory_fd, object, false);
+    auto compared = objects_.compare(directory, object, false);
     if (!compared) return std::move(compared).error().within("compare " + quoted(object.name) + " with the image");
     return ok();
 }
@@ -90,10 +90,9 @@ Status TreeRepair::remove_what_is_gone() {
         const uint64_t limit = std::max(options_.deletion_brake, alive + 1);
         if (HF_TRY(names_.count_gone(limit)) >= limit)
             return Error{ErrorCode::permission,
-                         "the directory has lost more than half of its objects while it was not protected (" +
-                             std::to_string(alive) + " are left), which looks as if the wrong or an empty disk were "
-                             "there. Nothing was deleted from the store. Bring the files back, or, if the deletions are "
-                             "meant, mount it once with -o accept_deletions"};
+                         "more than half of the objects that the store knows are gone (" + std::to_string(alive) +
+                             " are left), which looks as if the wrong or an empty disk were there. Nothing was deleted from the store. Bring the "
+                             "files back, or, if the deletions are meant, " + std::string(options_.brake_advice)};
     }
     removed_ = HF_TRY(names_.finish());
     return ok();

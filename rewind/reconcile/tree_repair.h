@@ -1,4 +1,4 @@
-// The comparison of the backing tree with the image: one walk, top down, which leaves records behind it that make the
+// The comparison of a source tree with the image: one walk, top down, which leaves records behind it that make the
 // image equal to the tree.
 //
 // Memory: the listing of one directory, the directories that are still to be visited, and what differs. Objects with
@@ -9,26 +9,26 @@
 #include <unordered_set>
 #include <vector>
 
-#include "rewind/reconcile/backing_tree.h"
+#include "rewind/reconcile/source_tree.h"
 #include "rewind/reconcile/name_repair.h"
 #include "rewind/reconcile/object_repair.h"
 
 namespace holdfast::rewind {
 
 struct TreeRepairOptions {
-    CompareScope scope;
     uint64_t deletion_brake = 0;  // objects; 0: no brake
+    std::string_view brake_advice = "mount it once with -o accept_deletions";  // to whom means the deletions
 };
 
 class TreeRepair {
 public:
-    TreeRepair(const BackingTree& tree, RepairLedger& ledger, const TreeRepairOptions& options);
+    TreeRepair(SourceTree& tree, RepairLedger& ledger, FileBytes& bytes, const TreeRepairOptions& options)
+        : tree_(tree), ledger_(ledger), options_(options), names_(ledger), objects_(ledger, bytes) {}
 
     // Errors: those of tree and target; permission for the deletion brake: everything is repaired but what the tree has
     // lost is not removed, so nothing is lost and the gap must stay open.
     Status run();
     uint64_t removed() const { return removed_; }
-    uint64_t files_compared() const { return objects_.files_compared(); }
 
 private:
     struct Step {
@@ -37,10 +37,10 @@ private:
         bool is_finish;  // entries are done, the directory's own attributes remain
     };
     Status visit(const Step& step);
-    Status visit_entry(const Step& step, int directory_fd, const TreeObject& object, bool has_name);
+    Status visit_entry(const Step& step, SourceDirectory& directory, const TreeObject& object, bool has_name);
     Status remove_what_is_gone();
 
-    const BackingTree& tree_;
+    SourceTree& tree_;
     RepairLedger& ledger_;
     const TreeRepairOptions& options_;
     NameRepair names_;

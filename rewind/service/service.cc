@@ -90,12 +90,14 @@ Status Service::open() {
     server_ = HF_TRY(JsonServer::start(
         journal::store_socket(volume_.id),
         [this](const Json& request, const JsonServer::Progress& progress) { return answer(request, progress); }));
+    sync_server_ = HF_TRY(SyncServer::start(*this));
     return ok();
 }
 
 Service::~Service() {
     ending_ = true;
     // Whoever borrows the store ends before the store is closed: first the askers, then the mounts.
+    sync_server_.reset();
     server_.reset();
     past_mounts_.end();
 }
@@ -159,6 +161,7 @@ Status Service::run() {
     ending_ = true;
     log_info("The store service applies what is left and ends.");
     Status finished = finish();
+    sync_server_.reset();
     server_.reset();
     past_mounts_.end();
     if (finished) log_info("Everything up to lsn " + std::to_string(follower_.applied()) + " is applied.");

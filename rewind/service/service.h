@@ -23,6 +23,7 @@
 #include "rewind/service/follower.h"
 #include "rewind/service/moments.h"
 #include "rewind/service/past_mounts.h"
+#include "rewind/service/sync_server.h"
 
 namespace holdfast::rewind {
 
@@ -84,6 +85,7 @@ private:
     std::atomic<int> requests_{0};
     std::atomic<uint64_t> last_request_ns_{0};
     std::unique_ptr<JsonServer> server_;
+    std::unique_ptr<SyncServer> sync_server_;
 };
 
 }  // namespace holdfast::rewind

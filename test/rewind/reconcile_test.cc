@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "rewind/reconcile/backing_tree.h"
+#include "rewind/reconcile/tree_bytes.h"
 #include "rewind/reconcile/tree_repair.h"
 #include "test/model/compare.h"
 #include "test/rewind/model_target.h"
@@ -33,22 +35,23 @@ public:
     std::string tree() const { return scratch_ / "tree"; }
     std::string path(const std::string& name) const { return tree() + "/" + name; }
 
-    Status repair(const TreeRepairOptions& options = compare_everything()) {
+    Status repair(const TreeRepairOptions& options = {}, const rewind::CompareScope& scope = everything()) {
         HF_TRY(target.settle());
         const UniqueFd top(open(tree().c_str(), O_PATH | O_DIRECTORY));
-        const BackingTree backing = HF_TRY(BackingTree::open(top.get(), 1));
+        BackingTree backing = HF_TRY(BackingTree::open(top.get(), 1));
         RepairLedger ledger(target, no_progress);
-        TreeRepair repair(backing, ledger, options);
+        rewind::TreeBytes bytes(ledger, scope);
+        TreeRepair repair(backing, ledger, bytes, options);
         auto status = repair.run();
         repairs = ledger.repairs();
         compared = ledger.bytes_compared();
         removed = repair.removed();
         return status;
     }
-    static TreeRepairOptions compare_everything() {
-        TreeRepairOptions options;
-        options.scope.everything = true;
-        return options;
+    static rewind::CompareScope everything() {
+        rewind::CompareScope scope;
+        scope.everything = true;
+        return scope;
     }
 
     // What differs between tree and model, holes and the top's own attributes included.
@@ -215,12 +218,12 @@ TEST_CASE("reconcile: without suspicion no bytes are read, a late ctime raises i
     const timespec times[2] = {info.st_atim, info.st_mtim};
     REQUIRE(futimens(fd.get(), times) == 0);
 
-    TreeRepairOptions options;
-    options.scope.ctime_from_ns = INT64_MAX;
-    REQUIRE(bench.repair(options).has_value());
+    rewind::CompareScope scope;
+    scope.ctime_from_ns = INT64_MAX;
+    REQUIRE(bench.repair({}, scope).has_value());
     CHECK(bench.compared == 0);
-    options.scope.ctime_from_ns = info.st_ctim.tv_sec * 1'000'000'000LL + info.st_ctim.tv_nsec;
-    REQUIRE(bench.repair(options).has_value());
+    scope.ctime_from_ns = info.st_ctim.tv_sec * 1'000'000'000LL + info.st_ctim.tv_nsec;
+    REQUIRE(bench.repair({}, scope).has_value());
     CHECK(bench.compared == 6);
     CHECK(bench.difference() == "");
 }
@@ -230,7 +233,7 @@ TEST_CASE("reconcile: the brake stops before a tree that lost most of its object
     for (int i = 0; i < 30; ++i) write_file(bench.path("f" + std::to_string(i)), "x");
     REQUIRE(bench.repair().has_value());
     for (int i = 0; i < 20; ++i) fs::rename(bench.path("f" + std::to_string(i)), bench.tree() + "-f" + std::to_string(i));
-    TreeRepairOptions options = Bench::compare_everything();
+    TreeRepairOptions options;
     options.deletion_brake = 10;
     auto stopped = bench.repair(options);
     REQUIRE(!stopped.has_value());
@@ -257,7 +260,11 @@ TEST_CASE("reconcile: another file system inside of the tree is an error, not a 
     const UniqueFd top(open("/", O_PATH | O_DIRECTORY));
     auto backing = BackingTree::open(top.get(), 1);
     REQUIRE(backing.has_value());
-    const auto listed = backing->list(top.get());
+    const auto root = backing->root();
+    REQUIRE(root.has_value());
+    const auto directory = backing->open(*root);
+    REQUIRE(directory.has_value());
+    const auto listed = (*directory)->list();
     REQUIRE(!listed.has_value());
     CHECK(listed.error().code == ErrorCode::unsupported);
 }

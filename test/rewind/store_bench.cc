@@ -11,6 +11,8 @@
 
 #include "rewind/extents.h"
 #include "rewind/reconcile/reconcile.h"
+#include "rewind/reconcile/backing_tree.h"
+#include "rewind/reconcile/tree_bytes.h"
 #include "rewind/reconcile/tree_repair.h"
 
 namespace holdfast::test {
@@ -86,24 +88,28 @@ void StoreBench::close() {
 }
 
 journal::Lsn StoreBench::record() {
-    const rewind::BackingTree tree = need(rewind::BackingTree::open(live_fd_.get(), volume_.origin));
+    rewind::BackingTree tree = need(rewind::BackingTree::open(live_fd_.get(), volume_.origin));
     const rewind::ProgressSink no_progress;
     rewind::RepairLedger ledger(*target_, no_progress);
-    rewind::TreeRepairOptions options;
-    options.scope.everything = true;
-    need(rewind::TreeRepair(tree, ledger, options).run());
+    rewind::CompareScope scope;
+    scope.everything = true;
+    rewind::TreeBytes bytes(ledger, scope);
+    need(rewind::TreeRepair(tree, ledger, bytes, {}).run());
     need(target_->settle());
     return store_->applied();
 }
 
 std::string StoreBench::snapshot() {
     const std::string path = scratch_ / ("snapshot-" + std::to_string(snapshots_++));
-    REQUIRE(system(("cp -a '" + live() + "' '" + path + "'").c_str()) == 0);
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(live())) {
-        if (std::filesystem::is_regular_file(entry.symlink_status()))
-            copy_exactly(entry.path(), path + entry.path().string().substr(live().size()));
-    }
+    copy_tree(live(), path);
     return path;
+}
+
+void copy_tree(const std::string& from, const std::string& to) {
+    REQUIRE(system(("cp -a '" + from + "' '" + to + "'").c_str()) == 0);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(from)) {
+        if (std::filesystem::is_regular_file(entry.symlink_status())) copy_exactly(entry.path(), to + entry.path().string().substr(from.size()));
+    }
 }
 
 }  // namespace holdfast::test

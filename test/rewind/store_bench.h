@@ -11,6 +11,9 @@
 
 namespace holdfast::test {
 
+// A copy of all that is in FROM, holes and zeros where they are.
+void copy_tree(const std::string& from, const std::string& to);
+
 class StoreBench {
 public:
     StoreBench();  // an empty volume, its first copy done

@@ -1,0 +1,97 @@
+#include "rewind/service/sync_server.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "rewind/reconcile/orphans.h"
+#include "rewind/service/service.h"
+#include "rewind/sync/replica_repair.h"
+#include "rewind/sync/sync_pipe.h"
+#include "rewind/sync/sync_source.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+class PipeLine final : public SyncLine {
+public:
+    explicit PipeLine(SyncPipe& pipe) : pipe_(pipe) {}
+    Status ask(ByteSpan question) override { return pipe_.send(SyncPart::peer, question); }
+    Result<std::vector<std::byte>> answer() override {
+        SyncMessage message = HF_TRY(pipe_.receive());
+        if (message.part == SyncPart::peer) return std::move(message.bytes);
+        HF_TRY(control_of(message));  // an error that ends the matter
+        return Error{ErrorCode::corrupt, "the engine spoke when an answer of the source was expected"};
+    }
+
+private:
+    SyncPipe& pipe_;
+};
+
+// Tells of the store as it is now, until the other side has enough.
+Status serve_source(Service& service, SyncPipe& pipe) {
+    Lsn at = 0;
+    uint64_t time_ns = 0;
+    std::vector<ObjectId> orphans;
+    HF_TRY(service.follower().on_store([&](Store& store) -> Status {
+        at = store.applied();
+        HF_TRY(store.check_moment(at));
+        time_ns = HF_TRY(store.index().time_at_lsn(at)).value_or(0);
+        orphans = HF_TRY(open_orphans(store, at));
+        return ok();
+    }));
+    const StoreLoan store = HF_TRY(service.borrow());
+    SyncSource source(View(*store, at), std::move(orphans));
+    HF_TRY(pipe.send(Json{{"at", at}, {"time_ns", time_ns}}));
+    for (;;) {
+        auto question = pipe.receive();
+        if (!question && question.error().code == ErrorCode::unavailable) return ok();
+        const SyncMessage message = HF_TRY(std::move(question));
+        if (message.part != SyncPart::peer) return Error{ErrorCode::corrupt, "a question was expected on the sync socket"};
+        // Who would have it closed and opened again need not wait for the end of this.
+        if (const auto failure = service.follower().condition().failure) return *failure;
+        HF_TRY(pipe.send(SyncPart::peer, source.answer(message.bytes)));
+    }
+}
+
+Status repair_store(Service& service, SyncPipe& pipe, const Json& request) {
+    if (!service.volume().is_replica()) return Error{ErrorCode::unsupported, "the store of a source is not made equal to another"};
+    const RepairPoint point = HF_TRY(repair_point_of(request.contains("point") ? request["point"] : Json::object()));
+    auto disk = HF_TRY(open_disk(service.volume().store));
+    RepairOptions options;
+    options.accept_deletions = request.contains("accept_deletions") && request["accept_deletions"] == true;
+    options.progress = [&](const WorkProgress&) { return !service.is_ending(); };
+    RepairEvidence evidence;
+    HF_TRY(service.follower().on_store([&](Store& store) -> Status {
+        PipeLine line(pipe);
+        evidence = HF_TRY(repair_replica(store, *disk, service.volume().store, point, line, options, system_clock()));
+        return ok();
+    }));
+    log_info("The replica is equal to its source at lsn " + std::to_string(point.at) + ": " + evidence.sentence + ".");
+    return pipe.send(Json{{"done", to_json(evidence)}});
+}
+
+Status talk(Service& service, SyncPipe& pipe) {
+    const SyncMessage first = HF_TRY(pipe.receive());
+    const Json request = HF_TRY(control_of(first));
+    const std::string role = request.contains("role") && request["role"].is_string() ? request["role"].get<std::string>() : "";
+    if (role == "serve") return serve_source(service, pipe);
+    if (role == "repair") return repair_store(service, pipe, request);
+    return Error{ErrorCode::invalid_argument, "the sync socket knows the roles \"serve\" and \"repair\""};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SyncServer>> SyncServer::start(Service& service) {
+    const auto serve = [&service](int fd) {
+        SyncPipe pipe{UniqueFd(::dup(fd))};
+        Status done = talk(service, pipe);
+        if (done) return;
+        log_warning("A comparison with another host ended: " + done.error().message + ".");
+        (void)pipe.send(json_of(done.error())).has_value();
+    };
+    auto server = HF_TRY(UnixServer::start(journal::sync_socket(service.volume().id), sync_connections_max, serve, [](int) {}));
+    return std::unique_ptr<SyncServer>(new SyncServer(std::move(server)));
+}
+
+}  // namespace holdfast::rewind

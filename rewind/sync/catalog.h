@@ -1,0 +1,77 @@
+// The catalog of a source's tree at one moment, as its replica has fetched it: every object with its names, attributes, xattrs
+// and target, but no bytes of files. It is complete before anything is decided by it, so that a listing that broke off
+// deletes nothing.
+//
+//     page = { item }
+//     item = { u32 bytes of the record, u32 links, u64 size, record }          little-endian
+//
+// The first item is SETATTR of the top. Any other object is a record of birth, once for each of its names; the entries of one directory
+// follow each other, sorted by name, and the directory itself has come before. Files without a name that are open at the source have no
+// directory. SETXATTR items add to the object before them.
+//
+// Trust: the source may be hostile. Names and values keep the journal's rules, a directory has one name and one listing; what breaks
+// that is refused with corrupt.
+// Memory: 40 bytes for each directory. The pages lie in a file without a name, which goes with this object.
+// Thread rule: one thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <unordered_map>
+
+#include "base/unique_fd.h"
+#include "rewind/reconcile/source_tree.h"
+#include "rewind/sync/sync_messages.h"
+
+namespace holdfast::rewind {
+
+struct CatalogItem {
+    journal::Record record;  // SETATTR, a birth, or SETXATTR
+    uint32_t links = 0;
+    uint64_t size = 0;
+};
+void append_item(const CatalogItem& item, std::vector<std::byte>& page);
+
+class Catalog {
+public:
+    // DIRECTORY: where there is room for it, as the store's.
+    static Result<Catalog> make(const std::string& directory);
+
+    // Errors: corrupt, no_space, io; then it is of no more use.
+    Status add(ByteSpan page);
+    // Errors: corrupt when something is missing.
+    Status complete();
+    uint64_t names() const { return names_; }
+
+private:
+    friend class CatalogTree;
+    friend class CatalogDirectory;
+    explicit Catalog(UniqueFd file) : file_(std::move(file)) {}
+    Status take(const CatalogItem& item, uint64_t at);
+    Status take_birth(const CatalogItem& item, uint64_t at);
+
+    UniqueFd file_;
+    uint64_t bytes_ = 0;
+    uint64_t names_ = 0;
+    bool has_top_ = false;
+    struct Listing { uint64_t begin = 0; bool has_begun = false; };  // address in the file
+    std::unordered_map<ObjectId, Listing> directories_;
+    std::vector<uint64_t> nameless_;  // addresses
+    ObjectId current_;       // the directory whose entries come now
+    std::string last_name_;  // of them
+    bool is_after_object_ = false;
+};
+
+// The tree that a complete catalog tells of.
+class CatalogTree final : public SourceTree {
+public:
+    explicit CatalogTree(const Catalog& catalog) : catalog_(catalog) {}
+    Result<TreeObject> root() override;
+    Result<std::unique_ptr<SourceDirectory>> open(const TreeObject& directory) override;
+    Result<std::vector<TreeObject>> nameless() override;
+
+private:
+    const Catalog& catalog_;
+};
+
+}  // namespace holdfast::rewind

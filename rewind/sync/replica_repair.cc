@@ -1,0 +1,194 @@
+#include "rewind/sync/replica_repair.h"
+
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "rewind/baseline_sink.h"
+#include "rewind/reconcile/first_copy.h"
+#include "rewind/reconcile/object_repair.h"
+#include "rewind/reconcile/orphans.h"
+#include "rewind/reconcile/reconcile.h"
+#include "rewind/reconcile/tree_repair.h"
+#include "rewind/sync/baseline_target.h"
+#include "rewind/sync/catalog.h"
+#include "rewind/sync/remote_bytes.h"
+#include "rewind/sync/store_target.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+// Pages that are asked for ahead.
+constexpr int pages_under_way = 4;
+constexpr uint64_t page_bytes = 256 << 10;
+
+SyncSecret random_secret() {
+    SyncSecret secret;
+    HF_CHECK(::getrandom(secret.data(), secret.size(), 0) == static_cast<ssize_t>(secret.size()));
+    return secret;
+}
+
+// The first copy's files.
+class RemoteFileCopy final : public FileCopy {
+public:
+    RemoteFileCopy(RepairLedger& ledger, Questions& questions, const SyncSecret& secret, BaselineSink& sink)
+        : ledger_(ledger), bytes_(ledger, questions, secret, [&sink](const RemoteBytes::File& file) { return sink.finish(file.object.id, file.object.attributes, file.xattrs); }) {}
+
+    Status copy(SourceDirectory&, const TreeObject& object, const XattrList& xattrs, bool was_there) override {
+        const uint64_t size = was_there ? HF_TRY(ledger_.target().attributes(object.id)).size : 0;
+        return bytes_.compare(object, xattrs, size);
+    }
+    Status finish() override { return bytes_.drain(); }
+    uint64_t files() const { return bytes_.files(); }
+
+private:
+    RepairLedger& ledger_;
+    RemoteBytes bytes_;
+};
+
+// A repair's files. Their bytes come later than everything else about them, so what writing changes is set once more then.
+class RemoteFileBytes final : public FileBytes {
+public:
+    RemoteFileBytes(RepairLedger& ledger, Questions& questions, const SyncSecret& secret)
+        : ledger_(ledger), bytes_(ledger, questions, secret, [&ledger](const RemoteBytes::File& file) -> Status {
+              if (!file.was_changed) return ok();
+              HF_TRY(repeat_what_writing_clears(ledger, file.object, file.xattrs));
+              return ledger.set_attributes(file.object.id, file.object.attributes, HF_ATTR_MTIME);
+          }) {}
+
+    Status fill(SourceDirectory& directory, const TreeObject& object) override {
+        XattrList xattrs = HF_TRY(directory.xattrs(object));
+        if (object.attributes.size == 0) return repeat_what_writing_clears(ledger_, object, xattrs);
+        return bytes_.compare(object, std::move(xattrs), 0);
+    }
+    Result<bool> compare(SourceDirectory& directory, const TreeObject& object, const ObjectAttributes& seen) override {
+        HF_TRY(bytes_.compare(object, HF_TRY(directory.xattrs(object)), seen.size));
+        return false;
+    }
+    Status drain() { return bytes_.drain(); }
+    uint64_t files() const { return bytes_.files(); }
+
+private:
+    RepairLedger& ledger_;
+    RemoteBytes bytes_;
+};
+
+class ReplicaRepair {
+public:
+    ReplicaRepair(Store& store, Disk& store_disk, const RepairPoint& point, SyncLine& line, const RepairOptions& options, const Clock& clock)
+        : store_(store), store_disk_(store_disk), point_(point), options_(options), clock_(clock), questions_(line), secret_(random_secret()) {}
+
+    Result<RepairEvidence> run(const std::string& store_directory) {
+        const uint64_t started = clock_.monotonic_ns();
+        const auto mark = HF_TRY(load_repair_mark(store_disk_));
+        if (mark == RepairMark{true, point_} && store_.applied() == point_.at) return evidence_;
+        if (point_.at <= store_.applied() && !(store_.is_empty() || store_.first_copy_pending()))
+            return Error{ErrorCode::unsupported, "the replica's history reaches to address " + std::to_string(store_.applied()) + ", the source's to " + std::to_string(point_.at) +
+                                                     ": no repair can be put between the two. Give the replica an empty store, and keep the old one for its history"};
+        Catalog catalog = HF_TRY(fetch(store_directory));
+        HF_TRY(save_repair_mark(store_disk_, {false, point_}));
+        if (store_.is_empty()) HF_TRY(store_.begin_first_copy());
+        HF_TRY(store_.first_copy_pending() ? copy(catalog) : repair(catalog));
+        HF_TRY(save_repair_mark(store_disk_, {true, point_}));
+        evidence_.objects = catalog.names();
+        evidence_.bytes_received = questions_.bytes_received();
+        evidence_.seconds = static_cast<double>(clock_.monotonic_ns() - started) / 1e9;
+        evidence_.sentence = std::to_string(evidence_.objects) + " objects, " + human_bytes(evidence_.bytes_compared) + " compared, " + human_bytes(evidence_.bytes_received) +
+                             " received, " + human_bytes(evidence_.bytes_written) + " written; " +
+                             (evidence_.is_first_copy ? "the replica was filled" : std::to_string(evidence_.repairs) + " repairs, " + std::to_string(evidence_.objects_removed) + " objects removed");
+        return evidence_;
+    }
+
+private:
+    Result<Catalog> fetch(const std::string& store_directory) {
+        Catalog catalog = HF_TRY(Catalog::make(store_directory));
+        bool is_whole = false;
+        HF_TRY(questions_.ask({SyncKind::begin, {}, 0, 0, secret_}, 0, [](const SyncAnswer&) { return ok(); }));
+        const auto ask = [&] {
+            return questions_.ask({}, page_bytes, [&](const SyncAnswer& answer) -> Status {
+                // Pages beyond the last one are empty.
+                is_whole |= answer.is_last;
+                return catalog.add(answer.payload);
+            });
+        };
+        for (int i = 0; i < pages_under_way; ++i) HF_TRY(ask());
+        while (!questions_.is_empty()) {
+            HF_TRY(questions_.wait());
+            if (!is_whole && !questions_.is_empty()) HF_TRY(ask());
+            if (options_.progress && !options_.progress({catalog.names(), questions_.bytes_received(), 0, 0})) return stopped();
+        }
+        if (!is_whole) return Error{ErrorCode::corrupt, "the catalog of the source's tree has no end"};
+        HF_TRY(catalog.complete());
+        return catalog;
+    }
+
+    Status copy(const Catalog& catalog) {
+        evidence_.is_first_copy = true;
+        CatalogTree tree(catalog);
+        const auto sink = store_.baseline();
+        BaselineTarget target(*sink, store_.image());
+        RepairLedger ledger(target, options_.progress);
+        RemoteFileCopy files(ledger, questions_, secret_, *sink);
+        HF_TRY(first_copy(tree, files, *sink, store_.image(), clock_, options_.progress));
+        take_figures(ledger);
+        evidence_.files_compared = files.files();
+        return store_.finish_first_copy(point_.at);
+    }
+
+    Status repair(const Catalog& catalog) {
+        CatalogTree tree(catalog);
+        HF_TRY(store_.begin_repair(point_.at));
+        StoreTarget target(store_, point_);
+        HF_TRY(target.open_gap("the replica had lost its place in the source's journal"));
+        RepairLedger ledger(target, options_.progress);
+        for (const ObjectId& object : HF_TRY(open_orphans(store_, store_.applied()))) HF_TRY(ledger.change(HF_ORPHAN_END, object, journal::OrphanEnd{}));
+        RemoteFileBytes bytes(ledger, questions_, secret_);
+        TreeRepairOptions tree_options;
+        tree_options.deletion_brake = options_.accept_deletions ? 0 : deletion_brake_objects;
+        tree_options.brake_advice = "say so with `holdfast replica accept-deletions`";
+        TreeRepair walk(tree, ledger, bytes, tree_options);
+        HF_TRY(walk.run());
+        HF_TRY(bytes.drain());
+        take_figures(ledger);
+        evidence_.repairs = ledger.repairs();
+        evidence_.files_compared = bytes.files();
+        evidence_.objects_removed = walk.removed();
+        return target.finish("the replica was compared with the source");
+    }
+
+    void take_figures(const RepairLedger& ledger) {
+        evidence_.bytes_compared = ledger.bytes_compared();
+        evidence_.bytes_written = ledger.bytes_written();
+    }
+
+    static Error stopped() {
+        return {ErrorCode::unavailable, "the comparison with the source was asked to stop; it will be repeated"};
+    }
+
+    Store& store_;
+    Disk& store_disk_;
+    const RepairPoint point_;
+    const RepairOptions& options_;
+    const Clock& clock_;
+    Questions questions_;
+    const SyncSecret secret_;
+    RepairEvidence evidence_;
+};
+
+}  // namespace
+
+Json to_json(const RepairEvidence& evidence) {
+    return {{"is_first_copy", evidence.is_first_copy}, {"objects", evidence.objects},
+            {"files_compared", evidence.files_compared}, {"bytes_compared", evidence.bytes_compared},
+            {"bytes_received", evidence.bytes_received}, {"bytes_written", evidence.bytes_written},
+            {"repairs", evidence.repairs}, {"objects_removed", evidence.objects_removed},
+            {"seconds", evidence.seconds}, {"sentence", evidence.sentence}};
+}
+
+Result<RepairEvidence> repair_replica(Store& store, Disk& store_disk, const std::string& store_directory, const RepairPoint& point, SyncLine& line,
+                                      const RepairOptions& options, const Clock& clock) {
+    return ReplicaRepair(store, store_disk, point, line, options, clock).run(store_directory);
+}
+
+}  // namespace holdfast::rewind

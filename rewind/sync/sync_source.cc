@@ -1,0 +1,154 @@
+#include "rewind/sync/sync_source.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "rewind/reconcile/repair_ledger.h"
+
+namespace holdfast::rewind {
+
+namespace {
+
+// As in a repair: larger sets follow one by one.
+constexpr size_t birth_xattr_bytes_max = 256 << 10;
+
+size_t count_of_first(const XattrList& xattrs) {
+    size_t bytes = 0, count = 0;
+    for (const auto& [name, value] : xattrs) {
+        bytes += name.size() + value.size();
+        if (bytes > birth_xattr_bytes_max) break;
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+std::vector<std::byte> SyncSource::answer(ByteSpan bytes) {
+    const auto question = decode_question(bytes);
+    auto answered = question ? answer_to(*question) : Result<SyncAnswer>(question.error());
+    if (answered && answered->payload.size() > sync_answer_bytes_max)
+        answered = Error{ErrorCode::unsupported, "an object has more extended attributes than a comparison can tell of at once"};
+    if (answered) return encode_answer(*answered);
+    return encode_answer({question ? question->kind : SyncKind::catalog, false, answered.error(), {}});
+}
+
+Result<SyncAnswer> SyncSource::answer_to(const SyncQuestion& question) {
+    switch (question.kind) {
+        case SyncKind::begin: secret_ = question.secret; return SyncAnswer{SyncKind::begin, false, {}, {}};
+        case SyncKind::catalog: return page();
+        case SyncKind::digests: return digests(question);
+        case SyncKind::bytes: return bytes(question);
+    }
+    return Error{ErrorCode::corrupt, "a question that is none"};
+}
+
+Result<SyncAnswer> SyncSource::page() {
+    SyncAnswer answer{SyncKind::catalog, false, {}, {}};
+    if (!has_begun_) HF_TRY(add_top(answer.payload));
+    while (answer.payload.size() < catalog_page_bytes) {
+        if (next_ < entries_.size()) {
+            HF_TRY(add_object(listed_, entries_[next_].name, entries_[next_].object, answer.payload));
+            ++next_;
+            continue;
+        }
+        if (directories_.empty() && orphans_.empty()) {
+            answer.is_last = true;
+            break;
+        }
+        if (directories_.empty()) {
+            const ObjectId orphan = orphans_.back();
+            orphans_.pop_back();
+            // Nothing can be written to a special file or a link that has no name.
+            if (S_ISREG(HF_TRY(view_.attributes(orphan)).mode)) HF_TRY(add_object({}, {}, orphan, answer.payload));
+            continue;
+        }
+        listed_ = directories_.back();
+        directories_.pop_back();
+        entries_ = HF_TRY(view_.list(listed_));
+        next_ = 0;
+    }
+    return answer;
+}
+
+Status SyncSource::add_top(std::vector<std::byte>& page) {
+    const ObjectAttributes attributes = HF_TRY(view_.attributes(journal::root_object));
+    CatalogItem item{{}, attributes.nlink, attributes.size};
+    item.record.type = HF_SETATTR;
+    item.record.object = journal::root_object;
+    item.record.body = journal::SetAttr{record_attributes(attributes, HF_ATTR_ALL)};
+    append_item(item, page);
+    HF_TRY(add_xattrs(journal::root_object, HF_TRY(view_.xattrs(journal::root_object)), 0, page));
+    directories_.push_back(journal::root_object);
+    has_begun_ = true;
+    return ok();
+}
+
+Status SyncSource::add_object(const ObjectId& directory, const std::string& name, const ObjectId& object, std::vector<std::byte>& page) {
+    const ObjectAttributes attributes = HF_TRY(view_.attributes(object));
+    const XattrList xattrs = HF_TRY(view_.xattrs(object));
+    const uint32_t type = attributes.mode & S_IFMT;
+    std::string target;
+    if (type == S_IFLNK) target = HF_TRY(view_.readlink(object));
+    journal::Birth birth;
+    birth.parent = directory;
+    birth.name = name;
+    birth.attributes = record_attributes(attributes, HF_ATTR_ALL);
+    birth.target = target;
+    if (type == S_IFCHR || type == S_IFBLK) birth.rdev = attributes.rdev;
+    const size_t first = count_of_first(xattrs);
+    for (size_t i = 0; i < first; ++i) birth.xattrs.push_back({xattrs[i].first, xattrs[i].second});
+    CatalogItem item{{}, attributes.nlink, attributes.size};
+    item.record.type = journal::birth_type(attributes.mode);
+    item.record.object = object;
+    item.record.body = std::move(birth);
+    append_item(item, page);
+    if (type == S_IFDIR) directories_.push_back(object);
+    return add_xattrs(object, xattrs, first, page);
+}
+
+Status SyncSource::add_xattrs(const ObjectId& object, const XattrList& xattrs, size_t from, std::vector<std::byte>& page) {
+    for (size_t i = from; i < xattrs.size(); ++i) {
+        CatalogItem item;
+        item.record.type = HF_SETXATTR;
+        item.record.object = object;
+        item.record.body = journal::SetXattr{{xattrs[i].first, xattrs[i].second}};
+        append_item(item, page);
+    }
+    return ok();
+}
+
+Status SyncSource::look_at(const ObjectId& object) {
+    if (file_ == object) return ok();
+    extents_ = HF_TRY(view_.data_extents(object));
+    file_ = object;
+    return ok();
+}
+
+Result<SyncAnswer> SyncSource::digests(const SyncQuestion& question) {
+    if (!secret_) return Error{ErrorCode::corrupt, "digests were asked for before their secret was told"};
+    HF_TRY(look_at(question.object));
+    SyncAnswer answer{SyncKind::digests, false, {}, {}};
+    const ReadRange read = [&](uint64_t offset, MutableByteSpan into) { return view_.read(question.object, offset, into); };
+    HF_TRY(digest_range(*secret_, extents_, read, question.offset, question.length, answer.payload));
+    return answer;
+}
+
+Result<SyncAnswer> SyncSource::bytes(const SyncQuestion& question) {
+    HF_TRY(look_at(question.object));
+    SyncAnswer answer{SyncKind::bytes, false, {}, {}};
+    std::vector<std::byte> data;
+    for (const DataExtent& extent : clipped(extents_, question.offset, question.length)) {
+        data.resize(extent.length);
+        const size_t got = HF_TRY(view_.read(question.object, extent.offset, data));
+        journal::Record record;
+        record.type = HF_WRITE;
+        record.object = question.object;
+        record.body = journal::Write{extent.offset, ByteSpan(data).first(got)};
+        append_record(std::move(record), answer.payload);
+    }
+    return answer;
+}
+
+}  // namespace holdfast::rewind

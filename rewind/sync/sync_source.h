@@ -1,0 +1,56 @@
+// The source's side of a comparison: tells of the volume as it was at one moment.
+//
+// It reads a view of the source's own store, not the protected directory: so all that it tells is of one moment, nothing is held up
+// for it, and the journal from that moment on continues it exactly. A moment that leaves the window meanwhile ends the
+// comparison with a sentence.
+//
+// Thread rule: one thread. Ownership: the store behind the view outlives it.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "rewind/sync/catalog.h"
+#include "rewind/sync/digest.h"
+#include "rewind/view.h"
+
+namespace holdfast::rewind {
+
+inline constexpr size_t catalog_page_bytes = 256 << 10;
+
+class SyncSource {
+public:
+    // ORPHANS: what open_orphans() said at VIEW's moment.
+    SyncSource(const View& view, std::vector<ObjectId> orphans) : view_(view), orphans_(std::move(orphans)) {}
+
+    // The answer to QUESTION, whatever that is.
+    std::vector<std::byte> answer(ByteSpan question);
+
+private:
+    Result<SyncAnswer> answer_to(const SyncQuestion& question);
+    Result<SyncAnswer> page();
+    Status add_top(std::vector<std::byte>& page);
+    // With an empty name: of no directory.
+    Status add_object(const ObjectId& directory, const std::string& name, const ObjectId& object, std::vector<std::byte>& page);
+    Status add_xattrs(const ObjectId& object, const XattrList& xattrs, size_t from, std::vector<std::byte>& page);
+    Result<SyncAnswer> digests(const SyncQuestion& question);
+    Result<SyncAnswer> bytes(const SyncQuestion& question);
+    Status look_at(const ObjectId& object);
+
+    const View view_;
+    std::optional<SyncSecret> secret_;
+
+    // The walk, top down.
+    bool has_begun_ = false;
+    std::deque<ObjectId> directories_;  // still to be listed
+    ObjectId listed_;
+    std::vector<ViewEntry> entries_;    // of it, from next_ on still to be told
+    size_t next_ = 0;
+    std::vector<ObjectId> orphans_;     // still to be told
+
+    // The file that was asked for last.
+    ObjectId file_;
+    std::vector<DataExtent> extents_;
+};
+
+}  // namespace holdfast::rewind

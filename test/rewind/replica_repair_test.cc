@@ -1,0 +1,286 @@
+// A replica's store is made equal to its source's by questions and answers, without engines: filled when it is empty, repaired with
+// undo when it has history, and cut off anywhere.
+#include <catch2/catch.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "rewind/replica_store.h"
+#include "rewind/restore/restore.h"
+#include "rewind/sync/replica_repair.h"
+#include "rewind/sync/sync_source.h"
+#include "test/rewind/random_tree.h"
+#include "test/rewind/same_tree.h"
+#include "test/rewind/store_bench.h"
+
+namespace holdfast::test {
+namespace {
+
+namespace fs = std::filesystem;
+using journal::Lsn;
+
+template <typename T>
+T need(Result<T> result) {
+    if (!result) FAIL(result.error().message);
+    if constexpr (!std::is_void_v<T>) return std::move(result).value();
+}
+
+// The source in this process. Answers that are left before the line breaks; what happens then.
+class DirectLine final : public rewind::SyncLine {
+public:
+    DirectLine(const rewind::Store& source, Lsn at) : source_(rewind::View(source, at), {}) {}
+
+    Status ask(ByteSpan question) override {
+        answers_.push_back(source_.answer(question));
+        return ok();
+    }
+    Result<std::vector<std::byte>> answer() override {
+        if (answers_left-- == 0) {
+            if (at_break) at_break();
+            return Error{ErrorCode::unavailable, "the line broke"};
+        }
+        auto answer = std::move(answers_.front());
+        answers_.pop_front();
+        return answer;
+    }
+
+    uint64_t answers_left = UINT64_MAX;
+    std::function<void()> at_break;
+
+private:
+    rewind::SyncSource source_;
+    std::deque<std::vector<std::byte>> answers_;
+};
+
+class Replica {
+public:
+    explicit Replica(StoreBench& source) : source_(source), directory_(source.scratch("replica")) {
+        ::setenv("HOLDFAST_STATE_DIR", source.scratch("state").c_str(), 1);
+        volume_ = need(rewind::make_replica_store(directory_, source.volume().id, source.volume().segment_bytes, source.volume().origin, 0));
+        open();
+    }
+    void open() {
+        disk_ = need(open_disk(volume_.store));
+        journal_disk_ = need(open_disk(volume_.journal_directory));
+        reader_ = std::make_unique<journal::Reader>(*journal_disk_, volume_.id, volume_.segment_bytes, nullptr);
+        store_ = need(rewind::Store::open(volume_, *reader_, system_clock()));
+    }
+    void close() {
+        store_.reset();
+        reader_.reset();
+    }
+    Result<rewind::RepairEvidence> repair(Lsn at, uint64_t answers = UINT64_MAX, bool accepts = true) {
+        DirectLine line(source_.store(), at);
+        line.answers_left = answers;
+        return repair(line, at, accepts);
+    }
+    // As a process that dies leaves it: what had not reached the files is lost. The objects of the copy are found anew.
+    void repair_and_die(Lsn at, uint64_t answers) {
+        const std::string left = directory_ + ".left";
+        {
+            DirectLine line(source_.store(), at);
+            line.answers_left = answers;
+            line.at_break = [&] { copy_tree(directory_, left); };
+            if (repair(line, at, true)) return;
+        }
+        close();
+        fs::remove_all(directory_);
+        fs::rename(left, directory_);
+        open();
+    }
+    rewind::Store& store() { return *store_; }
+    std::string image() const { return volume_.store + "/image"; }
+    std::string restored(Lsn at) {
+        const rewind::View view(*store_, at);
+        const std::string target = source_.scratch("restored-" + std::to_string(number_++));
+        need(rewind::restore(view, need(rewind::plan_restore(view, "", target, false))));
+        return target;
+    }
+    std::optional<rewind::RepairMark> mark() { return need(rewind::load_repair_mark(*disk_)); }
+
+private:
+    Result<rewind::RepairEvidence> repair(DirectLine& line, Lsn at, bool accepts) {
+        const Lsn begin = at - at % volume_.segment_bytes;
+        rewind::RepairOptions options;
+        options.accept_deletions = accepts;
+        return rewind::repair_replica(*store_, *disk_, volume_.store, {at, 1'000'000'000 + at, begin, {}}, line, options, system_clock());
+    }
+
+    StoreBench& source_;
+    const std::string directory_;
+    journal::Volume volume_;
+    std::unique_ptr<Disk> disk_, journal_disk_;
+    std::unique_ptr<journal::Reader> reader_;
+    std::unique_ptr<rewind::Store> store_;
+    int number_ = 0;
+};
+
+void write_file(const std::string& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary) << bytes;
+}
+
+uint64_t a_seed() {
+    const char* text = getenv("HOLDFAST_TEST_SEED");
+    const uint64_t seed = text ? strtoull(text, nullptr, 10) : static_cast<uint64_t>(time(nullptr));
+    printf("HOLDFAST_TEST_SEED=%lu\n", seed);
+    return seed;
+}
+
+}  // namespace
+
+TEST_CASE("replica repair: an empty replica is filled, and is of that moment") {
+    const uint64_t seed = a_seed();
+    StoreBench source;
+    RandomTree random(source.live(), seed);
+    for (int i = 0; i < 3; ++i) {
+        random.change(80);
+        source.record();
+    }
+    const Lsn at = source.store().applied();
+    Replica replica(source);
+    const auto evidence = need(replica.repair(at));
+    CHECK(evidence.is_first_copy);
+    CHECK(evidence.objects >= random.paths().size());
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+    CHECK(replica.store().applied() == at);
+    CHECK(replica.store().window_begin() == at);
+    CHECK(replica.mark() == rewind::RepairMark{true, {at, 1'000'000'000 + at, at - at % source.volume().segment_bytes, {}}});
+    replica.close();
+    replica.open();
+    CHECK(replica.store().applied() == at);
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+}
+
+TEST_CASE("replica repair: a filling that is cut off, or dies, is continued") {
+    const uint64_t seed = a_seed();
+    std::mt19937_64 dice(seed);
+    StoreBench source;
+    RandomTree random(source.live(), seed);
+    Replica replica(source);
+    for (int round = 0; round < 6; ++round) {
+        random.change(60);
+        const Lsn at = source.record();
+        if (round % 2 == 0) (void)replica.repair(at, 1 + dice() % 40).has_value();
+        else replica.repair_and_die(at, 1 + dice() % 40);
+    }
+    const Lsn at = source.store().applied();
+    need(replica.repair(at));
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+    CHECK(replica.store().applied() == at);
+}
+
+TEST_CASE("replica repair: what the replica was before stays in its window") {
+    const uint64_t seed = a_seed();
+    StoreBench source;
+    RandomTree random(source.live(), seed);
+    random.change(80);
+    std::vector<std::pair<Lsn, std::string>> moments{{source.record(), source.snapshot()}};
+    Replica replica(source);
+    need(replica.repair(moments.back().first));
+    for (int step = 0; step < 4; ++step) {
+        random.change(60);
+        // The replica misses what lies between.
+        source.record();
+        random.change(20);
+        const Lsn before = moments.back().first, at = source.record();
+        const auto evidence = need(replica.repair(at));
+        CHECK(!evidence.is_first_copy);
+        CHECK(tree_difference(source.live(), replica.image()) == "");
+        CHECK(replica.store().applied() == at);
+        CHECK(replica.store().check_moment(at).has_value());
+        CHECK(replica.store().check_moment(before).has_value());
+        const Status between = replica.store().check_moment(before + 8);
+        REQUIRE(!between.has_value());
+        CHECK(between.error().code == ErrorCode::gap);
+        moments.emplace_back(at, source.snapshot());
+        for (const auto& [moment, snapshot] : moments) CHECK(tree_difference(snapshot, replica.restored(moment)) == "");
+        // What is equal costs its digests.
+        const uint64_t objects = evidence.objects;
+        write_file(source.live("one more " + std::to_string(step)), "x");
+        const Lsn next = source.record();
+        const auto again = need(replica.repair(next));
+        CHECK(again.objects == objects + 1);
+        CHECK(again.repairs < 10);
+        moments.back() = {next, source.snapshot()};
+    }
+    replica.close();
+    replica.open();
+    for (const auto& [moment, snapshot] : moments) CHECK(tree_difference(snapshot, replica.restored(moment)) == "");
+}
+
+TEST_CASE("replica repair: one that is cut off, or dies, is made again, and history before it is untouched") {
+    const uint64_t seed = a_seed();
+    std::mt19937_64 dice(seed);
+    for (int story = 0; story < 6; ++story) {
+        StoreBench source;
+        RandomTree random(source.live(), seed + static_cast<uint64_t>(story));
+        INFO("HOLDFAST_TEST_SEED=" << seed << " story " << story);
+        random.change(100);
+        std::vector<std::pair<Lsn, std::string>> moments{{source.record(), source.snapshot()}};
+        Replica replica(source);
+        need(replica.repair(moments.back().first));
+        for (int round = 0; round < 4; ++round) {
+            random.change(80);
+            const Lsn at = source.record();
+            if (round % 2 == 0) (void)replica.repair(at, 2 + dice() % 30).has_value();
+            else replica.repair_and_die(at, 2 + dice() % 60);
+            if (replica.store().is_repairing()) CHECK(!replica.store().check_moment(at).has_value());
+        }
+        const Lsn at = source.store().applied();
+        need(replica.repair(at));
+        moments.emplace_back(at, source.snapshot());
+        CHECK(tree_difference(source.live(), replica.image()) == "");
+        for (const auto& [moment, snapshot] : moments) CHECK(tree_difference(snapshot, replica.restored(moment)) == "");
+    }
+}
+
+TEST_CASE("replica repair: large files travel by what differs in them") {
+    StoreBench source;
+    std::string bytes(24 << 20, '\0');
+    std::mt19937_64 random(7);
+    for (char& byte : bytes) byte = static_cast<char>(random());
+    write_file(source.live("large"), bytes);
+    Replica replica(source);
+    const auto filled = need(replica.repair(source.record()));
+    CHECK(filled.bytes_received > bytes.size());
+    for (const size_t place : {size_t{5}, size_t{9 << 20}, bytes.size() - 1}) bytes[place] ^= 1;
+    write_file(source.live("large"), bytes);
+    const auto repaired = need(replica.repair(source.record()));
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+    CHECK(repaired.bytes_received < 4 * rewind::digest_chunk_bytes);
+    CHECK(repaired.bytes_written == 3 * 4096);
+}
+
+TEST_CASE("replica repair: the brake stops before anything is deleted") {
+    StoreBench source;
+    for (int i = 0; i < 1200; ++i) write_file(source.live("file " + std::to_string(i)), "x");
+    Replica replica(source);
+    need(replica.repair(source.record()));
+    for (int i = 0; i < 1100; ++i) fs::remove(source.live("file " + std::to_string(i)));
+    const Lsn at = source.record();
+    const auto stopped = replica.repair(at, UINT64_MAX, false);
+    REQUIRE(!stopped.has_value());
+    CHECK(stopped.error().code == ErrorCode::permission);
+    CHECK(std::distance(fs::directory_iterator(replica.image()), fs::directory_iterator()) == 1200);
+    need(replica.repair(at));
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+}
+
+TEST_CASE("replica repair: a replica that is ahead of its source is not put below itself") {
+    StoreBench source;
+    write_file(source.live("file"), "x");
+    const Lsn first = source.record();
+    write_file(source.live("file"), "y");
+    const Lsn second = source.record();
+    Replica replica(source);
+    need(replica.repair(second));
+    const auto refused = replica.repair(first);
+    REQUIRE(!refused.has_value());
+    CHECK(refused.error().code == ErrorCode::unsupported);
+}
+
+}  // namespace holdfast::test
