@@ -47,7 +47,8 @@ struct Wiring {
     journal::InflightTable* table = nullptr;  // null: null filter
     OrphanKeeper* keeper = nullptr;           // null: orphans end with the process
     const Clock* clock = nullptr;
-    journal::FullPolicy full_policy = journal::FullPolicy::block;
+    journal::FullPolicy full_policy = journal::FullPolicy::degrade;
+    uint32_t degrade_patience_ms = 30'000;  // how long a full journal may stand still before protection ends
     uint32_t origin = 1;
     unsigned threads = 8;      // at most filter_serving_threads_max
     bool resumed = false;      // the device is already initialized: ask the kernel to send pending requests again

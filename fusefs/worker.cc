@@ -31,6 +31,7 @@ namespace holdfast::fusefs {
 namespace {
 
 constexpr auto release_interval = std::chrono::seconds(1);
+constexpr uint64_t segments_in_reserve = 2;
 constexpr auto release_interval_short_of_space = std::chrono::milliseconds(50);
 
 // Everything that belongs to one volume's journal while it is written.
@@ -82,7 +83,18 @@ private:
     Status release() {
         HF_TRY(journal::retire_seed(*journal_.cursors, journal_.volume.id));
         auto lowest = HF_TRY(journal::lowest_cursor(*journal_.cursors, journal_.volume.id));
-        if (lowest) HF_TRY(journal_.writer->release_below(*lowest));
+        if (!lowest) return ok();
+        HF_TRY(journal_.writer->release_below(*lowest));
+        return journal_.volume.full_policy == journal::FullPolicy::degrade && is_nearly_full() ? cut_off(*lowest) : ok();
+    }
+    // There is still room for what is written until what follows has made some.
+    bool is_nearly_full() const { return journal_.writer->used_bytes() + segments_in_reserve * journal_.volume.segment_bytes > journal_.volume.journal_bytes_max; }
+    // Only who holds the oldest segment pays.
+    Status cut_off(journal::Lsn lowest) {
+        const uint64_t segment_bytes = journal_.volume.segment_bytes;
+        for (const std::string& consumer : HF_TRY(journal::cut_off_replicas(*journal_.cursors, journal_.volume.id, (lowest / segment_bytes + 1) * segment_bytes)))
+            log_warning("The journal is nearly full and keeps nothing more for " + quoted(consumer) + ", which was at address " + std::to_string(lowest) +
+                        "; it is repaired by comparison when it is back.");
         return ok();
     }
 

@@ -81,4 +81,18 @@ Status retire_seed(Disk& disk, const VolumeId& volume) {
     return disk.sync_directory();
 }
 
+Result<std::vector<std::string>> cut_off_replicas(Disk& disk, const VolumeId& volume, Lsn below) {
+    const auto cursors = HF_TRY(load_cursors(disk, volume));
+    for (const auto& [consumer, position] : cursors)
+        if (consumer == store_consumer) below = std::min(below, position);
+    std::vector<std::string> cut;
+    for (const auto& [consumer, position] : cursors) {
+        if (!consumer.starts_with(replica_consumer_prefix) || position >= below) continue;
+        HF_TRY(disk.remove(consumer));
+        cut.push_back(consumer);
+    }
+    if (!cut.empty()) HF_TRY(disk.sync_directory());
+    return cut;
+}
+
 }  // namespace holdfast::journal

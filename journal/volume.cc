@@ -95,6 +95,7 @@ Status check_is_source(const Volume& volume, std::string_view why) {
 
 const char* to_string(FullPolicy policy) {
     switch (policy) {
+        case FullPolicy::degrade: return "degrade";
         case FullPolicy::block: return "block";
         case FullPolicy::stop_protection: return "stop-protection";
     }
@@ -102,10 +103,10 @@ const char* to_string(FullPolicy policy) {
 }
 
 Result<FullPolicy> parse_full_policy(std::string_view text) {
-    for (FullPolicy policy : {FullPolicy::block, FullPolicy::stop_protection}) {
+    for (FullPolicy policy : {FullPolicy::degrade, FullPolicy::block, FullPolicy::stop_protection}) {
         if (text == to_string(policy)) return policy;
     }
-    return Error{ErrorCode::invalid_argument, quoted(text) + " is no policy for a full journal; it is block or stop-protection"};
+    return Error{ErrorCode::invalid_argument, quoted(text) + " is no policy for a full journal; it is degrade, block or stop-protection"};
 }
 
 Result<Volume> load_volume(const std::string& store) {

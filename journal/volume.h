@@ -24,7 +24,12 @@
 
 namespace holdfast::journal {
 
-enum class FullPolicy { block, stop_protection };
+// What happens when the journal has reached its limit (docs/guarantees.md).
+enum class FullPolicy {
+    degrade,          // replicas that hold it are cut off and repaired later; a store that stands still ends protection
+    block,            // writers wait
+    stop_protection,  // protection ends at once
+};
 const char* to_string(FullPolicy policy);
 Result<FullPolicy> parse_full_policy(std::string_view text);
 
@@ -40,7 +45,7 @@ struct Volume {
     uint32_t origin = 1;            // the host that names new objects: of a replica, its source
     uint64_t segment_bytes = 64ULL << 20;
     uint64_t journal_bytes_max = 8ULL << 30;
-    FullPolicy full_policy = FullPolicy::block;
+    FullPolicy full_policy = FullPolicy::degrade;
     bool journal_is_whole = false;   // it began with all that was in the directory: who has it from its first byte has everything
     uint64_t window_age_ns = 0;      // 0: unlimited
     uint64_t window_bytes_max = 0;   // 0: unlimited (undo segments and graveyard)

@@ -8,7 +8,7 @@
 //     origin = 1
 //     segment_bytes = 67108864
 //     journal_bytes_max = 8589934592           or "8G"
-//     full_policy = "block"
+//     full_policy = "degrade"
 //     window_age_ns = 0                        or "7d"
 //     window_bytes_max = 0                     or "50G"
 //

@@ -182,7 +182,7 @@ const Command protect_command = {
      {"--journal-max", Parameter::Kind::optional, "SIZE", "the journal's limit; by default a quarter of its disk, at most 8 GiB"},
      {"--window", Parameter::Kind::optional, "AGE", "how far back every moment is kept, as 30d; by default without end"},
      {"--history-max", Parameter::Kind::optional, "SIZE", "the most that history may take; by default no limit"},
-     {"--full-policy", Parameter::Kind::optional, "POLICY", "when the journal is full: block writers, or stop-protection with a gap"},
+     {"--full-policy", Parameter::Kind::optional, "POLICY", "when the journal is full: degrade (cut slow replicas off), block writers, or stop-protection"},
      {"--for-replicas", Parameter::Kind::flag, "", "begin the journal with the directory's contents and keep all of it until the first replica has a place in it, so that replicas can be made from it; the journal must hold them, as in `holdfast protect /srv/data --store /backup/data --for-replicas --journal-max 100G`"},
      {"--allow-bypass", Parameter::Kind::flag, "", "protect although processes have files in it open for writing; a gap stays until they end"},
      {"--accept-deletions", Parameter::Kind::flag, "", "let the comparison delete much of the image, because much was really deleted"}},

@@ -15,7 +15,7 @@ constexpr uint32_t space_slice_ms = 100;
 }  // namespace
 
 Recorder::Recorder(const Wiring& wiring)
-    : writer_(wiring.writer), table_(wiring.table), clock_(*wiring.clock), policy_(wiring.full_policy) {
+    : writer_(wiring.writer), table_(wiring.table), clock_(*wiring.clock), policy_(wiring.full_policy), patience_ns_(uint64_t{wiring.degrade_patience_ms} * 1'000'000) {
     if (!table_) return;
     // A successor goes on in the gap that its predecessor began; at a new mount the gap has been repaired.
     if (!wiring.resumed) table_->head().in_gap.store(0);
@@ -34,7 +34,7 @@ Recorder::Reserved Recorder::reserve(uint32_t length, journal::Writer::Ticket& t
         return Reserved::yes;
     }
     if (reserved.error().code == ErrorCode::no_space) {
-        if (policy_ == journal::FullPolicy::block) return Reserved::no_space;
+        if (policy_ != journal::FullPolicy::stop_protection) return Reserved::no_space;
         enter_gap(HF_GAP_JOURNAL_FULL, reserved.error().message);
     } else {
         enter_gap(HF_GAP_JOURNAL_FAILED, reserved.error().message);
@@ -85,7 +85,17 @@ void Recorder::sync() {
 }
 
 bool Recorder::wait_for_space(uint32_t length, uint32_t timeout_ms) {
-    return !is_recording() || writer_->wait_for_space(length, timeout_ms);
+    if (!is_recording()) return true;
+    if (writer_->wait_for_space(length, timeout_ms)) {
+        short_since_ns_ = 0;
+        return true;
+    }
+    if (policy_ != journal::FullPolicy::degrade) return false;
+    const uint64_t now_ns = clock_.monotonic_ns();
+    uint64_t since_ns = 0;
+    if (short_since_ns_.compare_exchange_strong(since_ns, now_ns) || now_ns - since_ns < patience_ns_) return false;
+    enter_gap(HF_GAP_JOURNAL_FULL, "the journal was full and nobody took anything from it");
+    return true;
 }
 
 bool Operation::begin(Record intended, uint32_t length, const IntentFacts& facts) {

@@ -9,7 +9,8 @@
 // A null filter has no writer: the same steps do nothing.
 //
 // The journal is full (no_space). Policy `block`: begin() says no, the request is parked and tried again when there is
-// space; nothing has happened yet. Policy `stop_protection`: GAP_BEGIN is recorded and the filter goes on unrecorded.
+// space; nothing has happened yet. Policy `stop_protection`: GAP_BEGIN is recorded and the filter goes on unrecorded. Policy `degrade`:
+// like `block` as long as now and then there is space, and like `stop_protection` when there was none for degrade_patience_ms.
 // The journal failed (fenced): the same, whatever the policy, because no waiting would help (I6). A gap stays open until
 // the next mount's reconciliation has repaired it (docs/decisions/0004); the flag in_gap of the in-flight table says so
 // to everybody, a successor included.
@@ -49,7 +50,7 @@ public:
 
     // Everything recorded so far is durable, or the journal is fenced and a gap open.
     void sync();
-    // False: TIMEOUT_MS passed.
+    // False: TIMEOUT_MS passed. Under `degrade` the wait that was one too many begins a gap, and then there is nothing to wait for.
     bool wait_for_space(uint32_t length, uint32_t timeout_ms);
 
     const Clock& clock() const { return clock_; }
@@ -66,6 +67,8 @@ private:
     journal::InflightTable* table_;
     const Clock& clock_;
     const journal::FullPolicy policy_;
+    const uint64_t patience_ns_;
+    std::atomic<uint64_t> short_since_ns_ = 0;  // 0: there was space when it was last waited for
     std::atomic<bool> in_gap_ = false;
     std::atomic<bool> is_ending_ = false;
     std::mutex entering_gap_;

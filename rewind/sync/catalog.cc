@@ -203,6 +203,7 @@ Status Catalog::take_birth(const CatalogItem& item, uint64_t at) {
     for (const journal::Xattr& xattr : birth.xattrs)
         if (is_private_xattr(xattr.name)) return damaged("an extended attribute of the store's own");
     is_after_object_ = true;
+    ++names_;
     if (birth.name.empty()) {
         nameless_.push_back(at);
         current_ = {};
@@ -218,7 +219,6 @@ Status Catalog::take_birth(const CatalogItem& item, uint64_t at) {
         return damaged("the entries of a directory out of order");
     }
     last_name_ = birth.name;
-    ++names_;
     if (item.record.type == HF_MKDIR && !directories_.emplace(id, Listing{}).second) return damaged("a directory with two names");
     if (item.record.type != HF_MKDIR && directories_.count(id) != 0) return damaged("two objects with one id");
     return ok();

@@ -1,4 +1,4 @@
-// A journal that takes nothing more, under both policies.
+// A journal that takes nothing more, under each policy.
 #include <poll.h>
 
 #include "test/fusefs/filter_mount.h"
@@ -33,6 +33,16 @@ TEST_CASE("filter: under stop_protection a full journal begins a gap and the app
     const auto seen = mount.records();
     for (const auto& one : seen) gaps += one.type == "GAP_BEGIN" ? 1 : 0;
     CHECK(gaps == 1);
+    CHECK(seen.back().type == "GAP_BEGIN");
+}
+
+TEST_CASE("filter: under degrade a writer waits for a full journal that stands still, and then goes on in a gap", "[mount]") {
+    FilterMount mount(Recording::journal, small_journal(), journal::FullPolicy::degrade);
+    const auto began = std::chrono::steady_clock::now();
+    CHECK(write_much(mount / "a") == 32u << 20);
+    CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(FilterMount::degrade_patience_ms));
+    mount.unmount();
+    const auto seen = mount.records();
     CHECK(seen.back().type == "GAP_BEGIN");
 }
 

@@ -32,6 +32,7 @@ enum class Recording { none, journal };
 
 class FilterMount {
 public:
+    static constexpr uint32_t degrade_patience_ms = 500;
     ScratchDirectory scratch;
     const std::string live;
 
@@ -168,6 +169,7 @@ private:
         wiring.threads = 4;
         wiring.resumed = resumed;
         wiring.full_policy = policy_;
+        wiring.degrade_patience_ms = degrade_patience_ms;
         std::unique_ptr<Disk> disk;
         std::unique_ptr<journal::InflightTable> table;
         std::unique_ptr<journal::Writer> writer;

@@ -111,3 +111,20 @@ TEST_CASE("cursor: recovery needs what the store has not taken, and everything o
     CHECK(hints->needed == 0);
     CHECK(hints->taken == 8192);
 }
+
+TEST_CASE("cursor: a replica that holds the journal is cut off alone, and only while it is behind the store") {
+    CursorDirectory cursors;
+    const auto save = [&](std::string_view consumer, Lsn at) { REQUIRE(save_cursor(*cursors.disk, cursors.volume, consumer, at)); };
+    save(store_consumer, 500);
+    save("replica-slow", 100);
+    save("replica-slower", 90);
+    save("replica-fast", 450);
+    save(seed_consumer, 0);
+    CHECK(cut_off_replicas(*cursors.disk, cursors.volume, 200).value() == std::vector<std::string>{"replica-slow", "replica-slower"});
+    CHECK(load_cursors(*cursors.disk, cursors.volume)->size() == 3);
+    CHECK(cut_off_replicas(*cursors.disk, cursors.volume, 200)->empty());
+    // The store itself is what holds the journal.
+    save(store_consumer, 450);
+    CHECK(cut_off_replicas(*cursors.disk, cursors.volume, 10'000)->empty());
+    CHECK(load_cursors(*cursors.disk, cursors.volume)->size() == 3);
+}
