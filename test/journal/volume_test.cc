@@ -172,7 +172,7 @@ TEST_CASE("volume: what makes no sense is refused, by name and with what to do")
     CHECK(code_of(with(good, "segment_bytes = 67108864", "segment_bytes = -1")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "segment_bytes = 67108864", "segment_bytes = 67112960")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "journal_bytes_max = 8589934592", "journal_bytes_max = 1")) == ErrorCode::corrupt);
-    CHECK(code_of(with(good, "\"block\"", "\"panic\"")) == ErrorCode::corrupt);
+    CHECK(code_of(with(good, "\"degrade\"", "\"panic\"")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "window_age_ns = 0", "window_age_ns = \"soon\"")) == ErrorCode::corrupt);
     CHECK(code_of(with(good, "window_age_ns = 0", "window_age_ns = 1.5")) == ErrorCode::corrupt);
     for (const char* key : {"directory", "origin", "segment_bytes", "journal_bytes_max", "full_policy", "window_age_ns", "window_bytes_max"}) {
