@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "journal/beginning.h"
 #include "journal/segment_walk.h"
 
 namespace holdfast::journal {
@@ -57,6 +58,8 @@ private:
         if (previous) return std::optional(previous->chain_after);
         if (!own && file) own = HF_TRY(find_seal(*file, index_, segment_bytes_));
         if (own) return std::optional(own->chain_before);
+        const auto beginning = HF_TRY(load_beginning(disk_));
+        if (beginning && beginning->lsn == segment_begin(index_, segment_bytes_)) return std::optional(beginning->chain);
         return std::optional<ChainHash::Value>();
     }
 

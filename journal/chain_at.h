@@ -11,9 +11,9 @@
 //                                                                   the segment's records below the address
 //   at 0 and at the first record of segment 0                       zero
 //
-// The chain at a segment's beginning stands in the seal of the segment before, and again in the segment's own seal.
-// When neither is kept it cannot be known, and that is not_found: a journal that began in the middle and whose first
-// segment is not sealed yet.
+// The chain at a segment's beginning stands in the seal of the segment before, and again in the segment's own seal, and of a replica
+// that was repaired in the file `beginning` (journal/beginning.h). When none is kept it cannot be known, and that is not_found: a journal that
+// began in the middle and whose first segment is not sealed yet.
 //
 // Segment headers are not part of the chain: equal chains say nothing of terms, timelines or times of creation.
 //

@@ -33,7 +33,8 @@ Inbound::Inbound(Disk& disk, InflightTable* table, const VolumeId& volume, uint6
 Inbound::~Inbound() = default;
 
 Lsn Inbound::begin() const {
-    return segments_.empty() ? 0 : segment_begin(segments_.front(), segment_bytes_);
+    if (segments_.empty()) return beginning_ ? beginning_->lsn : 0;
+    return segment_begin(segments_.front(), segment_bytes_);
 }
 
 Status Inbound::begin_segment(ByteSpan header) {
@@ -43,7 +44,7 @@ Status Inbound::begin_segment(ByteSpan header) {
     auto decoded = decode_segment_header(page);
     if (!decoded && decoded.error().code == ErrorCode::torn) return Error{ErrorCode::corrupt, decoded.error().message};
     if (!decoded) return std::move(decoded).error();
-    const uint64_t index = segments_.empty() ? decoded->index : segment_of(received_, segment_bytes_);
+    const uint64_t index = is_empty() ? decoded->index : segment_of(received_, segment_bytes_);
     HF_TRY(decode_segment_header(page, volume_, segment_bytes_, index));
 
     // The order that everything stands on: the segment before is durable, with its name, before this one's name exists.
@@ -55,7 +56,10 @@ Status Inbound::begin_segment(ByteSpan header) {
     std::unique_ptr<File> file = HF_TRY(make_segment_file(index, page));
     // Whether a rename that failed took place nobody knows.
     if (Status renamed = disk_.rename(spare_name(index), segment_name(index)); !renamed) return fence(renamed.error());
-    if (segments_.empty()) chain_ = index == 0 ? std::optional(ChainHash(ChainHash::Value{})) : std::nullopt;
+    if (segments_.empty()) {
+        const auto before = chain_known_before(index);
+        chain_ = before ? std::optional(ChainHash(*before)) : std::nullopt;
+    }
     segments_.push_back(index);
     file_ = std::move(file);
     has_unsynced_name_ = true;

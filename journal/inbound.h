@@ -19,7 +19,7 @@
 // is found by the chain when the segment is sealed.
 //
 // Limits: a batch is at most inbound_batch_bytes_max and ends at or before the end of a segment. Of a journal that begins in
-// the middle (any index may come first) the chain at its beginning is taken on trust from its first seal.
+// the middle (any index may come first) the chain at its beginning is taken on trust from its first seal, unless restart() said it.
 //
 // Thread rule: one thread; readers in other processes follow the table's words. Ownership: disk and table outlive it.
 #pragma once
@@ -31,6 +31,7 @@
 
 #include "base/disk.h"
 #include "base/result.h"
+#include "journal/beginning.h"
 #include "journal/ids.h"
 #include "journal/inflight.h"
 #include "journal/segment.h"
@@ -55,11 +56,14 @@ public:
                                                  uint64_t segment_bytes, std::string* evidence);
     ~Inbound();
 
-    bool is_empty() const { return segments_.empty(); }
-    // Where the oldest segment begins. Zero when nothing is kept.
+    // Nothing is kept and nothing is known of where it begins; then any segment may come.
+    bool is_empty() const { return segments_.empty() && !beginning_; }
+    // Where the oldest segment begins, or where the first one is to begin after restart(). Zero when it is empty.
     Lsn begin() const;
+    // As restart() was told, while the journal begins there.
+    const std::optional<Beginning>& beginning() const { return beginning_; }
     // The address of what is to come next: a segment's beginning when a header must come first, else a record's. Zero when
-    // nothing is kept, and then any segment may come.
+    // it is empty.
     Lsn received() const { return received_; }
     Lsn durable() const { return durable_; }
 
@@ -81,10 +85,15 @@ public:
     // Forgets everything from AT on, which the caller has kept elsewhere when it matters: this history is not the
     // source's. Durable on return, and may be repeated after a crash. received() is AT then; the beginning of the
     // segment when AT is the address of its first record, because the header may be another's too; and zero when
-    // nothing is left. Who reads this journal must stop before and begin with a new Reader after, since a Reader may
+    // nothing is left and there is no beginning. Who reads this journal must stop before and begin with a new Reader after, since a Reader may
     // hold what was forgotten. Errors: not_found when AT is not in what is kept or no boundary of records, and then
     // nothing is changed; corrupt, io; when it fails half way the object is fenced.
     Status cut(Lsn at);
+    // Forgets everything, because the image was made equal to the source's by other means, and begins anew: received() is BEGINNING.lsn then,
+    // and the chain there is known. Durable on return; to be repeated after a crash. Who reads this journal stops before and begins with a
+    // new Reader at or above the beginning. Errors: io, no_space, and the object is fenced. REQUIRES: a segment begins at BEGINNING.lsn and
+    // holds BEGINNING.equal_at.
+    Status restart(const Beginning& beginning);
     // Deletes whole segments below LSN, oldest first, but never the newest one that is sealed and durable: the chain goes on
     // from its seal, and a replica that lost its tail in a power cut must know where it stands. Errors: io.
     Status release_below(Lsn lsn);
@@ -114,6 +123,12 @@ private:
     Status shorten_newest();
     Status remove_durably(uint64_t index);
 
+    // inbound_restart.cc: beginning anew.
+    Status forget_all();
+    void stand_at_beginning();
+    std::optional<ChainHash::Value> chain_known_before(uint64_t index) const;
+    Status drop_outlived_beginning();
+
     void publish();
     Status fence(const Error& error);
     Error fence_error() const;
@@ -124,9 +139,10 @@ private:
     const VolumeId volume_;
     const uint64_t segment_bytes_;
 
-    // Invariants: segments_ are the indexes on the disk, without a hole, in order; the newest holds received(), or ends
+    // Invariants: beginning_ is that of the oldest segment, or nothing is kept; segments_ are the indexes on the disk, without a hole, in order; the newest holds received(), or ends
     // there; file_ is the newest one's. durable_ <= received_, and all but the newest segment are below durable_.
     // is_sealed_ or segments_ empty: received_ is a segment's beginning.
+    std::optional<Beginning> beginning_;
     std::deque<uint64_t> segments_;
     std::unique_ptr<File> file_;
     bool is_sealed_ = false;        // the newest

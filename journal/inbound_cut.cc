@@ -24,8 +24,7 @@ Status Inbound::cut(Lsn at) {
 // The chain that goes on at AT, nothing when it is not known. Errors: not_found when AT is no boundary.
 Result<std::optional<ChainHash>> Inbound::chain_up_to(Lsn at) {
     const uint64_t index = segment_of(at, segment_bytes_);
-    std::optional<ChainHash::Value> before;
-    if (index == 0) before = ChainHash::Value{};
+    std::optional<ChainHash::Value> before = chain_known_before(index);
     if (index > segments_.front()) {
         const auto previous = HF_TRY(disk_.open(segment_name(index - 1), Disk::Open::existing_read_only));
         if (const auto seal = HF_TRY(find_seal(*previous, index - 1, segment_bytes_))) before = seal->chain_after;
@@ -64,9 +63,7 @@ Status Inbound::drop_from(Lsn at) {
         segments_.pop_back();
     }
     if (segments_.empty()) {
-        received_ = durable_ = 0;
-        is_sealed_ = false;
-        publish();
+        stand_at_beginning();
         return ok();
     }
     file_ = HF_TRY(disk_.open(segment_name(segments_.back()), Disk::Open::existing));
@@ -106,7 +103,7 @@ Status Inbound::release_below(Lsn lsn) {
         HF_TRY(remove_durably(index));
         segments_.pop_front();
     }
-    return ok();
+    return drop_outlived_beginning();
 }
 
 }  // namespace holdfast::journal

@@ -61,15 +61,17 @@ Status Inbound::take_stock(std::string& evidence) {
     const Names names = HF_TRY(list_names(disk_));
     segments_ = names.segments;
     evidence = std::to_string(segments_.size()) + " segments were examined. ";
-    std::optional<ChainHash::Value> chain;
+    beginning_ = HF_TRY(load_beginning(disk_));
+    std::optional<ChainHash::Value> chain = segments_.empty() ? std::nullopt : chain_known_before(segments_.front());
     for (size_t i = 0; i + 1 < segments_.size(); ++i) {
         if (segments_[i + 1] != segments_[i] + 1) return damaged(segments_[i] + 1, "it is missing");
         HF_TRY(judge_older(segments_[i], chain));
     }
-    if (!segments_.empty() && segments_.back() == 0) chain = ChainHash::Value{};
     if (!segments_.empty()) HF_TRY(adopt_newest(chain, evidence));
     for (const std::string& spare : names.spares) HF_TRY(disk_.remove(spare));  // begun and never used
-    if (!segments_.empty()) HF_TRY(make_kept_durable());
+    if (segments_.empty()) stand_at_beginning();
+    else HF_TRY(make_kept_durable());
+    HF_TRY(drop_outlived_beginning());
     durable_ = received_;
     evidence += segments_.empty() ? "Nothing is kept. "
                                   : "Kept are the addresses from " + std::to_string(begin()) + " to " + std::to_string(received_) + ". ";
@@ -85,7 +87,6 @@ Status Inbound::judge_older(uint64_t index, std::optional<ChainHash::Value>& cha
     if (!header) return Error(header.error()).within("journal segment " + segment_name(index));
     const auto seal = HF_TRY(find_seal(*file, index, segment_bytes_));
     if (!seal) return damaged(index, "it has no seal");
-    if (index == 0) chain = ChainHash::Value{};
     if (chain && seal->chain_before != *chain) return damaged(index, "it does not continue the chain of the segment before");
     chain = seal->chain_after;
     return ok();
