@@ -25,6 +25,10 @@ struct Close { Reason reason; std::string sentence; };
 struct ReadStream { Lsn from; uint32_t bytes_max; };
 // The replica has everything below AT on its disk: the journal may forget it as far as this consumer is concerned.
 struct SaveCursor { Lsn at; };
+// The replica is to be made equal by comparison: which moment can be compared with? Answered by on_repair_offered().
+struct OfferRepair {};
+// The replica's store asks ours; each answer comes by on_store_answer().
+struct AskStore { std::vector<std::byte> bytes; };
 // Another source with a higher term exists: stop writing at once (I8).
 struct StepDown { uint64_t term; };
 
@@ -36,8 +40,14 @@ struct StoreRecords { Records records; };  // answered by on_stored()
 struct SyncJournal {};                     // answered by on_synced()
 // Keeps journal and history from AT on aside, takes image and journal back to AT; answered by on_rewound().
 struct RewindTo { Lsn at; };
+// Has the store make the image equal to the source's tree at POINT.at, and the journal begin at POINT.begin; what the store wants to know
+// comes by on_store_question(), the end by on_repaired().
+struct BeginRepair { RepairBegins point; };
+// An answer from the source's store.
+struct GiveStore { std::vector<std::byte> bytes; };
 
-using Action = std::variant<Send, AskPosition, Close, ReadStream, SaveCursor, StepDown, PersistTerm, BeginSegment, StoreRecords, SyncJournal, RewindTo>;
+using Action = std::variant<Send, AskPosition, Close, ReadStream, SaveCursor, OfferRepair, AskStore, StepDown, PersistTerm, BeginSegment, StoreRecords, SyncJournal, RewindTo,
+                            BeginRepair, GiveStore>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::replicator

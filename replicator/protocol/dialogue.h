@@ -16,8 +16,11 @@ inline constexpr uint64_t session_tick_ns = 250'000'000;
 inline constexpr uint64_t silence_ns_max = 10'000'000'000;
 // Times that a replica may be sent back within one session. Twice would mean that it did not go where it was sent.
 inline constexpr int rewinds_max = 3;
+// Times that a replica may be repaired within one session. After one the two share where its journal begins, unless the source forgot that
+// meanwhile.
+inline constexpr int repairs_max = 2;
 // Questions of one greeting: halving 2^64 addresses takes 64, for each time that a replica greets.
-inline constexpr int probes_max = 70 * (rewinds_max + 1);
+inline constexpr int probes_max = 70 * (rewinds_max + repairs_max + 1);
 
 class Dialogue {
 public:

@@ -21,6 +21,7 @@ enum class Meeting {
     same_volume,
     other_volume,
     other_segments,  // the same volume, cut into segments of another size: addresses mean different things
+    unsound,         // the replica's image is no moment of the source's: a repair of it was broken off
     empty,           // the replica has neither journal nor history, and the source's journal does not tell everything
 };
 

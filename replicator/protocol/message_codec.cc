@@ -34,7 +34,7 @@ hf_wire_hello to_wire(const Hello& hello) {
     memcpy(wire.volume, hello.volume.bytes.data(), sizeof wire.volume);
     wire.segment_bytes = hello.segment_bytes;
     wire.timeline = hello.timeline;
-    wire.flags = (hello.is_empty ? HF_HELLO_EMPTY : 0) | (hello.is_whole ? HF_HELLO_WHOLE : 0);
+    wire.flags = (hello.is_empty ? HF_HELLO_EMPTY : 0) | (hello.is_whole ? HF_HELLO_WHOLE : 0) | (hello.is_unsound ? HF_HELLO_UNSOUND : 0);
     wire.oldest = hello.oldest;
     wire.window_begin = hello.window_begin;
     wire.end = to_wire(hello.end);
@@ -85,7 +85,7 @@ private:
 Result<Message> decode_hello(Payload payload) {
     const auto wire = payload.take<hf_wire_hello>();
     const bool has_role = wire.role == HF_ROLE_SOURCE || wire.role == HF_ROLE_REPLICA;
-    if (!payload.is_done() || !has_role || (wire.flags & ~(HF_HELLO_EMPTY | HF_HELLO_WHOLE))) return malformed("greeting");
+    if (!payload.is_done() || !has_role || (wire.flags & ~(HF_HELLO_EMPTY | HF_HELLO_WHOLE | HF_HELLO_UNSOUND))) return malformed("greeting");
     Hello hello;
     hello.version_oldest = wire.version_oldest;
     hello.version = wire.version;
@@ -95,6 +95,7 @@ Result<Message> decode_hello(Payload payload) {
     hello.timeline = wire.timeline;
     hello.is_empty = wire.flags & HF_HELLO_EMPTY;
     hello.is_whole = wire.flags & HF_HELLO_WHOLE;
+    hello.is_unsound = wire.flags & HF_HELLO_UNSOUND;
     hello.oldest = wire.oldest;
     hello.window_begin = wire.window_begin;
     hello.end = from_wire(wire.end);
@@ -170,6 +171,14 @@ hf_frame_type encode_payload(const Message& message, std::vector<std::byte>& out
                 put(out, bytes_of(hf_wire_goodbye{static_cast<uint32_t>(goodbye.reason), static_cast<uint32_t>(sentence.size())}));
                 return put(out, bytes_of(sentence)), HF_FRAME_GOODBYE;
             },
+            [&](const RepairBegins& repair) {
+                put(out, bytes_of(hf_wire_repair{repair.at, repair.time_ns, to_wire(repair.begin)}));
+                return HF_FRAME_REPAIR;
+            },
+            [&](const SyncBytes& sync) {
+                HF_CHECK(sync.bytes.size() <= HF_FRAME_SYNC_BYTES_MAX);
+                return put(out, sync.bytes), HF_FRAME_SYNC;
+            },
         },
         message);
 }
@@ -190,6 +199,11 @@ Result<Message> decode_payload(uint16_t type, ByteSpan bytes) {
         case HF_FRAME_HEARTBEAT:
             return decode_fixed<hf_wire_heartbeat>(payload, "heartbeat", [](const hf_wire_heartbeat& beat) { return Heartbeat{beat.published}; });
         case HF_FRAME_GOODBYE: return decode_goodbye(payload);
+        case HF_FRAME_REPAIR:
+            return decode_fixed<hf_wire_repair>(payload, "repair", [](const hf_wire_repair& wire) { return RepairBegins{wire.at, wire.time_ns, from_wire(wire.begin)}; });
+        case HF_FRAME_SYNC:
+            if (bytes.size() > HF_FRAME_SYNC_BYTES_MAX) return malformed("piece of a comparison");
+            return Message(SyncBytes{payload.rest()});
     }
     return Error{ErrorCode::unsupported, "the peer sent a message of type " + std::to_string(type) + ", which this version does not know"};
 }

@@ -34,6 +34,7 @@ struct Hello {
     uint32_t timeline = 1;
     bool is_empty = false;  // replica: it has neither journal nor history
     bool is_whole = false;  // source: its journal begins with the whole tree, so who has it from its first byte has everything
+    bool is_unsound = false;  // replica: a repair of its image is under way, so the image is no moment of the source's
     Lsn oldest = 0;
     Lsn window_begin = 0;
     Position end;
@@ -67,9 +68,13 @@ struct SegmentBegins { std::vector<std::byte> header; bool operator==(const Segm
 struct Records { Lsn first = 0, end = 0; std::vector<std::byte> bytes; bool operator==(const Records&) const = default; };
 struct Ack { Lsn received = 0, durable = 0, applied = 0; bool operator==(const Ack&) const = default; };
 struct Heartbeat { Lsn published = 0; bool operator==(const Heartbeat&) const = default; };
+// The replica is made equal to the source's tree at AT, and its journal goes on at BEGIN, the beginning of the segment that holds it.
+struct RepairBegins { Lsn at = 0; uint64_t time_ns = 0; Position begin; bool operator==(const RepairBegins&) const = default; };
+// What the store of one host says to that of the other (rewind/sync); nobody between looks into it. At most HF_FRAME_SYNC_BYTES_MAX.
+struct SyncBytes { std::vector<std::byte> bytes; bool operator==(const SyncBytes&) const = default; };
 struct Goodbye { Reason reason = Reason::shutdown; std::string sentence; bool operator==(const Goodbye&) const = default; };
 
-using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye>;
+using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye, RepairBegins, SyncBytes>;
 
 // A message with what its frame's header says about it.
 struct Received {

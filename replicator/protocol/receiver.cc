@@ -26,6 +26,8 @@ Actions Receiver::on_message(Received received, uint64_t now_ns) {
     if (const auto* hello = std::get_if<Hello>(&message)) take(*hello, now_ns, actions);
     else if (const auto* probe = std::get_if<Probe>(&message)) take(*probe, now_ns, actions);
     else if (const auto* verdict = std::get_if<Verdict>(&message)) take(*verdict, now_ns, actions);
+    else if (const auto* repair = std::get_if<RepairBegins>(&message)) take(*repair, now_ns, actions);
+    else if (auto* answer = std::get_if<SyncBytes>(&message)) take(*answer, now_ns, actions);
     else if (auto* segment = std::get_if<SegmentBegins>(&message)) take(std::move(*segment), now_ns, actions);
     else if (auto* records = std::get_if<Records>(&message)) take(std::move(*records), now_ns, actions);
     else if (const auto* beat = std::get_if<Heartbeat>(&message)) source_published_ = std::max(source_published_, beat->published);
@@ -85,7 +87,11 @@ void Receiver::take(const Verdict& verdict, uint64_t now_ns, Actions& actions) {
             state_ = State::rewinding;
             actions.push_back(RewindTo{verdict.lsn});
             return;
-        case Outcome::repair: return dialogue_.drop(Reason::unsupported, verdict.sentence, actions);
+        case Outcome::repair:
+            if (++repairs_ > repairs_max) return violation("it has the replica repaired again and again", now_ns, actions);
+            state_ = State::promised_repair;
+            repaired_at_ = verdict.lsn;
+            return;
         case Outcome::refuse: return dialogue_.drop(Reason::refused, verdict.sentence, actions);
     }
 }
@@ -94,10 +100,42 @@ Actions Receiver::on_rewound(const Hello& self, uint64_t now_ns) {
     Actions actions;
     if (is_over()) return actions;
     HF_CHECK(state_ == State::rewinding);
+    greet_again(self, now_ns, actions);
+    return actions;
+}
+
+// The source has not moved; it only needs to hear where we are now.
+void Receiver::greet_again(const Hello& self, uint64_t now_ns, Actions& actions) {
     self_ = self;
-    // The source has not moved; it only needs to hear where we are now.
     state_ = State::placed_by_source;
     dialogue_.send(self_, now_ns, actions);
+}
+
+void Receiver::take(const RepairBegins& point, uint64_t now_ns, Actions& actions) {
+    if (state_ != State::promised_repair) return violation("it began a repair without a verdict", now_ns, actions);
+    if (point.at != repaired_at_) return violation("its repair is not to the moment of its verdict", now_ns, actions);
+    const bool is_in_segment = point.begin.lsn % self_.segment_bytes == 0 && point.begin.lsn <= point.at && point.at - point.begin.lsn < self_.segment_bytes;
+    if (!is_in_segment) return violation("its repair does not begin with the segment that holds its moment", now_ns, actions);
+    state_ = State::repairing;
+    actions.push_back(BeginRepair{point});
+}
+
+void Receiver::take(SyncBytes& answer, uint64_t now_ns, Actions& actions) {
+    if (state_ != State::repairing) return violation("its store answers ours, and no repair is under way", now_ns, actions);
+    actions.push_back(GiveStore{std::move(answer.bytes)});
+}
+
+Actions Receiver::on_store_question(std::vector<std::byte> bytes, uint64_t now_ns) {
+    Actions actions;
+    if (is_repairing()) dialogue_.send(SyncBytes{std::move(bytes)}, now_ns, actions);
+    return actions;
+}
+
+Actions Receiver::on_repaired(const Hello& self, uint64_t now_ns) {
+    Actions actions;
+    if (is_over()) return actions;
+    HF_CHECK(state_ == State::repairing);
+    greet_again(self, now_ns, actions);
     return actions;
 }
 

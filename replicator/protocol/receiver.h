@@ -3,8 +3,11 @@
 // Acknowledged are three addresses: received (in the inbound journal), durable (on disk), applied (in the image). A sync
 // is asked for whenever something was received and none is under way, so one sync serves everything that came meanwhile.
 //
+// When the two histories share nothing any more, the image is made equal to the source's by comparison: the stores talk through the session,
+// ours asking and the source's answering (rewind/sync), and then the replica greets again with a journal that begins where the source said.
+//
 // The source is not trusted: it can neither skip addresses, nor send the replica back beyond its window, nor make it
-// forget: what RewindTo discards is kept aside by the engine (I7).
+// forget: what RewindTo discards is kept aside by the engine (I7), and a repair leaves the image as it was in its history.
 //
 // Thread rule: one thread.
 #pragma once
@@ -28,6 +31,8 @@ public:
     Actions on_synced(Lsn durable, uint64_t now_ns);                                           // SyncJournal
     Actions on_applied(Lsn applied, uint64_t now_ns);
     Actions on_rewound(const Hello& self, uint64_t now_ns);                                    // RewindTo
+    Actions on_store_question(std::vector<std::byte> bytes, uint64_t now_ns);  // BeginRepair; ignored when the repair is over
+    Actions on_repaired(const Hello& self, uint64_t now_ns);                   // BeginRepair
     Actions on_failure(Reason reason, const std::string& sentence, uint64_t now_ns);
     Actions on_tick(uint64_t now_ns);
     // Something came from the peer, if not a whole message.
@@ -35,20 +40,24 @@ public:
 
     bool is_over() const { return dialogue_.is_over(); }
     bool is_streaming() const { return state_ == State::streaming && !is_over(); }
+    bool is_repairing() const { return state_ == State::repairing && !is_over(); }
     uint64_t term() const { return term_; }
     const Ack& progress() const { return progress_; }
     // What the source has published, as far as it said; for the lag.
     Lsn source_published() const { return source_published_; }
 
 private:
-    enum class State { greeting, placed_by_source, rewinding, streaming };
+    enum class State { greeting, placed_by_source, rewinding, promised_repair, repairing, streaming };
 
     bool accept_term(uint64_t term, uint64_t now_ns, Actions& actions);
     void take(const Hello& peer, uint64_t now_ns, Actions& actions);
     void take(const Probe& probe, uint64_t now_ns, Actions& actions);
     void take(const Verdict& verdict, uint64_t now_ns, Actions& actions);
+    void take(const RepairBegins& point, uint64_t now_ns, Actions& actions);
+    void take(SyncBytes& answer, uint64_t now_ns, Actions& actions);
     void take(SegmentBegins segment, uint64_t now_ns, Actions& actions);
     void take(Records records, uint64_t now_ns, Actions& actions);
+    void greet_again(const Hello& self, uint64_t now_ns, Actions& actions);
     void acknowledge(uint64_t now_ns, Actions& actions);
     void violation(const char* what, uint64_t now_ns, Actions& actions);
 
@@ -56,7 +65,8 @@ private:
     uint64_t term_;
     Dialogue dialogue_;
     State state_ = State::greeting;
-    int probes_ = 0, rewinds_ = 0;
+    int probes_ = 0, rewinds_ = 0, repairs_ = 0;
+    Lsn repaired_at_ = 0;        // as the verdict says
     std::optional<Lsn> probed_;  // asked of our engine and not yet answered
 
     Lsn expected_ = 0;  // where the next records begin

@@ -17,7 +17,7 @@ Actions Sender::start(uint64_t now_ns) {
     return actions;
 }
 
-Actions Sender::on_message(const Received& received, uint64_t now_ns) {
+Actions Sender::on_message(Received received, uint64_t now_ns) {
     Actions actions;
     if (is_over()) return actions;
     dialogue_.heard(now_ns);
@@ -30,13 +30,14 @@ Actions Sender::on_message(const Received& received, uint64_t now_ns) {
     if (const auto* hello = std::get_if<Hello>(&received.message)) greet(*hello, now_ns, actions);
     else if (const auto* answer = std::get_if<PositionIs>(&received.message)) take(*answer, now_ns, actions);
     else if (const auto* ack = std::get_if<Ack>(&received.message)) take(*ack, now_ns, actions);
+    else if (auto* question = std::get_if<SyncBytes>(&received.message)) take(*question, now_ns, actions);
     else if (const auto* goodbye = std::get_if<Goodbye>(&received.message)) dialogue_.drop(goodbye->reason, "the replica ended the session: " + goodbye->sentence, actions);
     else if (!std::holds_alternative<Heartbeat>(received.message)) violation("it sent a message that only a source sends", now_ns, actions);
     return actions;
 }
 
 void Sender::greet(const Hello& peer, uint64_t now_ns, Actions& actions) {
-    if (state_ != State::greeting) return violation("it greeted twice", now_ns, actions);
+    if (state_ != State::greeting && state_ != State::repairing) return violation("it greeted twice", now_ns, actions);
     if (const auto objection = objection_to(peer, Role::replica)) return dialogue_.end(objection->reason, objection->sentence, now_ns, actions);
     peer_ = peer;
     state_ = State::placing;
@@ -80,6 +81,7 @@ void Sender::compare(uint64_t now_ns, Actions& actions) {
 
 void Sender::judge(uint64_t now_ns, Actions& actions) {
     decision_ = decide(self_, peer_, search_ ? search_->shared() : std::nullopt);
+    if (decision_->outcome == Outcome::repair) return offer_repair(now_ns, actions);
     dialogue_.send(Verdict{decision_->outcome, decision_->lsn, decision_->sentence}, now_ns, actions);
     switch (decision_->outcome) {
         case Outcome::resume:
@@ -92,9 +94,39 @@ void Sender::judge(uint64_t now_ns, Actions& actions) {
             state_ = State::greeting;
             if (++rewinds_ > rewinds_max) violation("it did not go back to where it was sent", now_ns, actions);
             return;
-        case Outcome::repair: return dialogue_.drop(Reason::unsupported, decision_->sentence, actions);
+        case Outcome::repair: return;  // the verdict waits for the moment
         case Outcome::refuse: return dialogue_.drop(Reason::refused, decision_->sentence, actions);
     }
+}
+
+void Sender::offer_repair(uint64_t now_ns, Actions& actions) {
+    if (++repairs_ > repairs_max) return violation("it was repaired, and is not where it was brought to", now_ns, actions);
+    state_ = State::offering;
+    actions.push_back(OfferRepair{});
+}
+
+Actions Sender::on_repair_offered(const RepairBegins& offer, const Hello& self, uint64_t now_ns) {
+    Actions actions;
+    if (is_over()) return actions;
+    HF_CHECK(state_ == State::offering);
+    HF_CHECK(self.oldest <= offer.begin.lsn && offer.begin.lsn <= offer.at && offer.at <= self.end.lsn);
+    self_ = self;
+    published_ = std::max(published_, self.end.lsn);
+    state_ = State::repairing;
+    dialogue_.send(Verdict{Outcome::repair, offer.at, decision_->sentence}, now_ns, actions);
+    dialogue_.send(offer, now_ns, actions);
+    return actions;
+}
+
+void Sender::take(SyncBytes& question, uint64_t now_ns, Actions& actions) {
+    if (state_ != State::repairing) return violation("its store asks ours, and no repair is under way", now_ns, actions);
+    actions.push_back(AskStore{std::move(question.bytes)});
+}
+
+Actions Sender::on_store_answer(std::vector<std::byte> bytes, uint64_t now_ns) {
+    Actions actions;
+    if (state_ == State::repairing && !is_over()) dialogue_.send(SyncBytes{std::move(bytes)}, now_ns, actions);
+    return actions;
 }
 
 Actions Sender::on_published(Lsn published, uint64_t) {

@@ -1,8 +1,13 @@
 // The source's end of a session: places the replica in the source's history and streams from there.
 //
 //     greeting ──HELLO──> placing ──verdict──> streaming
-//         ^                  │                     │
-//         └─ "go back to" ───┘                     └──> over
+//         ^                │   │                   │
+//         ├─ "go back to" ─┘   │                   └──> over
+//         └─ HELLO ─ repairing <─ moment ─ offering <─┐
+//                              └── "by comparison" ───┘
+//
+// During a repair the two stores talk through the session, the replica's asking and the source's answering (rewind/sync); the session passes
+// on what they say. At its end the replica greets again, and is placed where its journal begins now.
 //
 // What is sent and not yet received by the peer is bounded by window_bytes_max; then the session waits for an
 // acknowledgement. It resumes at the replica's durable end, so nothing is taken for delivered that a power cut there
@@ -35,10 +40,13 @@ public:
     Sender(Hello self, uint64_t term, uint64_t now_ns);
 
     Actions start(uint64_t now_ns);
-    Actions on_message(const Received& received, uint64_t now_ns);
+    Actions on_message(Received received, uint64_t now_ns);
     Actions on_position(Lsn asked, const std::optional<Position>& position, uint64_t now_ns);  // AskPosition
     Actions on_read(StreamPiece piece, uint64_t now_ns);                                       // ReadStream
     Actions on_published(Lsn published, uint64_t now_ns);
+    // OfferRepair. SELF is the source's greeting of now: its history must still reach back to OFFER.begin, and reach to OFFER.at.
+    Actions on_repair_offered(const RepairBegins& offer, const Hello& self, uint64_t now_ns);
+    Actions on_store_answer(std::vector<std::byte> bytes, uint64_t now_ns);  // AskStore; ignored when there is no repair any more
     // Our own side cannot go on: the journal cannot be read, the engine stops.
     Actions on_failure(Reason reason, const std::string& sentence, uint64_t now_ns);
     Actions on_tick(uint64_t now_ns);
@@ -47,28 +55,32 @@ public:
 
     bool is_over() const { return dialogue_.is_over(); }
     bool is_streaming() const { return state_ == State::streaming && !is_over(); }
+    // From OfferRepair until the replica greets again.
+    bool is_repairing() const { return (state_ == State::offering || state_ == State::repairing) && !is_over(); }
     const Ack& acknowledged() const { return acknowledged_; }
     Lsn sent() const { return sent_; }
     // How the last greeting was decided; for the evidence.
     const std::optional<HandshakeDecision>& decision() const { return decision_; }
 
 private:
-    enum class State { greeting, placing, streaming };
+    enum class State { greeting, placing, offering, repairing, streaming };
 
     void greet(const Hello& peer, uint64_t now_ns, Actions& actions);
     void ask(uint64_t now_ns, Actions& actions);
     void compare(uint64_t now_ns, Actions& actions);
     void judge(uint64_t now_ns, Actions& actions);
+    void offer_repair(uint64_t now_ns, Actions& actions);
     void take(const PositionIs& answer, uint64_t now_ns, Actions& actions);
     void take(const Ack& ack, uint64_t now_ns, Actions& actions);
+    void take(SyncBytes& question, uint64_t now_ns, Actions& actions);
     void pump(Actions& actions);
     void violation(const char* what, uint64_t now_ns, Actions& actions);
 
-    const Hello self_;
+    Hello self_;
     const uint64_t term_;
     Dialogue dialogue_;
     State state_ = State::greeting;
-    int rewinds_ = 0;
+    int rewinds_ = 0, repairs_ = 0;
 
     // Placing.
     Hello peer_;

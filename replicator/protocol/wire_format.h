@@ -14,6 +14,7 @@
 #define HF_FRAME_PLAIN_BYTES_MAX (4u << 20)              /* payload of a frame once unpacked */
 #define HF_FRAME_STORED_BYTES_MAX HF_FRAME_PLAIN_BYTES_MAX /* packed is never larger: else it is sent as it is */
 #define HF_FRAME_SENTENCE_BYTES_MAX 1024u
+#define HF_FRAME_SYNC_BYTES_MAX (2u << 20) /* what a store says to another at once */
 
 #define HF_FRAME_ZSTD 0x0001u /* the payload is one zstd frame */
 
@@ -27,6 +28,8 @@ enum hf_frame_type : uint16_t {
     HF_FRAME_ACK = 7,        // replica
     HF_FRAME_HEARTBEAT = 8,  // both
     HF_FRAME_GOODBYE = 9,    // both: why this session ends
+    HF_FRAME_REPAIR = 10,    // source: the moment that the replica is made equal to
+    HF_FRAME_SYNC = 11,      // both, during a repair: what one store says to the other
 };
 
 // Before every payload. The checksum (xxh3, 64 bits) is that of the payload as it travels, seeded with that of the header with
@@ -57,8 +60,9 @@ struct hf_wire_answer {
 
 enum hf_wire_role : uint32_t { HF_ROLE_SOURCE = 1, HF_ROLE_REPLICA = 2 };
 
-#define HF_HELLO_WHOLE 0x2u /* the journal begins with the whole tree */
-#define HF_HELLO_EMPTY 0x1u /* neither a journal nor an image: nothing to go on from */
+#define HF_HELLO_EMPTY 0x1u   /* neither a journal nor an image: nothing to go on from */
+#define HF_HELLO_WHOLE 0x2u   /* the journal begins with the whole tree */
+#define HF_HELLO_UNSOUND 0x4u /* a repair of the image is under way: it is no moment of the source's */
 
 struct hf_wire_hello {
     uint16_t version_oldest;
@@ -77,6 +81,12 @@ struct hf_wire_verdict {
     uint32_t outcome;  // replicator::Outcome
     uint32_t sentence_bytes;
     uint64_t lsn;
+};
+
+struct hf_wire_repair {
+    uint64_t at;       // the moment
+    uint64_t time_ns;  // of it, realtime clock of the source
+    struct hf_wire_position begin;  // where the replica's journal begins afterwards: the segment that holds the moment
 };
 
 struct hf_wire_records {
@@ -104,6 +114,7 @@ static_assert(sizeof(hf_wire_position) == 24);
 static_assert(sizeof(hf_wire_answer) == 40);
 static_assert(sizeof(hf_wire_hello) == 80);
 static_assert(sizeof(hf_wire_verdict) == 16);
+static_assert(sizeof(hf_wire_repair) == 40);
 static_assert(sizeof(hf_wire_records) == 16);
 static_assert(sizeof(hf_wire_ack) == 24);
 static_assert(sizeof(hf_wire_heartbeat) == 8);

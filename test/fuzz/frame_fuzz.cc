@@ -101,7 +101,8 @@ fuzz::Input sample(uint8_t cut, std::initializer_list<Message> messages) {
 std::vector<fuzz::Input> fuzz::seeds() {
     const std::vector<std::byte> bytes(3000, std::byte{7}), header(sizeof(hf_segment_header));
     return {sample(1, {Hello{}, Probe{1}, PositionIs{1, true, {2, {}}}, Heartbeat{3}}), sample(40, {Verdict{Outcome::resume, 5, "so"}, SegmentBegins{header}}),
-            sample(200, {Records{1, 2, bytes}, Ack{1, 2, 3}, Goodbye{Reason::silence, "why"}})};
+            sample(200, {Records{1, 2, bytes}, Ack{1, 2, 3}, Goodbye{Reason::silence, "why"}}),
+            sample(60, {Verdict{Outcome::repair, 5, "so"}, RepairBegins{5, 6, {4, {}}}, SyncBytes{bytes}})};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

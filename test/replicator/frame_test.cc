@@ -24,7 +24,7 @@ Position position(uint64_t lsn) {
 
 // One of each, with no value left as it is made.
 std::vector<Message> samples() {
-    Hello hello{1, 7, Role::replica, {{1, 2, 3}}, 64 << 20, 3, true, true, 4096, 8192, position(123456)};
+    Hello hello{1, 7, Role::replica, {{1, 2, 3}}, 64 << 20, 3, true, true, true, 4096, 8192, position(123456)};
     return {hello,
             Probe{4711},
             PositionIs{4711, true, position(4700)},
@@ -34,7 +34,10 @@ std::vector<Message> samples() {
             Records{4096, 1 << 20, std::vector<std::byte>(100'000, std::byte{7})},
             Ack{30, 20, 10},
             Heartbeat{77},
-            Goodbye{Reason::storage, "the disk is full"}};
+            Goodbye{Reason::storage, "the disk is full"},
+            RepairBegins{70'000, 5, position(65'536)},
+            SyncBytes{noise(300, 4)},
+            SyncBytes{}};
 }
 
 void feed(FrameReader& reader, ByteSpan bytes) {

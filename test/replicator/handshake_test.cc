@@ -75,6 +75,18 @@ TEST_CASE("handshake: without a shared position what differs is repaired, never 
     CHECK(decision.outcome == Outcome::repair);
 }
 
+TEST_CASE("handshake: a repair that was broken off is made again, wherever the two end and whatever the journal tells") {
+    Hello whole = source, replica = greeting(Role::replica, at(1000));
+    whole.is_whole = true;
+    replica.is_unsound = true;
+    CHECK(decide(whole, replica, at(1000)).name == "unsound");
+    replica.is_empty = true;
+    CHECK(decide(whole, replica, at(0)).name == "unsound");
+    CHECK(decide(whole, replica, at(0)).outcome == Outcome::repair);
+    replica.volume = {{8}};
+    CHECK(decide(whole, replica, at(0)).outcome == Outcome::refuse);
+}
+
 TEST_CASE("handshake: an empty replica is filled by comparison") {
     Hello replica = greeting(Role::replica, at(0));
     replica.is_empty = true;
@@ -103,7 +115,7 @@ TEST_CASE("handshake: another volume, or one cut differently, is refused whateve
 }
 
 TEST_CASE("handshake: every combination belongs to exactly one row") {
-    for (const Meeting meeting : {Meeting::same_volume, Meeting::other_volume, Meeting::other_segments, Meeting::empty}) {
+    for (const Meeting meeting : {Meeting::same_volume, Meeting::other_volume, Meeting::other_segments, Meeting::unsound, Meeting::empty}) {
         for (const Relation relation : {Relation::same, Relation::behind, Relation::ahead, Relation::forked, Relation::unknown}) {
             for (const char* reach : {"yes", "no"}) {
                 int rows = 0;

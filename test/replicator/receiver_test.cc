@@ -44,6 +44,24 @@ Records records(Lsn first, Lsn end) {
     return {first, end, std::vector<std::byte>(64)};
 }
 
+// A moment in the source's second segment.
+const RepairBegins point{segment_bytes + 5000, 77, {segment_bytes, {3}}};
+
+Receiver promised_repair() {
+    Receiver receiver = greeted(8000);
+    REQUIRE(receiver.on_message(from_source(Verdict{Outcome::repair, point.at, ""}), 0).empty());
+    return receiver;
+}
+
+Receiver repairing() {
+    Receiver receiver = promised_repair();
+    const Actions actions = receiver.on_message(from_source(point), 0);
+    REQUIRE(find<BeginRepair>(actions));
+    REQUIRE(find<BeginRepair>(actions)->point == point);
+    REQUIRE(receiver.is_repairing());
+    return receiver;
+}
+
 }  // namespace
 
 TEST_CASE("receiver: a probe is answered with the position that the journal names") {
@@ -148,7 +166,7 @@ TEST_CASE("receiver: a higher term is stored before what came with it, a lower o
 }
 
 TEST_CASE("receiver: nothing is taken in before the verdict, nor what only a replica says") {
-    const Message wrong[] = {records(8000, 9000), SegmentBegins{std::vector<std::byte>(80)}, Ack{}, PositionIs{}};
+    const Message wrong[] = {records(8000, 9000), SegmentBegins{std::vector<std::byte>(80)}, Ack{}, PositionIs{}, point, SyncBytes{}};
     for (const Message& message : wrong) {
         Receiver receiver = greeted(8000);
         CHECK(reason_of(receiver.on_message(from_source(message), 0)) == Reason::protocol);
@@ -170,4 +188,74 @@ TEST_CASE("receiver: a message that takes longer to arrive than the silence that
         CHECK_FALSE(find<Close>(receiver.on_tick(at + 4 * second)));
     }
     CHECK(find<Close>(receiver.on_tick(71 * second)));
+}
+
+TEST_CASE("receiver: during a repair questions go to the source and answers to the store, and then it greets with where its journal begins") {
+    Receiver receiver = repairing();
+    const std::vector<std::byte> question(5, std::byte{1}), answer(7, std::byte{2});
+    CHECK(find_sent<SyncBytes>(receiver.on_store_question(question, 0))->bytes == question);
+    CHECK(find<GiveStore>(receiver.on_message(from_source(SyncBytes{answer}), 0))->bytes == answer);
+    CHECK(receiver.on_message(from_source(Heartbeat{20'000}), 0).empty());
+    const Hello repaired = greeting(Role::replica, segment_bytes, point.at);
+    CHECK(find_sent<Hello>(receiver.on_repaired(repaired, 0))->end.lsn == segment_bytes);
+    CHECK(receiver.on_store_question(question, 0).empty());
+    CHECK(find<AskPosition>(receiver.on_message(from_source(Probe{segment_bytes}), 0)));
+    receiver.on_position(segment_bytes, point.begin, 0);
+    receiver.on_message(from_source(Verdict{Outcome::resume, segment_bytes, ""}), 0);
+    CHECK(receiver.is_streaming());
+    // The image is ahead of the journal, and says so.
+    CHECK(find_sent<Ack>(receiver.on_applied(point.at, 0))->applied == point.at);
+}
+
+TEST_CASE("receiver: a repair whose moment and beginning do not fit together, or are not those of the verdict, is refused") {
+    RepairBegins wrong[] = {point, point, point, point, point};
+    wrong[0].at += 8;                               // not the verdict's
+    wrong[1].begin.lsn += HF_SEGMENT_HEADER_BYTES;  // no beginning of a segment
+    wrong[2].begin.lsn = 0;                         // the segment before
+    wrong[3].begin.lsn = 2 * segment_bytes;         // behind the moment
+    wrong[4].begin.lsn = UINT64_MAX - segment_bytes + 1;
+    for (const RepairBegins& bad : wrong) {
+        CAPTURE(bad.at, bad.begin.lsn);
+        Receiver receiver = promised_repair();
+        const Actions actions = receiver.on_message(from_source(bad), 0);
+        CHECK(!find<BeginRepair>(actions));
+        CHECK(reason_of(actions) == Reason::protocol);
+    }
+}
+
+TEST_CASE("receiver: what does not belong into a repair ends the session") {
+    const Message before[] = {SyncBytes{}, Probe{1}, Verdict{Outcome::resume, 8000, ""}, records(8000, 9000), greeting(Role::source, 10'000)};
+    for (const Message& message : before) {
+        Receiver receiver = promised_repair();
+        CHECK(reason_of(receiver.on_message(from_source(message), 0)) == Reason::protocol);
+    }
+    const Message during[] = {point, Probe{1}, Verdict{Outcome::resume, 8000, ""}, records(8000, 9000), SegmentBegins{std::vector<std::byte>(80)}, greeting(Role::source, 10'000)};
+    for (const Message& message : during) {
+        Receiver receiver = repairing();
+        CHECK(reason_of(receiver.on_message(from_source(message), 0)) == Reason::protocol);
+    }
+    Receiver receiver = repairing();
+    receiver.on_repaired(greeting(Role::replica, segment_bytes), 0);
+    CHECK(reason_of(receiver.on_message(from_source(SyncBytes{}), 0)) == Reason::protocol);
+}
+
+TEST_CASE("receiver: a source cannot have it repaired without end") {
+    Receiver receiver = greeted(8000);
+    Actions last;
+    int repairs = 0;
+    for (; !receiver.is_over() && repairs < 10; ++repairs) {
+        last = receiver.on_message(from_source(Verdict{Outcome::repair, point.at, ""}), 0);
+        if (receiver.is_over()) break;
+        receiver.on_message(from_source(point), 0);
+        receiver.on_repaired(greeting(Role::replica, segment_bytes), 0);
+    }
+    CHECK(repairs == repairs_max);
+    CHECK(reason_of(last) == Reason::protocol);
+}
+
+TEST_CASE("receiver: a store that cannot go on, and one that comes to its end too late, end nothing but the session") {
+    Receiver receiver = repairing();
+    CHECK(find_sent<Goodbye>(receiver.on_failure(Reason::storage, "the store cannot", 0))->sentence == "the store cannot");
+    CHECK(receiver.on_store_question({}, 0).empty());
+    CHECK(receiver.on_repaired(greeting(Role::replica, segment_bytes), 0).empty());
 }

@@ -47,6 +47,35 @@ StreamPiece piece(Lsn first, Lsn end) {
     return {{}, Records{first, end, std::vector<std::byte>(64)}};
 }
 
+// A moment in the source's second segment.
+const RepairBegins offer{segment_bytes + 5000, 77, at(segment_bytes, 3)};
+const Hello source_of_now = greeting(Role::source, at(2 * segment_bytes));
+
+Hello greeting_after_repair() {
+    Hello hello = greeting(Role::replica, offer.begin);
+    hello.oldest = offer.begin.lsn;
+    return hello;
+}
+
+// A source that was greeted by a replica with which it shares nothing, and asked for a moment.
+Sender offering() {
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    sender.start(0);
+    Hello replica = greeting(Role::replica, at(9000));
+    replica.is_unsound = true;
+    const Actions actions = sender.on_message(from_replica(replica), 0);
+    REQUIRE(find<OfferRepair>(actions));
+    REQUIRE(!find_sent<Verdict>(actions));
+    REQUIRE(sender.is_repairing());
+    return sender;
+}
+
+Sender repairing() {
+    Sender sender = offering();
+    REQUIRE(sender.on_repair_offered(offer, source_of_now, 0).size() == 2);
+    return sender;
+}
+
 }  // namespace
 
 TEST_CASE("sender: it greets, asks, decides and reads on from the replica's end") {
@@ -137,7 +166,7 @@ TEST_CASE("sender: silence ends the session, a heartbeat keeps it") {
 }
 
 TEST_CASE("sender: messages that only a source sends, or at the wrong time, end the session") {
-    const Message wrong[] = {Probe{1}, Verdict{}, SegmentBegins{}, Records{}, PositionIs{}, greeting(Role::replica, at(1))};
+    const Message wrong[] = {Probe{1}, Verdict{}, SegmentBegins{}, Records{}, PositionIs{}, greeting(Role::replica, at(1)), RepairBegins{}, SyncBytes{}};
     for (const Message& message : wrong) {
         Sender sender = streaming_from(8000);
         CHECK(reason_of(sender.on_message(from_replica(message), 0)) == Reason::protocol);
@@ -154,4 +183,74 @@ TEST_CASE("sender: two sources, or versions without one in common, part with a s
     Hello newer = greeting(Role::replica, at(1));
     newer.version = newer.version_oldest = HF_WIRE_VERSION + 1;
     CHECK(reason_of(other.on_message(from_replica(newer), 0)) == Reason::version);
+}
+
+TEST_CASE("sender: the verdict of a repair waits for the moment, then both go out") {
+    Sender sender = offering();
+    const Actions actions = sender.on_repair_offered(offer, source_of_now, 0);
+    REQUIRE(find_sent<Verdict>(actions));
+    CHECK(find_sent<Verdict>(actions)->outcome == Outcome::repair);
+    CHECK(find_sent<Verdict>(actions)->lsn == offer.at);
+    REQUIRE(find_sent<RepairBegins>(actions));
+    CHECK(*find_sent<RepairBegins>(actions) == offer);
+    CHECK_FALSE(sender.is_over());
+}
+
+TEST_CASE("sender: during a repair questions go to the store and answers to the replica, and the journal is not read") {
+    Sender sender = repairing();
+    const std::vector<std::byte> question(5, std::byte{1}), answer(7, std::byte{2});
+    CHECK(find<AskStore>(sender.on_message(from_replica(SyncBytes{question}), 0))->bytes == question);
+    CHECK(find_sent<SyncBytes>(sender.on_store_answer(answer, 0))->bytes == answer);
+    CHECK(sender.on_published(5 * segment_bytes, 0).empty());
+    CHECK(find_sent<Heartbeat>(sender.on_tick(2 * second)));
+    CHECK(reason_of(sender.on_tick(12 * second)) == Reason::silence);
+}
+
+TEST_CASE("sender: a repaired replica greets again and is placed where its journal begins, by the source's history of now") {
+    Sender sender = repairing();
+    const Actions again = sender.on_message(from_replica(greeting_after_repair()), 0);
+    REQUIRE(find_sent<Probe>(again));
+    CHECK(find_sent<Probe>(again)->at == segment_bytes);
+    CHECK_FALSE(sender.is_repairing());
+    // What the store still says is for nobody.
+    CHECK(sender.on_store_answer({}, 0).empty());
+    sender.on_position(segment_bytes, offer.begin, 0);
+    const Actions verdict = sender.on_message(from_replica(PositionIs{segment_bytes, true, offer.begin}), 0);
+    CHECK(find_sent<Verdict>(verdict)->outcome == Outcome::resume);
+    CHECK(find<ReadStream>(verdict)->from == segment_bytes);
+    CHECK(find<SaveCursor>(verdict)->at == segment_bytes);
+}
+
+TEST_CASE("sender: a replica that is never where it was brought to is left") {
+    Sender sender = offering();
+    Actions last;
+    for (int round = 0; round < repairs_max; ++round) {
+        sender.on_repair_offered(offer, source_of_now, 0);
+        Hello unsound = greeting_after_repair();
+        unsound.is_unsound = true;
+        last = sender.on_message(from_replica(unsound), 0);
+    }
+    CHECK(!find<OfferRepair>(last));
+    CHECK(reason_of(last) == Reason::protocol);
+}
+
+TEST_CASE("sender: what does not belong into a repair ends the session") {
+    const Message wrong[] = {Ack{}, PositionIs{}, Probe{1}, Verdict{}, RepairBegins{}, Records{}, SegmentBegins{}};
+    for (const Message& message : wrong) {
+        Sender sender = repairing();
+        CHECK(reason_of(sender.on_message(from_replica(message), 0)) == Reason::protocol);
+    }
+    // Before the replica knows of it.
+    const Message early[] = {SyncBytes{}, greeting(Role::replica, at(9000))};
+    for (const Message& message : early) {
+        Sender sender = offering();
+        CHECK(reason_of(sender.on_message(from_replica(message), 0)) == Reason::protocol);
+    }
+}
+
+TEST_CASE("sender: a moment that comes when the session is over, or cannot be had, begins nothing") {
+    Sender sender = offering();
+    CHECK(find_sent<Goodbye>(sender.on_failure(Reason::storage, "no moment", 0)));
+    CHECK(sender.on_repair_offered(offer, source_of_now, 0).empty());
+    CHECK(sender.on_store_answer({}, 0).empty());
 }
