@@ -45,6 +45,8 @@ public:
     void close(Error why);
 
     bool is_closing() const { return why_.has_value(); }
+    // What was sent and the socket has not taken yet.
+    size_t waiting_bytes() const { return outgoing_.size() - outgoing_begin_ + channel_->output_bytes(); }
     // Encrypted bytes that the socket has taken and given.
     uint64_t sent_bytes() const { return sent_bytes_; }
     uint64_t received_bytes() const { return received_bytes_; }

@@ -28,11 +28,12 @@ constexpr EdgeMetric edge_metrics[] = {
     {{"holdfast_edge_applied_address", "gauge", "", "In the replica's image up to here."}, [](const EdgeStatus& edge) -> Value { return edge.applied; }},
     {{"holdfast_edge_sessions", "counter", "", "Connections that came to streaming."}, [](const EdgeStatus& edge) -> Value { return edge.totals.sessions; }},
     {{"holdfast_edge_stream_bytes", "counter", "bytes", "Records that were sent or taken, before they were packed."}, [](const EdgeStatus& edge) -> Value { return edge.totals.stream_bytes; }},
+    {{"holdfast_edge_repair_bytes", "counter", "bytes", "What stores said while replicas were compared, before it was packed."}, [](const EdgeStatus& edge) -> Value { return edge.totals.repair_bytes; }},
     {{"holdfast_edge_wire_sent_bytes", "counter", "bytes", "Packed and encrypted bytes to the peer."}, [](const EdgeStatus& edge) -> Value { return edge.totals.wire_sent_bytes; }},
     {{"holdfast_edge_wire_received_bytes", "counter", "bytes", "Packed and encrypted bytes from the peer."}, [](const EdgeStatus& edge) -> Value { return edge.totals.wire_received_bytes; }},
 };
 constexpr MetricFamily state_metric = {"holdfast_edge_state", "stateset", "", "What the edge is doing."};
-constexpr const char* states[] = {"waiting", "preparing", "connecting", "greeting", "streaming", "suspended"};
+constexpr const char* states[] = {"waiting", "preparing", "connecting", "greeting", "repairing", "streaming", "suspended"};
 
 constexpr MetricFamily build_metric = {"holdfast_build", "info", "", "What is running."};
 constexpr MetricFamily refused_metric = {"holdfast_refused_connections", "counter", "", "Connections from elsewhere that came to nothing."};

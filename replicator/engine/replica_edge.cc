@@ -40,6 +40,7 @@ ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::strin
 ReplicaEdge::~ReplicaEdge() {
     *is_alive_ = false;
     host_.loop.cancel(tick_);
+    close_link();
     if (connection_) {
         connection_->set_events({});
         connection_->close({ErrorCode::unavailable, "this replica is not kept here any more"});
@@ -97,14 +98,22 @@ Status ReplicaEdge::keep_up() {
 Result<Hello> ReplicaEdge::take_back(Lsn at) {
     if (store_child_) store_child_->end();
     store_child_.reset();
-    {
-        std::lock_guard lock(applied_mutex_);
-        ++times_taken_back_;
-        applied_ = std::min(applied_.load(), at);
-    }
+    moved_to(std::min(applied_.load(), at));
     HF_TRY(journal_->take_back(at));  // when it fails, keep_up() starts the service again
     store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
     return journal_->greeting();
+}
+
+// The store has jumped to another moment, back or on.
+void ReplicaEdge::moved_to(Lsn at) {
+    std::lock_guard lock(applied_mutex_);
+    ++times_moved_;
+    applied_ = at;
+}
+
+Result<Hello> ReplicaEdge::repaired(Lsn at) {
+    moved_to(at);
+    return journal_->repaired(at);
 }
 
 void ReplicaEdge::begin(Result<Opened> opened, Received hello) {
@@ -145,12 +154,7 @@ void ReplicaEdge::carry_out(Actions actions) {
                        },
                        [&](StoreRecords& store) { carry_out(store); },
                        [&](SyncJournal&) {
-                           work_.ask(
-                               [this]() -> Result<Lsn> {
-                                   HF_TRY(journal_->inbound().sync());
-                                   return journal_->inbound().durable();
-                               },
-                               [this](Result<Lsn> durable) { answer(durable, &Receiver::on_synced); });
+                           work_.ask([this] { return journal_->sync(); }, [this](Result<Lsn> durable) { answer(durable, &Receiver::on_synced); });
                        },
                        [&](RewindTo& to) {
                            state_ = "going back";
@@ -162,6 +166,8 @@ void ReplicaEdge::carry_out(Actions actions) {
                                          carry_out(receiver_->on_rewound(*self, host_.loop.now_ns()));
                                      });
                        },
+                       [&](BeginRepair& begin) { begin_repair(begin.point); },
+                       [&](GiveStore& give) { if (link_) link_->give(give.bytes); },
                        [&](Close& close) { connection_->close({ErrorCode::unavailable, std::string(to_string(close.reason)) + ": " + close.sentence}); },
                        [&](auto&) { fail({ErrorCode::unsupported, "the session asked for what only a source does"}); },
                    },
@@ -192,6 +198,38 @@ void ReplicaEdge::carry_out(StoreRecords& store) {
             if (waiting_bytes_ <= waiting_bytes_max && connection_) connection_->resume();
             answer(received, &Receiver::on_stored);
         });
+}
+
+void ReplicaEdge::begin_repair(const RepairBegins& point) {
+    state_ = "repairing";
+    host_.events->raise(EventCode::repair_begins, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_});
+    const Json request = {{"role", "repair"}, {"point", rewind::to_json(rewind::RepairPoint{point.at, point.time_ns, point.begin.lsn, point.begin.chain})}};
+    link_ = SyncLink::open(host_.loop, journal::sync_socket(volume_), request,
+                           {[this, point](const Json& told) { end_repair(point, told); },
+                            [this](std::vector<std::byte> bytes) { carry_out(receiver_->on_store_question(std::move(bytes), host_.loop.now_ns())); },
+                            [this] { return connection_->waiting_bytes() > sync_backlog_bytes_max ? sync_pause_ns : 0; },
+                            [this](const Error& why) { fail(why); }});
+}
+
+void ReplicaEdge::end_repair(const RepairBegins& point, const Json& told) {
+    if (!told.contains("done")) return fail({ErrorCode::io, "the store service said something else than that the repair is done: " + told.dump()});
+    const std::string evidence = told["done"].is_string() ? told["done"].get<std::string>() : told["done"].dump();
+    work_.ask([this, at = point.at] { return repaired(at); },
+              [this, evidence](Result<Hello> self) {
+                  if (!receiver_) return;
+                  if (!self) return fail(self.error());
+                  close_link();
+                  state_ = "greeting";
+                  host_.events->raise(EventCode::repair_done, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = evidence});
+                  carry_out(receiver_->on_repaired(*self, host_.loop.now_ns()));
+              });
+}
+
+void ReplicaEdge::close_link() {
+    if (!link_) return;
+    totals_.repair_bytes += link_->moved_bytes();
+    link_->close();
+    link_.reset();
 }
 
 void ReplicaEdge::answer(const Result<Lsn>& done, Answer answer) {
@@ -225,12 +263,14 @@ void ReplicaEdge::unusable(const Status& done) {
 
 void ReplicaEdge::over(const Error& why) {
     work_.forget();
+    const EventCode lost = link_ ? EventCode::repair_failed : EventCode::source_lost;
+    close_link();
     receiver_.reset();
     totals_.add(connection_.get());
     connection_.reset();
     waiting_bytes_ = 0;
     state_ = "waiting";
-    if (why_ != why.message) host_.events->raise(EventCode::source_lost, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = why.message});
+    if (why_ != why.message) host_.events->raise(lost, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = why.message});
     why_ = why.message;
 }
 
@@ -242,7 +282,7 @@ void ReplicaEdge::check_trust() {
 void ReplicaEdge::watch() {
     const auto times = [this] {
         std::lock_guard lock(applied_mutex_);
-        return times_taken_back_;
+        return times_moved_;
     };
     while (!is_ending_) {
         const uint64_t asked = times();
@@ -255,7 +295,7 @@ void ReplicaEdge::watch() {
         }
         {
             std::lock_guard lock(applied_mutex_);
-            if (asked != times_taken_back_) continue;
+            if (asked != times_moved_) continue;
             applied_ = now;
         }
         if (is_told_.exchange(true)) continue;
@@ -279,6 +319,7 @@ EdgeStatus ReplicaEdge::status() const {
         status.published = receiver_->source_published();
     }
     status.totals = totals_;
+    if (link_) status.totals.repair_bytes += link_->moved_bytes();
     status.totals.add(connection_.get());
     return status;
 }

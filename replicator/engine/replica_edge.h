@@ -19,6 +19,7 @@
 #include "replicator/engine/replica_journal.h"
 #include "replicator/engine/status.h"
 #include "replicator/engine/store_child.h"
+#include "replicator/engine/sync_link.h"
 #include "replicator/engine/work.h"
 #include "replicator/protocol/receiver.h"
 
@@ -55,11 +56,16 @@ private:
     Status open_existing();
     Status keep_up();
     Result<Hello> take_back(Lsn at);
+    Result<Hello> repaired(Lsn at);
+    void moved_to(Lsn at);
 
     void begin(Result<Opened> opened, Received hello);
     void take(ByteSpan bytes);
     void carry_out(Actions actions);
     void carry_out(StoreRecords& store);
+    void begin_repair(const RepairBegins& point);
+    void end_repair(const RepairBegins& point, const Json& told);
+    void close_link();
     void answer(const Result<Lsn>& done, Answer answer);
     void fail(const Error& error);
     void tick();
@@ -82,6 +88,7 @@ private:
     std::shared_ptr<Connection> connection_;
     std::optional<Receiver> receiver_;
     FrameReader frames_;
+    std::shared_ptr<SyncLink> link_;  // during a repair
     uint64_t waiting_bytes_ = 0;
     uint64_t upkeep_due_ns_ = 0;
     Loop::TimerId tick_ = 0;
@@ -90,7 +97,7 @@ private:
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone
     std::atomic<Lsn> applied_{0};
     std::mutex applied_mutex_;       // held by who changes it
-    uint64_t times_taken_back_ = 0;  // by applied_mutex_: an answer from before is none about the store as it is
+    uint64_t times_moved_ = 0;       // by applied_mutex_: an answer from before is none about the store as it is
     std::atomic<bool> is_ending_{false}, is_told_{false};
     std::thread watcher_;
     Work work_;  // last: its jobs use the others

@@ -49,6 +49,7 @@ Result<std::unique_ptr<ReplicaJournal>> ReplicaJournal::open(const std::string& 
     auto inbound = journal::Inbound::open(*replica->disk_, replica->table_.get(), volume.id, volume.segment_bytes, &evidence);
     if (!evidence.empty()) log_info("The inbound journal in " + quoted(volume.journal_directory) + " was opened: " + evidence);
     replica->inbound_ = HF_TRY(std::move(inbound));
+    HF_TRY(replica->settle_repair());
     return replica;
 }
 
@@ -62,31 +63,73 @@ Result<Hello> ReplicaJournal::greeting() {
     // What the stream resumes from must survive a power cut. A header without records may be that of a segment which the
     // source has begun anew since.
     HF_TRY(inbound_->sync());
+    HF_TRY(settle_repair());
     if (inbound_->received() % volume_.segment_bytes == HF_SEGMENT_HEADER_BYTES) HF_TRY(drop_header());
     Hello hello;
     hello.role = Role::replica;
     hello.volume = volume_.id;
     hello.segment_bytes = volume_.segment_bytes;
     hello.is_empty = inbound_->is_empty();
+    hello.is_unsound = mark_ && !mark_->is_complete;
     hello.oldest = inbound_->begin();
     hello.end = {inbound_->received(), HF_TRY(inbound_->chain_at(inbound_->received()))};
     const auto position = HF_TRY(rewind::load_position(*store_, volume_.id));
     hello.window_begin = position ? position->window_begin : hello.end.lsn;
+    // The history before a repair is another one, at whatever addresses.
+    if (const auto& beginning = inbound_->beginning()) hello.window_begin = std::max(hello.window_begin, beginning->equal_at);
     return hello;
+}
+
+Result<Hello> ReplicaJournal::repaired(Lsn at) {
+    const auto mark = HF_TRY(rewind::load_repair_mark(*store_));
+    if (!mark || !mark->is_complete || mark->point.at != at)
+        return Error{ErrorCode::corrupt, "the store service said that the image is equal to the source's at " + std::to_string(at) + ", and the store's mark does not"};
+    begun_anew_.reset();
+    return greeting();
+}
+
+Result<Lsn> ReplicaJournal::sync() {
+    HF_TRY(inbound_->sync());
+    HF_TRY(drop_mark());
+    return inbound_->durable();
+}
+
+// While a complete mark is there nothing of what came since the repair was told as durable; so a journal that was opened anew may
+// begin anew as well, and need not find out whether what it holds is from before.
+Status ReplicaJournal::settle_repair() {
+    mark_ = HF_TRY(rewind::load_repair_mark(*store_));
+    if (!mark_ || !mark_->is_complete) return ok();
+    if (begun_anew_ != mark_->point) {
+        const rewind::RepairPoint& point = mark_->point;
+        HF_TRY(with_store_held([&] { return inbound_->restart({point.begin, point.begin_chain, point.at}); }));
+        begun_anew_ = point;
+    }
+    return drop_mark();
+}
+
+Status ReplicaJournal::drop_mark() {
+    if (!mark_ || !mark_->is_complete || inbound_->durable() <= mark_->point.begin + HF_SEGMENT_HEADER_BYTES) return ok();
+    HF_TRY(rewind::remove_repair_mark(*store_));
+    mark_.reset();
+    return ok();
 }
 
 // The store's reader has the file open, and would wait for ever for records in one that has no name any more: it is held meanwhile and
 // looks anew afterwards. A store that does not run opens the journal when it starts.
-Status ReplicaJournal::drop_header() {
+Status ReplicaJournal::with_store_held(const std::function<Status()>& change) {
     const auto ask = [&](const char* verb) -> Status {
         auto answer = json_call(journal::store_socket(volume_.id), {{"verb", verb}});
         if (!answer && answer.error().code != ErrorCode::unavailable) return std::move(answer).error();
         return ok();
     };
     HF_TRY(ask("hold"));
-    const Status cut = inbound_->cut(inbound_->received());
+    const Status changed = change();
     HF_TRY(ask("go-on"));
-    return cut;
+    return changed;
+}
+
+Status ReplicaJournal::drop_header() {
+    return with_store_held([this] { return inbound_->cut(inbound_->received()); });
 }
 
 Result<std::optional<Position>> ReplicaJournal::position(Lsn at) {

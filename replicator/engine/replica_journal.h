@@ -1,8 +1,13 @@
-// A replica's side of one volume on the disk: the store, its inbound journal, the term.
+// A replica's side of one volume on the disk: the store, its inbound journal, the term, and what a repair left to do.
+//
+// The mark of a repair (rewind/sync/repair_mark.h) is looked at when it is opened and with each greeting. One that is not complete makes the
+// greeting say that the image is unsound. One that is complete makes the journal begin anew, once in the life of this object; it goes when
+// the journal holds something again, before any of that is told as durable. docs/inbound_journal.md goes through the crashes.
 //
 // Thread rule: one thread; everything here blocks on the disk. What is durable when: journal/inbound.h.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +15,7 @@
 #include "journal/inbound.h"
 #include "journal/volume.h"
 #include "replicator/protocol/messages.h"
+#include "rewind/sync/repair_mark.h"
 
 namespace holdfast::replicator {
 
@@ -25,6 +31,10 @@ public:
 
     // Makes everything received durable, and says where the stream goes on.
     Result<Hello> greeting();
+    // The store has made the image equal to the source's at AT: begins the journal anew, and greets. Errors: corrupt: the mark does not say so.
+    Result<Hello> repaired(Lsn at);
+    // Makes everything received durable. Returns how far that is. Errors: io.
+    Result<Lsn> sync();
     Result<std::optional<Position>> position(Lsn at);
     journal::Inbound& inbound() { return *inbound_; }
     // Goes back to AT, where the source's history parted from this one: first the journal from there on is kept in STORE/discarded (I7),
@@ -37,6 +47,9 @@ public:
 
 private:
     Status drop_header();
+    Status settle_repair();
+    Status drop_mark();
+    Status with_store_held(const std::function<Status()>& change);
     Status keep_aside(Lsn at);
 
     explicit ReplicaJournal(const journal::Volume& volume) : volume_(volume) {}
@@ -45,6 +58,8 @@ private:
     std::unique_ptr<Disk> store_, disk_, cursors_;
     std::unique_ptr<journal::InflightTable> table_;
     std::unique_ptr<journal::Inbound> inbound_;
+    std::optional<rewind::RepairMark> mark_;  // as it was when it was looked at last
+    std::optional<rewind::RepairPoint> begun_anew_;
     uint64_t term_ = 1;
 };
 

@@ -120,6 +120,8 @@ void SourceEdge::carry_out(Actions actions) {
                        [&](ReadStream& what) { read(what); },
                        [&](SaveCursor& save) { cursor_wanted_ = std::max(cursor_wanted_, save.at); },
                        [&](Close& close) { connection_->close(as_error(close)); },
+                       [&](OfferRepair&) { begin_repair(); },
+                       [&](AskStore& ask) { if (repair_) repair_->ask(ask.bytes); },
                        [&](StepDown& down) {
                            host_.events->raise(EventCode::replica_superseded, {.volume = volume_, .peer = peer_, .why = "under the higher term " + std::to_string(down.term)});
                        },
@@ -127,6 +129,7 @@ void SourceEdge::carry_out(Actions actions) {
                    },
                    action);
     }
+    if (repair_ && sender_ && !sender_->is_over() && !sender_->is_repairing()) end_repair();
     if (sender_ && sender_->is_streaming()) {
         if (!has_streamed_) {
             ++totals_.sessions;
@@ -146,6 +149,41 @@ void SourceEdge::ask_position(Lsn at) {
                   if (!position) return fail(position.error());
                   carry_out(sender_->on_position(at, *position, host_.loop.now_ns()));
               });
+}
+
+void SourceEdge::begin_repair() {
+    drop_repair();
+    state_ = "repairing";
+    host_.events->raise(EventCode::replica_compared, {.volume = volume_, .peer = peer_, .why = sender_->decision()->sentence});
+    repair_ = std::make_unique<SourceRepair>(
+        host_.loop, work_, journal_, journal::sync_socket(journal_->volume().id),
+        SourceRepair::Events{[this](const SourceJournal::RepairOffer& made) { offer(made); },
+                             [this](std::vector<std::byte> bytes) { carry_out(sender_->on_store_answer(std::move(bytes), host_.loop.now_ns())); },
+                             [this] { return store_waits_ns(); },
+                             [this](const Error& why) { fail(why); }});
+}
+
+// The replica needs what follows the moment, and nothing before, whatever it had acknowledged.
+void SourceEdge::offer(const SourceJournal::RepairOffer& offer) {
+    cursor_wanted_ = cursor_saved_ = offer.point.begin.lsn;
+    carry_out(sender_->on_repair_offered(offer.point, offer.self, host_.loop.now_ns()));
+}
+
+void SourceEdge::end_repair() {
+    state_ = "greeting";
+    host_.events->raise(EventCode::replica_made_equal, {.volume = volume_, .peer = peer_, .why = human_bytes(repair_->moved_bytes()) + " of questions and answers"});
+    drop_repair();
+}
+
+void SourceEdge::drop_repair() {
+    if (repair_) totals_.repair_bytes += repair_->moved_bytes();
+    repair_.reset();
+}
+
+// The link's limit holds for the answers as for the stream.
+uint64_t SourceEdge::store_waits_ns() const {
+    if (connection_->waiting_bytes() > sync_backlog_bytes_max) return sync_pause_ns;
+    return pace_.wait_ns(host_.loop.now_ns());
 }
 
 void SourceEdge::read(const ReadStream& what) {
@@ -214,6 +252,8 @@ void SourceEdge::over(const Error& why) {
     host_.loop.cancel(tick_);
     host_.loop.cancel(paced_);
     work_.forget();
+    const bool was_repairing = repair_ != nullptr;
+    drop_repair();
     sender_.reset();
     totals_.add(connection_.get());
     connection_.reset();
@@ -223,7 +263,8 @@ void SourceEdge::over(const Error& why) {
         return;
     }
     if (has_streamed_) retry_ns_ = retry_first_ns;
-    if (why_ != why.message) host_.events->raise(needs_a_person(why) ? EventCode::replica_refused : EventCode::replica_lost, {.volume = volume_, .peer = peer_, .why = why.message});
+    const EventCode lost = needs_a_person(why) ? EventCode::replica_refused : was_repairing ? EventCode::repair_broken_off : EventCode::replica_lost;
+    if (why_ != why.message) host_.events->raise(lost, {.volume = volume_, .peer = peer_, .why = why.message});
     why_ = why.message;
     state_ = "waiting";
     has_streamed_ = false;
@@ -278,6 +319,7 @@ EdgeStatus SourceEdge::status() const {
     }
     if (sender_ && sender_->decision()) status.handshake = sender_->decision()->name;
     status.totals = totals_;
+    if (repair_) status.totals.repair_bytes += repair_->moved_bytes();
     status.totals.add(connection_.get());
     return status;
 }

@@ -1,7 +1,9 @@
 // One replica of one of this host's volumes: dials its peer, ships the journal, and dials again when the connection is lost.
 //
 //     waiting ──time──> preparing ──> connecting ──TLS──> greeting ──verdict──> streaming
-//        ^                                                                        │
+//        ^                                                       │  ^             │
+//        │                                                       v  │             │
+//        │                                                    repairing           │
 //        └────────────────────────── any failure, with its reason ───────────────┘
 //
 // The pause doubles from retry_first_ns to retry_longest_ns and starts anew after a connection that streamed. The journal is opened
@@ -22,6 +24,7 @@
 #include "replicator/engine/lag.h"
 #include "replicator/engine/pace.h"
 #include "replicator/engine/source_journal.h"
+#include "replicator/engine/source_repair.h"
 #include "replicator/engine/status.h"
 #include "replicator/engine/work.h"
 #include "replicator/protocol/frame.h"
@@ -69,6 +72,11 @@ private:
     void read(const ReadStream& what);
     void read_now(const ReadStream& what, uint64_t limit);
     void ask_position(Lsn at);
+    void begin_repair();
+    void offer(const SourceJournal::RepairOffer& offer);
+    void end_repair();
+    void drop_repair();
+    uint64_t store_waits_ns() const;
     void fail(const Error& error);
     void tick();
     void save_cursor();
@@ -94,6 +102,7 @@ private:
 
     std::shared_ptr<Connection> connection_;
     std::optional<Sender> sender_;
+    std::unique_ptr<SourceRepair> repair_;
     FrameReader frames_;
     Pace pace_;
     Lsn cursor_wanted_ = 0, cursor_saved_ = 0;

@@ -87,6 +87,22 @@ Result<std::optional<Position>> SourceJournal::position(Lsn at) {
     return position_at_or_below(*disk_, volume_.id, volume_.segment_bytes, std::min(at, published()));
 }
 
+Result<SourceJournal::RepairOffer> SourceJournal::offer_repair(Lsn at, uint64_t time_ns) {
+    if (at > published())
+        return Error{ErrorCode::unavailable, "the store has applied up to " + std::to_string(at) + ", and the journal is published up to " + std::to_string(published())};
+    const uint64_t index = journal::segment_of(at, volume_.segment_bytes);
+    const Lsn begin = journal::segment_begin(index, volume_.segment_bytes);
+    // First, so that what is found kept then stays.
+    HF_TRY(save_cursor(begin));
+    if (HF_TRY(journal::Reader::extent(*disk_)).first_segment > index)
+        return Error{ErrorCode::not_found, "the journal does not keep " + journal::segment_name(index) + " any more, which the replica would go on from"};
+    const auto position = HF_TRY(this->position(begin));
+    if (!position || position->lsn != begin)
+        return Error{ErrorCode::unavailable, "the hash chain where " + journal::segment_name(index) + " begins cannot be told, because nothing before it is kept; it can when the next segment has begun"};
+    const Hello self = HF_TRY(greeting());
+    return RepairOffer{{at, time_ns, *position}, self};
+}
+
 Result<StreamPiece> SourceJournal::read(Lsn from, uint32_t bytes_max) {
     StreamPiece piece = HF_TRY(reader_.read(from, bytes_max));
     if (piece.records.end > synced_ + volume_.segment_bytes / 2) {

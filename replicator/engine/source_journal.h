@@ -32,10 +32,16 @@ public:
     // end in a power cut is, and a whole segment is what its journal keeps for that. Errors: those of StreamReader; a failed
     // sync stays one.
     Result<StreamPiece> read(Lsn from, uint32_t bytes_max);
+    struct RepairOffer { RepairBegins point; Hello self; };
+    // The replica is made equal to the moment AT: keeps the journal from the segment on that holds it, wherever the cursor was. Durable on
+    // return. Errors: not_found: that segment is not kept any more, a later moment may do; unavailable: the hash chain where it begins cannot be told.
+    Result<RepairOffer> offer_repair(Lsn at, uint64_t time_ns);
     // Durable on return.
     Status save_cursor(Lsn at);
     // How much of the journal's limit is taken by what is kept, for whomever.
     Result<unsigned> filled_percent() const;
+
+    const journal::Volume& volume() const { return volume_; }
 
     // Blocks until published exceeds KNOWN or time is up.
     Lsn wait_published(Lsn known, uint32_t timeout_ms) { return watch_->wait_published(known, timeout_ms); }

@@ -17,6 +17,7 @@ Json to_json(const EdgeStatus& edge) {
                  {"state", edge.state},
                  {"sessions", edge.totals.sessions},
                  {"stream_bytes", edge.totals.stream_bytes},
+                 {"repair_bytes", edge.totals.repair_bytes},
                  {"wire_sent_bytes", edge.totals.wire_sent_bytes},
                  {"wire_received_bytes", edge.totals.wire_received_bytes}};
     const struct { const char* name; const std::string& text; } texts[] = {{"store", edge.store}, {"why", edge.why}, {"handshake", edge.handshake}};

@@ -23,6 +23,7 @@ class Connection;
 struct EdgeTotals {
     uint64_t sessions = 0;      // connections that came to streaming
     uint64_t stream_bytes = 0;  // of records that were sent or taken, before they were packed
+    uint64_t repair_bytes = 0;  // what stores said to each other while replicas were compared, before it was packed
     uint64_t wire_sent_bytes = 0, wire_received_bytes = 0;  // packed and encrypted
 
     // What went over CONNECTION until now; null: nothing.

@@ -109,7 +109,7 @@ Actions Sender::on_repair_offered(const RepairBegins& offer, const Hello& self, 
     Actions actions;
     if (is_over()) return actions;
     HF_CHECK(state_ == State::offering);
-    HF_CHECK(self.oldest <= offer.begin.lsn && offer.begin.lsn <= offer.at && offer.at <= self.end.lsn);
+    HF_CHECK(self.oldest <= offer.begin.lsn && offer.begin.lsn <= offer.at && journal::moment_of(offer.at, self.segment_bytes) <= self.end.lsn);
     self_ = self;
     published_ = std::max(published_, self.end.lsn);
     state_ = State::repairing;

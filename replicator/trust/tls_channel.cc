@@ -167,9 +167,13 @@ Status TlsChannel::receive(ByteSpan ciphertext) {
     return ok();
 }
 
+size_t TlsChannel::output_bytes() const {
+    return BIO_ctrl_pending(output_);
+}
+
 std::vector<std::byte> TlsChannel::take_output() {
     // Read, not BIO_reset: that would wipe all of a buffer that once held the largest write, at every call.
-    std::vector<std::byte> taken(BIO_ctrl_pending(output_));
+    std::vector<std::byte> taken(output_bytes());
     if (!taken.empty()) HF_CHECK(BIO_read(output_, taken.data(), static_cast<int>(taken.size())) == static_cast<int>(taken.size()));
     return taken;
 }

@@ -55,6 +55,7 @@ public:
     Status receive(ByteSpan ciphertext);
     // Everything that waits for the socket. A new client's greeting waits there already.
     std::vector<std::byte> take_output();
+    size_t output_bytes() const;  // how much that is
 
     // REQUIRES: is_established(), not closed by us, at most tls_write_bytes_max.
     Status write(ByteSpan plain);

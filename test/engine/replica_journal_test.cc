@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "journal/chain_at.h"
 #include "journal/cursor.h"
 #include "test/support/scratch.h"
 #include "test/support/shipped_journal.h"
@@ -29,8 +30,19 @@ struct Bench {
     ~Bench() { ::unsetenv("HOLDFAST_STATE_DIR"); }
 
     Result<std::unique_ptr<ReplicaJournal>> open(const journal::VolumeId& id = bench_volume) const { return ReplicaJournal::open(store, id, segment_bytes); }
+    Disk& disk() { return *(disk_ = open_disk(store).value()); }
+    void save_mark(bool is_complete, const rewind::RepairPoint& point) { REQUIRE(rewind::save_repair_mark(disk(), {is_complete, point})); }
+    bool has_mark() { return rewind::load_repair_mark(disk()).value().has_value(); }
     void write_term(const std::string& text) const { std::ofstream(store + "/term", std::ios::trunc) << text; }
+
+private:
+    std::unique_ptr<Disk> disk_;
 };
+
+rewind::RepairPoint point_in(ShippedJournal& source, uint64_t index) {
+    const Lsn begin = index * segment_bytes;
+    return {begin + 5000, 77, begin, journal::chain_at(source.disk(), bench_volume, segment_bytes, begin).value()};
+}
 
 // The store keeps trusted attributes.
 bool is_skipped() {
@@ -145,4 +157,100 @@ TEST_CASE("replica journal: a store of another volume, of another segment size, 
     std::ofstream(bench.scratch / "other/file") << "x";
     CHECK_FALSE(ReplicaJournal::open(fs::canonical(bench.scratch / "other"), journal::random_volume_id(), segment_bytes));
     CHECK(fs::exists(bench.scratch / "other/file"));
+}
+
+TEST_CASE("replica journal: while a repair is under way it greets as unsound, and what it has is left alone") {
+    if (is_skipped()) return;
+    Bench bench;
+    ShippedJournal source(1, 600, 20'000);
+    REQUIRE(source.segment_count() >= 2);
+    const auto replica = bench.open().value();
+    REQUIRE(source.ship_all(replica->inbound(), 64 << 10));
+    CHECK_FALSE(replica->greeting()->is_unsound);
+    bench.save_mark(false, point_in(source, 1));
+    const auto again = replica->greeting().value();
+    CHECK(again.is_unsound);
+    CHECK(again.end.lsn == source.end());
+    CHECK(bench.has_mark());
+    CHECK(bench.open().value()->greeting()->is_unsound);
+    // The store says that it is done, and it is not.
+    CHECK(replica->repaired(segment_bytes + 5000).error().code == ErrorCode::corrupt);
+}
+
+TEST_CASE("replica journal: after a repair it stands where the moment's segment begins, whenever it is opened again, until it holds something durably") {
+    if (is_skipped()) return;
+    for (const bool is_opened_again : {false, true}) {
+        CAPTURE(is_opened_again);
+        Bench bench;
+        ShippedJournal source(1, 600, 20'000), other(2, 600, 20'000);
+        const auto point = point_in(source, 1);
+        auto replica = bench.open().value();
+        const auto open_again = [&] {
+            replica.reset();
+            replica = bench.open().value();
+        };
+        REQUIRE(other.ship_all(replica->inbound(), 64 << 10));
+        bench.save_mark(true, point);
+        if (is_opened_again) open_again();
+        const Hello hello = is_opened_again ? replica->greeting().value() : replica->repaired(point.at).value();
+        CHECK_FALSE(hello.is_empty);
+        CHECK_FALSE(hello.is_unsound);
+        CHECK(hello.oldest == segment_bytes);
+        CHECK(hello.end == Position{segment_bytes, point.begin_chain});
+        // It cannot go back to before the moment, whatever its store could before the repair.
+        CHECK(hello.window_begin == point.at);
+        CHECK(replica->position(UINT64_MAX).value() == hello.end);
+        CHECK(bench.has_mark());
+
+        // A header alone is nothing yet.
+        REQUIRE(source.ship_next(replica->inbound(), 64 << 10).value());
+        REQUIRE(replica->sync());
+        CHECK(bench.has_mark());
+        CHECK(replica->greeting().value() == hello);
+        REQUIRE(source.ship_next(replica->inbound(), 64 << 10).value());
+        REQUIRE(source.ship_next(replica->inbound(), 64 << 10).value());
+        // Nothing was told as durable: an end here begins anew.
+        if (is_opened_again) {
+            open_again();
+            CHECK(replica->greeting().value() == hello);
+            CHECK(bench.has_mark());
+            REQUIRE(source.ship_next(replica->inbound(), 64 << 10).value());
+            REQUIRE(source.ship_next(replica->inbound(), 64 << 10).value());
+        }
+        const Lsn received = replica->inbound().received();
+        REQUIRE(received > segment_bytes + HF_SEGMENT_HEADER_BYTES);
+        CHECK(replica->sync().value() == received);
+        CHECK_FALSE(bench.has_mark());
+        if (is_opened_again) open_again();
+        const Hello later = replica->greeting().value();
+        CHECK(later.end.lsn == received);
+        CHECK(later.window_begin == point.at);
+        REQUIRE(source.ship_all(replica->inbound(), 64 << 10));
+        CHECK(replica->greeting()->end.lsn == source.end());
+    }
+}
+
+TEST_CASE("replica journal: a second repair begins anew once more, in the same segment too") {
+    if (is_skipped()) return;
+    Bench bench;
+    ShippedJournal source(1, 600, 20'000), other(2, 600, 20'000);
+    const auto replica = bench.open().value();
+    const auto first = point_in(other, 1), second = point_in(source, 1);
+    bench.save_mark(true, first);
+    REQUIRE(replica->repaired(first.at));
+    for (int i = 0; i < 3; ++i) REQUIRE(other.ship_next(replica->inbound(), 64 << 10).value());
+    REQUIRE(replica->sync());
+    REQUIRE_FALSE(bench.has_mark());
+    bench.save_mark(true, second);
+    CHECK(replica->repaired(second.at)->end == Position{segment_bytes, second.begin_chain});
+    REQUIRE(source.ship_all(replica->inbound(), 64 << 10));
+    CHECK(replica->greeting()->end.lsn == source.end());
+}
+
+TEST_CASE("replica journal: a damaged mark is not guessed") {
+    if (is_skipped()) return;
+    Bench bench;
+    REQUIRE(bench.open());
+    std::ofstream(bench.store + "/repairing") << "{}";
+    CHECK(bench.open().error().code == ErrorCode::corrupt);
 }

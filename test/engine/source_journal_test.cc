@@ -1,11 +1,8 @@
 #include "replicator/engine/source_journal.h"
 
 #include <catch2/catch.hpp>
-#include <filesystem>
 
-#include "journal/cursor.h"
-#include "test/support/journal_builder.h"
-#include "test/support/scratch.h"
+#include "test/engine/source_bench.h"
 
 using namespace holdfast;
 using namespace holdfast::replicator;
@@ -15,40 +12,7 @@ namespace {
 
 constexpr uint64_t segment_bytes = JournalBuilder::segment_bytes;
 
-// A journal of two sealed segments and one that is being written, as its capture process shares it.
-struct Bench {
-    ScratchDirectory scratch;
-    std::unique_ptr<Disk> disk = open_disk(scratch.path()).value();
-    JournalBuilder builder;
-    std::unique_ptr<journal::InflightTable> table;
-    std::vector<Lsn> ends;  // of records, in the third segment
-    journal::Volume volume;
-
-    explicit Bench(uint64_t first_segment = 0) : builder(*disk, first_segment) {
-        std::filesystem::create_directory(scratch / "cursors");
-        volume.id = builder.volume;
-        volume.directory = "/srv/data";
-        volume.journal_directory = scratch.path();
-        volume.segment_bytes = segment_bytes;
-        for (int i = 0; i < 2; ++i) {
-            builder.add_write(1000);
-            builder.add_write(2000);
-            builder.seal();
-        }
-        for (int i = 0; i < 3; ++i) {
-            builder.add_write(500);
-            ends.push_back(builder.end());
-        }
-    }
-    void mount() {
-        table = journal::InflightTable::open(scratch / "inflight", volume.id).value();
-        table->stamp_boot();
-        table->head().published = builder.end();
-    }
-    std::unique_ptr<SourceJournal> open(const char* peer = "beta") const { return SourceJournal::open(volume, peer).value(); }
-    std::vector<std::pair<std::string, Lsn>> cursors() const { return journal::load_cursors(*open_disk(scratch / "cursors").value(), volume.id).value(); }
-};
-using Cursors = std::vector<std::pair<std::string, Lsn>>;
+using Bench = SourceBench;
 
 }  // namespace
 
@@ -173,4 +137,36 @@ TEST_CASE("source journal: who waits is woken by what is published, or told that
     bench.table->head().published = bench.ends[1];
     bench.table->wake_readers();
     CHECK(source->wait_published(bench.ends[0], 60'000) == bench.ends[1]);
+}
+
+TEST_CASE("source journal: for a repair it keeps the segment that holds the moment, and says where that begins and where it ends itself") {
+    Bench bench(3);
+    bench.mount();
+    const auto source = bench.open();
+    const Lsn begin = 5 * segment_bytes;
+    for (const Lsn at : {begin, begin + HF_SEGMENT_HEADER_BYTES, bench.ends[0], bench.ends[2]}) {
+        CAPTURE(at);
+        REQUIRE(source->save_cursor(at));  // wherever it was
+        const auto offer = source->offer_repair(at, 99);
+        REQUIRE(offer);
+        CHECK(offer->point.at == at);
+        CHECK(offer->point.time_ns == 99);
+        CHECK(offer->point.begin == source->position(begin).value());
+        CHECK(offer->self == source->greeting().value());
+        CHECK(bench.cursors() == Cursors{{"replica-beta", begin}});
+    }
+}
+
+TEST_CASE("source journal: a moment that it does not keep, cannot name, or has not reached is no offer") {
+    Bench bench(3);
+    bench.mount();
+    const auto source = bench.open();
+    CHECK(source->offer_repair(2 * segment_bytes + 5000, 1).error().code == ErrorCode::not_found);
+    CHECK(source->offer_repair(bench.ends[2] + 8, 1).error().code == ErrorCode::unavailable);
+    // Nothing is kept that says what the chain was before the newest segment.
+    for (const uint64_t index : {3, 4}) REQUIRE(bench.disk->remove(journal::segment_name(index)));
+    const auto unknown = source->offer_repair(bench.ends[0], 1);
+    REQUIRE_FALSE(unknown);
+    CHECK(unknown.error().code == ErrorCode::unavailable);
+    CHECK_THAT(unknown.error().message, Catch::Contains("chain"));
 }

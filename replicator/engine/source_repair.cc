@@ -1,0 +1,44 @@
+#include "replicator/engine/source_repair.h"
+
+namespace holdfast::replicator {
+
+SourceRepair::SourceRepair(Loop& loop, Work& work, std::shared_ptr<SourceJournal> journal, std::string socket, Events events)
+    : loop_(loop), work_(work), journal_(std::move(journal)), socket_(std::move(socket)), events_(std::move(events)) {
+    begin();
+}
+
+SourceRepair::~SourceRepair() {
+    *is_alive_ = false;
+    link_->close();
+}
+
+void SourceRepair::begin() {
+    ++moments_;
+    if (link_) link_->close();
+    link_ = SyncLink::open(loop_, socket_, {{"role", "serve"}},
+                           {[this](const Json& told) { take_moment(told); }, events_.answer, events_.wait_ns, [this](const Error& why) { fail(why); }});
+}
+
+void SourceRepair::take_moment(const Json& told) {
+    const bool is_moment = told.contains("at") && told["at"].is_number_unsigned() && told.contains("time_ns") && told["time_ns"].is_number_unsigned();
+    if (!is_moment) return fail({ErrorCode::corrupt, "the store service was asked for a moment and told none"});
+    work_.ask([journal = journal_, at = told["at"].get<Lsn>(), time_ns = told["time_ns"].get<uint64_t>()] { return journal->offer_repair(at, time_ns); },
+              [this, alive = is_alive_](const Result<SourceJournal::RepairOffer>& made) {
+                  if (*alive) offer(made);
+              });
+}
+
+void SourceRepair::offer(const Result<SourceJournal::RepairOffer>& made) {
+    if (!made && made.error().code == ErrorCode::not_found && moments_ < repair_moments_max) return begin();
+    if (!made) return fail(made.error());
+    events_.offered(*made);
+}
+
+void SourceRepair::fail(const Error& why) {
+    link_->close();
+    // It may end this object.
+    const auto failed = events_.failed;
+    failed(why);
+}
+
+}  // namespace holdfast::replicator
