@@ -28,17 +28,29 @@ void ReplicaHost::open(std::unique_ptr<test::MemoryDisk> disk, Lsn at_least) {
     disk_ = std::move(disk);
     disk_->set_capacity(UINT64_MAX);
     inbound_ = must(Inbound::open(*disk_, nullptr, volume_, segment_bytes, nullptr), "the replica opens its journal");
+    begun_anew_.reset();
+    must(settle_repair(), "the replica settles a repair");
     if (inbound_->received() < at_least)
         throw Failure("the replica had acknowledged " + std::to_string(at_least) + " as durable and has only " + std::to_string(inbound_->received()));
 }
 
+// What a crash may not take. While a complete mark is there the journal is begun anew, and nothing of it was told yet.
+Lsn ReplicaHost::survives(bool is_power_lost) const {
+    if (mark_ && mark_->is_complete) return promised_;
+    return is_power_lost ? inbound_->durable() : inbound_->received();
+}
+
 void ReplicaHost::kill() {
     // Nothing of the page cache is lost with a process.
-    open(disk_->after_process_crash(), inbound_->received());
+    const Lsn at_least = survives(false);
+    store_.kill();
+    open(disk_->after_process_crash(), at_least);
 }
 
 void ReplicaHost::lose_power() {
-    open(disk_->after_power_loss(random_), inbound_->durable());
+    const Lsn at_least = survives(true);
+    store_.lose_power(random_);
+    open(disk_->after_power_loss(random_), at_least);
 }
 
 void ReplicaHost::diverge() {
@@ -69,10 +81,23 @@ void ReplicaHost::empty_disk() {
     disk_->set_capacity(UINT64_MAX);
 }
 
+void ReplicaHost::lose_disks() {
+    store_ = ModelStore();
+    promised_ = 0;
+    open(std::make_unique<test::MemoryDisk>(), 0);
+}
+
+void ReplicaHost::catch_up() {
+    // An image that is being repaired is no moment that a record could follow.
+    if (mark_ && !mark_->is_complete) return;
+    store_.follow(*disk_, volume_, inbound_->durable());
+}
+
 Hello ReplicaHost::greeting() {
     // What the stream resumes from must survive a power cut. A header without records may be that of a segment which the
     // source has begun anew since.
     must(inbound_->sync(), "the replica syncs before it greets");
+    must(settle_repair(), "the replica settles a repair");
     const bool has_only_header = inbound_->received() % segment_bytes == HF_SEGMENT_HEADER_BYTES;
     if (has_only_header) must(inbound_->cut(inbound_->received()), "the replica drops a header");
     Hello hello;
@@ -80,8 +105,11 @@ Hello ReplicaHost::greeting() {
     hello.volume = volume_;
     hello.segment_bytes = segment_bytes;
     hello.is_empty = inbound_->is_empty();
+    hello.is_unsound = mark_ && !mark_->is_complete;
     hello.oldest = hello.window_begin = inbound_->begin();
+    if (const auto& beginning = inbound_->beginning()) hello.window_begin = std::max(hello.window_begin, beginning->equal_at);
     hello.end = {inbound_->received(), must(inbound_->chain_at(inbound_->received()), "the replica's position")};
+    promised_ = hello.end.lsn;
     return hello;
 }
 
@@ -100,7 +128,11 @@ void ReplicaHost::tick(uint64_t now_ns) {
     if (has_session() && sync_due_ns_ && *sync_due_ns_ <= now_ns) {
         sync_due_ns_.reset();
         must(inbound_->sync(), "the replica syncs");
+        drop_mark();
+        promised_ = std::max(promised_, inbound_->durable());
         carry_out(receiver_->on_synced(inbound_->durable(), now_ns), now_ns);
+        if (random_() % 2) catch_up();
+        if (has_session()) carry_out(receiver_->on_applied(store_.applied(), now_ns), now_ns);
     }
     if (has_session()) carry_out(receiver_->on_tick(now_ns), now_ns);
 }
@@ -126,8 +158,72 @@ void ReplicaHost::store(const Records& records, uint64_t now_ns) {
 }
 
 void ReplicaHost::rewind(Lsn at, uint64_t now_ns) {
+    store_.take_back(at);
     must(inbound_->cut(at), "the replica goes back");
     carry_out(receiver_->on_rewound(greeting(), now_ns), now_ns);
+}
+
+// Now and then the host does, where it hurts.
+bool ReplicaHost::crashes() {
+    if (random_() % 12 != 0) return false;
+    network_.cut();
+    if (random_() % 2) kill();
+    else lose_power();
+    return true;
+}
+
+void ReplicaHost::begin_repair(const RepairBegins& begins, uint64_t now_ns) {
+    const rewind::RepairPoint point{begins.at, begins.time_ns, begins.begin.lsn, begins.begin.chain};
+    mark_ = rewind::RepairMark{false, point};
+    must(rewind::save_repair_mark(store_.disk(), *mark_), "the store marks a repair");
+    if (!crashes()) ask(0, now_ns);
+}
+
+void ReplicaHost::ask(size_t part, uint64_t now_ns) {
+    carry_out(receiver_->on_store_question({std::byte(part)}, now_ns), now_ns);
+}
+
+void ReplicaHost::take_answer(ByteSpan answer, uint64_t now_ns) {
+    const auto part = static_cast<size_t>(answer[0]);
+    uint64_t value;
+    memcpy(&value, &answer[1], sizeof value);
+    store_.set_part(part, value);
+    if (part + 1 < ModelStore::parts) ask(part + 1, now_ns);
+    else end_repair(now_ns);
+}
+
+void ReplicaHost::end_repair(uint64_t now_ns) {
+    store_.jump(mark_->point.at);
+    if (crashes()) return;
+    mark_->is_complete = true;
+    promised_ = 0;
+    must(rewind::save_repair_mark(store_.disk(), *mark_), "the store marks that a repair is complete");
+    if (crashes()) return;
+    begun_anew_.reset();
+    if (Status settled = settle_repair(); !settled) {
+        if (settled.error().code != ErrorCode::no_space) throw Failure("the replica's journal does not begin anew: " + settled.error().message);
+        failed(settled, now_ns);
+        return kill();  // which opens it anew
+    }
+    ++repairs_;
+    if (!crashes()) carry_out(receiver_->on_repaired(greeting(), now_ns), now_ns);
+}
+
+Status ReplicaHost::settle_repair() {
+    mark_ = HF_TRY(rewind::load_repair_mark(store_.disk()));
+    if (!mark_ || !mark_->is_complete) return ok();
+    if (begun_anew_ != mark_->point) {
+        HF_TRY(inbound_->restart({mark_->point.begin, mark_->point.begin_chain, mark_->point.at}));
+        begun_anew_ = mark_->point;
+    }
+    drop_mark();
+    return ok();
+}
+
+void ReplicaHost::drop_mark() {
+    if (!mark_ || !mark_->is_complete || inbound_->durable() <= mark_->point.begin + HF_SEGMENT_HEADER_BYTES) return;
+    must(rewind::remove_repair_mark(store_.disk()), "a repair is over");
+    mark_.reset();
 }
 
 void ReplicaHost::carry_out(Actions actions, uint64_t now_ns) {
@@ -150,6 +246,8 @@ void ReplicaHost::carry_out(Actions actions, uint64_t now_ns) {
                        [&](StoreRecords& store) { if (has_session()) this->store(store.records, now_ns); },
                        [&](SyncJournal&) { sync_due_ns_ = now_ns + random_() % 30'000'000; },
                        [&](RewindTo& to) { rewind(to.at, now_ns); },
+                       [&](BeginRepair& begin) { begin_repair(begin.point, now_ns); },
+                       [&](GiveStore& give) { take_answer(give.bytes, now_ns); },
                        [&](Close&) { network_.cut(); },
                        [&](auto&) { throw Failure("the receiver asked for what only a source does"); },
                    },

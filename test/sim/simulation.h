@@ -2,7 +2,7 @@
 //
 // A first part in which everything goes wrong: connections break in the middle of a frame and come back, bits flip on the way,
 // processes die, hosts lose power and with it a random part of what was not synced, disks fill up, a replica that was cut off
-// writes on its own. Then quiet. At its end the replica must have the source's journal, record by record and byte for byte (but for the times of seals).
+// writes on its own, a replica's disks are replaced, a source gives up on a replica and forgets what it needs. Then quiet. At its end the replica must have the source's journal, record by record and byte for byte (but for the times of seals), and its store the source's image.
 //
 // Held at every moment: nothing is on the replica that nobody wrote; what it acknowledged as durable survives a power loss.
 #pragma once

@@ -65,6 +65,7 @@ void SourceHost::sync() {
     for (const auto& [segment, seal] : uncut_)
         must(must(disk_->open(segment_name(segment), Disk::Open::existing), "open")->truncate(seal % segment_bytes + HF_SEGMENT_END_BYTES), "cut");
     uncut_.clear();
+    store_.follow(*disk_, volume_, published());
 }
 
 void SourceHost::lose_power() {
@@ -73,6 +74,7 @@ void SourceHost::lose_power() {
     uncut_.clear();
     disk_ = disk_->after_power_loss(random_);
     cursors_ = cursors_->after_power_loss(random_);
+    store_.lose_power(random_);
     cursor_ = must(lowest_cursor(*cursors_, volume_), "cursors").value_or(0);
 
     test::ScratchDirectory fresh;  // the table of the host's earlier life means nothing
@@ -84,7 +86,6 @@ void SourceHost::lose_power() {
     const Survey found = must(survey(*disk_, volume_, segment_bytes, hints), "survey");
     const journal::Decision decision = journal::decide(found, false, false);
     if (decision.action == journal::Action::refuse) throw Failure("a power loss made the source refuse its own journal: " + decision.sentence);
-    has_lost_acknowledged_ |= found.end < cursor_;
     const RepairReport report = must(repair(*disk_, volume_, segment_bytes, found, *table, settle_nothing, hints), "repair");
     builder_ = std::make_unique<test::JournalBuilder>(*disk_, volume_, report.stream_end);
     for (uint64_t index = must(Reader::extent(*disk_), "extent").first_segment; index < builder_->segment(); ++index) note(segment_begin(index, segment_bytes));
@@ -101,6 +102,15 @@ void SourceHost::release() {
         must(disk_->remove(segment_name(index)), "release");
         must(disk_->sync_directory(), "release");
     }
+}
+
+void SourceHost::forget_replica() {
+    disconnected();
+    sync();
+    has_forgotten_ = true;
+    cursor_ = published();
+    must(save_cursor(*cursors_, volume_, "replica", cursor_), "save the cursor");
+    release();
 }
 
 Hello SourceHost::greeting() {
@@ -131,6 +141,34 @@ void SourceHost::tick(uint64_t now_ns) {
     if (has_session()) carry_out(sender_->on_tick(now_ns), now_ns);
 }
 
+void SourceHost::read(const ReadStream& what, uint64_t now_ns) {
+    auto piece = reader_->read(what.from, what.bytes_max);
+    // Between the greeting and the first cursor of the session nothing keeps what a replica that was given up needs.
+    if (!piece && piece.error().code == ErrorCode::not_found && has_forgotten_) return carry_out(sender_->on_failure(Reason::storage, piece.error().message, now_ns), now_ns);
+    carry_out(sender_->on_read(must(std::move(piece), "the source reads its journal"), now_ns), now_ns);
+}
+
+// As SourceJournal::offer_repair(), with what the store had applied when it was asked.
+void SourceHost::offer_repair(uint64_t now_ns) {
+    if (random_() % 2) sync();
+    const Lsn at = store_.applied(), begin = segment_begin(segment_of(at, segment_bytes), segment_bytes);
+    cursor_ = begin;
+    must(save_cursor(*cursors_, volume_, "replica", cursor_), "save the cursor");
+    if (must(Reader::extent(*disk_), "extent").first_segment * segment_bytes > begin) throw Failure("the source forgot the segment that its store stands in");
+    const auto position = must(position_at_or_below(*disk_, volume_, segment_bytes, begin), "where the replica's journal is to begin");
+    if (!position || position->lsn != begin) throw Failure("the source cannot name where the replica's journal is to begin");
+    view_ = store_.image();
+    carry_out(sender_->on_repair_offered({at, now_ns, *position}, greeting(), now_ns), now_ns);
+}
+
+// A part of the image is asked for by its number.
+void SourceHost::answer(ByteSpan question, uint64_t now_ns) {
+    const auto part = static_cast<size_t>(question[0]);
+    std::vector<std::byte> bytes(1 + sizeof view_[part], question[0]);
+    memcpy(&bytes[1], &view_[part], sizeof view_[part]);
+    carry_out(sender_->on_store_answer(std::move(bytes), now_ns), now_ns);
+}
+
 void SourceHost::carry_out(Actions actions, uint64_t now_ns) {
     for (replicator::Action& action : actions) {
         std::visit(Overloaded{
@@ -139,14 +177,13 @@ void SourceHost::carry_out(Actions actions, uint64_t now_ns) {
                            auto position = must(position_at_or_below(*disk_, volume_, segment_bytes, ask.at), "a position of the source");
                            carry_out(sender_->on_position(ask.at, position, now_ns), now_ns);
                        },
-                       [&](ReadStream& read) {
-                           auto piece = must(reader_->read(read.from, read.bytes_max), "the source reads its journal");
-                           carry_out(sender_->on_read(std::move(piece), now_ns), now_ns);
-                       },
+                       [&](ReadStream& what) { read(what, now_ns); },
                        [&](SaveCursor& save) {
                            must(save_cursor(*cursors_, volume_, "replica", save.at), "save the cursor");
                            cursor_ = save.at;
                        },
+                       [&](OfferRepair&) { offer_repair(now_ns); },
+                       [&](AskStore& ask) { answer(ask.bytes, now_ns); },
                        [&](Close&) { network_.cut(); },
                        [&](StepDown&) { throw Failure("the only source was told to step down"); },
                        [&](auto&) { throw Failure("the sender asked for what only a replica does"); },

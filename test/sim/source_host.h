@@ -10,6 +10,7 @@
 #include "replicator/protocol/sender.h"
 #include "replicator/protocol/stream_reader.h"
 #include "test/sim/ledger.h"
+#include "test/sim/model_store.h"
 #include "test/sim/network.h"
 #include "test/support/journal_builder.h"
 #include "test/support/memory_disk.h"
@@ -28,23 +29,27 @@ public:
     void lose_power();
     // Forgets segments that the replica has on its disk.
     void release();
+    // Forgets what it can, whatever the replica has: an administrator gave up on it.
+    void forget_replica();
 
     void connected(uint64_t now_ns);
     void disconnected() { sender_.reset(); }
     void receive(ByteSpan bytes, uint64_t now_ns);
     void tick(uint64_t now_ns);
 
-    // A power loss took from the source what the replica had acknowledged, so that the two may share nothing any more.
-    bool has_lost_acknowledged() const { return has_lost_acknowledged_; }
     bool has_session() const { return sender_ && !sender_->is_over(); }
     replicator::Lsn published() const { return builder_->end(); }
     test::MemoryDisk& disk() { return *disk_; }
     const journal::VolumeId& volume() const { return volume_; }
+    const ModelStore& store() const { return store_; }
     // The last decision of a handshake.
     std::string_view decision() const { return sender_ && sender_->decision() ? sender_->decision()->name : std::string_view(); }
 
 private:
     void carry_out(replicator::Actions actions, uint64_t now_ns);
+    void read(const replicator::ReadStream& what, uint64_t now_ns);
+    void offer_repair(uint64_t now_ns);
+    void answer(ByteSpan question, uint64_t now_ns);
     replicator::Hello greeting();
     void note(replicator::Lsn from);
 
@@ -57,7 +62,9 @@ private:
     std::unique_ptr<test::JournalBuilder> builder_;
     journal::VolumeId volume_;
     replicator::Lsn cursor_ = 0;
-    bool has_lost_acknowledged_ = false;
+    bool has_forgotten_ = false;  // what the replica may need
+    ModelStore store_;
+    ModelStore::Image view_{};  // of the moment that a replica is compared with
     std::vector<journal::StreamEnd::Sealed> uncut_;  // sealed since the last sync
 
     std::optional<replicator::Sender> sender_;
