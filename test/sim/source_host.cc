@@ -107,7 +107,6 @@ void SourceHost::release() {
 void SourceHost::forget_replica() {
     disconnected();
     sync();
-    has_forgotten_ = true;
     cursor_ = published();
     must(save_cursor(*cursors_, volume_, "replica", cursor_), "save the cursor");
     release();
@@ -128,6 +127,7 @@ Hello SourceHost::greeting() {
 
 void SourceHost::connected(uint64_t now_ns) {
     frames_ = FrameReader();
+    promised_from_ = cursor_;
     reader_ = std::make_unique<StreamReader>(*disk_, volume_, segment_bytes, nullptr);
     sender_.emplace(greeting(), 1, now_ns);
     carry_out(sender_->start(now_ns), now_ns);
@@ -143,8 +143,9 @@ void SourceHost::tick(uint64_t now_ns) {
 
 void SourceHost::read(const ReadStream& what, uint64_t now_ns) {
     auto piece = reader_->read(what.from, what.bytes_max);
-    // Between the greeting and the first cursor of the session nothing keeps what a replica that was given up needs.
-    if (!piece && piece.error().code == ErrorCode::not_found && has_forgotten_) return carry_out(sender_->on_failure(Reason::storage, piece.error().message, now_ns), now_ns);
+    // Between the greeting and the first cursor of a session nothing keeps what a replica needs again that was given up, or lost its disks.
+    if (!piece && piece.error().code == ErrorCode::not_found && what.from < promised_from_)
+        return carry_out(sender_->on_failure(Reason::storage, piece.error().message, now_ns), now_ns);
     carry_out(sender_->on_read(must(std::move(piece), "the source reads its journal"), now_ns), now_ns);
 }
 
@@ -152,7 +153,7 @@ void SourceHost::read(const ReadStream& what, uint64_t now_ns) {
 void SourceHost::offer_repair(uint64_t now_ns) {
     if (random_() % 2) sync();
     const Lsn at = store_.applied(), begin = segment_begin(segment_of(at, segment_bytes), segment_bytes);
-    cursor_ = begin;
+    cursor_ = promised_from_ = begin;
     must(save_cursor(*cursors_, volume_, "replica", cursor_), "save the cursor");
     if (must(Reader::extent(*disk_), "extent").first_segment * segment_bytes > begin) throw Failure("the source forgot the segment that its store stands in");
     const auto position = must(position_at_or_below(*disk_, volume_, segment_bytes, begin), "where the replica's journal is to begin");

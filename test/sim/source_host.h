@@ -62,7 +62,7 @@ private:
     std::unique_ptr<test::JournalBuilder> builder_;
     journal::VolumeId volume_;
     replicator::Lsn cursor_ = 0;
-    bool has_forgotten_ = false;  // what the replica may need
+    replicator::Lsn promised_from_ = 0;  // what lies below was not kept for the replica when this session began
     ModelStore store_;
     ModelStore::Image view_{};  // of the moment that a replica is compared with
     std::vector<journal::StreamEnd::Sealed> uncut_;  // sealed since the last sync
