@@ -94,12 +94,12 @@ Result<SourceJournal::RepairOffer> SourceJournal::offer_repair(Lsn at, uint64_t 
     const Lsn begin = journal::segment_begin(index, volume_.segment_bytes);
     // First, so that what is found kept then stays.
     HF_TRY(save_cursor(begin));
-    if (HF_TRY(journal::Reader::extent(*disk_)).first_segment > index)
+    const Hello self = HF_TRY(greeting());
+    if (self.oldest > begin)
         return Error{ErrorCode::not_found, "the journal does not keep " + journal::segment_name(index) + " any more, which the replica would go on from"};
     const auto position = HF_TRY(this->position(begin));
     if (!position || position->lsn != begin)
         return Error{ErrorCode::unavailable, "the hash chain where " + journal::segment_name(index) + " begins cannot be told, because nothing before it is kept; it can when the next segment has begun"};
-    const Hello self = HF_TRY(greeting());
     return RepairOffer{{at, time_ns, *position}, self};
 }
 
