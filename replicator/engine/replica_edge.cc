@@ -80,7 +80,9 @@ Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes) {
     if (journal_ && journal_->inbound().is_fenced()) journal_.reset();
     if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes));
     if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
-    return Opened{HF_TRY(journal_->greeting()), journal_->term()};
+    const Hello self = HF_TRY(journal_->greeting());
+    note_repair();
+    return Opened{self, journal_->term()};
 }
 
 Status ReplicaEdge::keep_up() {
@@ -112,8 +114,17 @@ void ReplicaEdge::moved_to(Lsn at) {
 }
 
 Result<Hello> ReplicaEdge::repaired(Lsn at) {
-    moved_to(at);
-    return journal_->repaired(at);
+    const Hello self = HF_TRY(journal_->repaired(at));
+    note_repair();
+    return self;
+}
+
+// Also of a repair whose end nobody heard, because the session had broken off when the store said so.
+void ReplicaEdge::note_repair() {
+    const auto& point = journal_->begun_anew();
+    if (!point || point == repaired_to_) return;
+    repaired_to_ = point;
+    moved_to(point->at);
 }
 
 void ReplicaEdge::begin(Result<Opened> opened, Received hello) {

@@ -57,6 +57,7 @@ private:
     Status keep_up();
     Result<Hello> take_back(Lsn at);
     Result<Hello> repaired(Lsn at);
+    void note_repair();
     void moved_to(Lsn at);
 
     void begin(Result<Opened> opened, Received hello);
@@ -82,6 +83,7 @@ private:
     // Used by jobs alone, and by the destructor when there are none any more.
     std::shared_ptr<ReplicaJournal> journal_;
     std::optional<StoreChild> store_child_;
+    std::optional<rewind::RepairPoint> repaired_to_;
 
     const char* state_ = "waiting";
     std::string why_, unusable_;

@@ -33,6 +33,8 @@ public:
     Result<Hello> greeting();
     // The store has made the image equal to the source's at AT: begins the journal anew, and greets. Errors: corrupt: the mark does not say so.
     Result<Hello> repaired(Lsn at);
+    // The repair after which the journal was begun anew in the life of this object.
+    const std::optional<rewind::RepairPoint>& begun_anew() const { return begun_anew_; }
     // Makes everything received durable. Returns how far that is. Errors: io.
     Result<Lsn> sync();
     Result<std::optional<Position>> position(Lsn at);

@@ -185,6 +185,20 @@ TEST_CASE("repair: one that is broken off on either host is told, and begins aga
     }
 }
 
+TEST_CASE("repair: one whose end nobody heard is not made again; the journal begins where it should, and what is applied is told right") {
+    if (is_skipped()) return;
+    Bench bench;
+    {
+        auto served = bench.serve();
+        auto [repairing, point] = bench.repair();
+        bench.mark(true, point);
+    }
+    REQUIRE(bench.is_in_step());
+    CHECK(bench.thread.on_loop([&] { return bench.source->status().handshake; }) == "behind");
+    CHECK(bench.thread.on_loop([&] { return bench.replica->status().applied; }) == bench.ends[0]);
+    CHECK(bench.thread.comes_true([&] { return bench.source->status().applied == bench.ends[0]; }));
+}
+
 TEST_CASE("repair: a replica that is suspended meanwhile lets go of both stores, and goes on when it is resumed") {
     if (is_skipped()) return;
     Bench bench;

@@ -19,7 +19,7 @@ using journal::Lsn;
 
 class ModelStore {
 public:
-    static constexpr size_t parts = 64;
+    static constexpr size_t parts = 8;
     using Image = std::array<uint64_t, parts>;
 
     Lsn applied() const { return state_.applied; }
