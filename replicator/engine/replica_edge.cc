@@ -225,11 +225,11 @@ void ReplicaEdge::begin_repair(const RepairBegins& point) {
 void ReplicaEdge::end_repair(const RepairBegins& point, const Json& told) {
     if (!told.contains("done")) return fail({ErrorCode::io, "the store service said something else than that the repair is done: " + told.dump()});
     const std::string evidence = told["done"].is_string() ? told["done"].get<std::string>() : told["done"].dump();
+    close_link();  // now: that the service closes its end as well is no failure
     work_.ask([this, at = point.at] { return repaired(at); },
               [this, evidence](Result<Hello> self) {
                   if (!receiver_) return;
                   if (!self) return fail(self.error());
-                  close_link();
                   state_ = "greeting";
                   host_.events->raise(EventCode::repair_done, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = evidence});
                   carry_out(receiver_->on_repaired(*self, host_.loop.now_ns()));
