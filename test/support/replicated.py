@@ -147,8 +147,8 @@ class Pair:
     """Two hosts that know each other, a protected directory on the one and its replica on the other. Directory and store of the source
     lie in DISK, which may be a file system of its own; so may REPLICA."""
 
-    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None):
-        self.network, self.work, self.wants_fill, self.target = network, work, fill, target
+    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=("--for-replicas",)):
+        self.network, self.work, self.wants_fill, self.target, self.protect = network, work, fill, target, protect
         self.tree, self.store, self.replica = (disk or work) / "tree", (disk or work) / "store", replica or work / "replica"
         self.tree.mkdir()
         self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
@@ -162,7 +162,7 @@ class Pair:
             if self.wants_fill:
                 self.fill()
             self.began = time.monotonic()
-            self.alpha.holdfast("protect", self.tree, "--store", self.store, "--for-replicas")
+            self.alpha.holdfast("protect", self.tree, "--store", self.store, *self.protect)
             self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
             for host in (self.alpha, self.beta):
                 host.start()
@@ -225,3 +225,16 @@ def compare(pair, what, seconds=60):
     # Times of what was written last are recorded a moment later (docs/guarantees.md).
     bad = until("the image equals the directory", lambda: not pair.differences(pair.tree, pair.replica / "image"), 5)
     check(f"{what}: the image equals the directory", bad and pair.differences(pair.tree, pair.replica / "image"))
+
+
+def compare_past(pair, name):
+    past = {}
+    for host, volume in ((pair.alpha, pair.tree), (pair.beta, pair.replica)):
+        past[host.name] = pair.work / f"past-{host.name}"
+        past[host.name].mkdir(exist_ok=True)
+        host.holdfast("mount-past", volume, past[host.name])
+    try:
+        check(f"bookmark {name} is the same past on both hosts", pair.differences(past["alpha"] / f"@{name}", past["beta"] / f"@{name}"))
+    finally:
+        for place in past.values():
+            run("umount", place)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from disk import Disk
-from replicated import Network, Pair, compare, run, until
+from replicated import Network, Pair, compare, compare_past, run, until
 from verdict import check, ended
 from writer import Writer
 
@@ -37,19 +37,6 @@ def write(pair, seed, seconds=1.0):
 
 def bookmarks(pair):
     return {entry["name"] for entry in json.loads(pair.beta.holdfast("bookmark", "list", "--volume", pair.replica, "--json"))["bookmarks"]}
-
-
-def compare_past(pair, name):
-    past = {}
-    for host, volume in ((pair.alpha, pair.tree), (pair.beta, pair.replica)):
-        past[host.name] = pair.work / f"past-{host.name}"
-        past[host.name].mkdir(exist_ok=True)
-        host.holdfast("mount-past", volume, past[host.name])
-    try:
-        check(f"bookmark {name} is the same past on both hosts", pair.differences(past["alpha"] / f"@{name}", past["beta"] / f"@{name}"))
-    finally:
-        for place in past.values():
-            run("umount", place)
 
 
 def go_back(pair, disk, number, seed, moves_on, kills):
