@@ -21,6 +21,9 @@
 // Limits: a batch is at most inbound_batch_bytes_max and ends at or before the end of a segment. Of a journal that begins in
 // the middle (any index may come first) the chain at its beginning is taken on trust from its first seal, unless restart() said it.
 //
+// Readers beside the store's, which ship this journal on, are not held while its end is cut: the table's word `cuts` is odd
+// meanwhile and another one after, so that they drop what they read by the old one and begin anew.
+//
 // Thread rule: one thread; readers in other processes follow the table's words. Ownership: disk and table outlive it.
 #pragma once
 
@@ -130,6 +133,8 @@ private:
     Status drop_outlived_beginning();
 
     void publish();
+    void announce_cut();
+    void announce_cut_done();
     Status fence(const Error& error);
     Error fence_error() const;
     uint64_t place_of(Lsn lsn) const { return lsn % segment_bytes_; }

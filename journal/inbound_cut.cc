@@ -16,7 +16,9 @@ Status Inbound::cut(Lsn at) {
         return Error{ErrorCode::not_found, "the inbound journal cannot be cut at the address " + std::to_string(at) + ": it keeps those from " +
                                                std::to_string(begin()) + " to " + std::to_string(received_)};
     std::optional<ChainHash> chain = HF_TRY(chain_up_to(at));
+    announce_cut();
     if (Status dropped = drop_from(at); !dropped) return fence(dropped.error());
+    announce_cut_done();
     chain_ = std::move(chain);
     return ok();
 }

@@ -48,10 +48,12 @@ Result<std::unique_ptr<Inbound>> Inbound::open(Disk& disk, InflightTable* table,
         return Error{ErrorCode::invalid_argument, std::to_string(segment_bytes) + " is not a segment size: a power of two from 2 MiB to 1 GiB"};
     std::unique_ptr<Inbound> inbound(new Inbound(disk, table, volume, segment_bytes));
     std::string found;
+    inbound->announce_cut();  // what is torn goes, and an earlier cut may have ended half way
     const Status taken = inbound->take_stock(found);
     if (evidence) *evidence = found + (taken ? "" : "refused: " + taken.error().message + ". ");
     if (!taken) return taken.error();
     inbound->publish();
+    inbound->announce_cut_done();
     // The words above are true from here on, also for the next process of this run of the host.
     if (table) table->stamp_boot();
     return inbound;

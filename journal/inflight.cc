@@ -31,7 +31,7 @@ constexpr size_t table_bytes = head_bytes + inflight_slots_max * sizeof(Slot);
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
 static_assert(sizeof(SharedHead) <= head_bytes);
-static_assert(offsetof(SharedHead, published) == 48 && sizeof(SharedHead) == 88);
+static_assert(offsetof(SharedHead, published) == 48 && sizeof(SharedHead) == 96);
 static_assert(sizeof(Slot) % alignof(Slot) == 0 && offsetof(Slot, intent) == 40);
 
 enum class Contents {
@@ -180,7 +180,7 @@ void InflightTable::stamp_boot() {
     memcpy(head_->boot_id, boot.data(), boot.size());
 }
 
-Lsn InflightTable::wait_published(Lsn known, uint32_t timeout_ms) {
+Lsn InflightTable::wait(std::atomic<uint64_t> SharedHead::*followed, Lsn known, uint32_t timeout_ms) {
     const uint64_t deadline_ns = monotonic_ns() + uint64_t{timeout_ms} * 1'000'000;
     for (;;) {
         // The order matters: (1) read the word, (2) announce the wait, (3) look once more. A writer publishes, then
@@ -188,10 +188,10 @@ Lsn InflightTable::wait_published(Lsn known, uint32_t timeout_ms) {
         // the new address or the word has changed since (1) and the kernel does not let us sleep.
         const uint32_t word = head_->wake.load();
         head_->waiters.store(1);
-        const Lsn published = head_->published.load();
-        if (published > known) return published;
+        const Lsn now = (head_->*followed).load();
+        if (now > known) return now;
         const uint64_t now_ns = monotonic_ns();
-        if (now_ns >= deadline_ns) return published;
+        if (now_ns >= deadline_ns) return now;
         futex_wait(head_->wake, word, deadline_ns - now_ns);
     }
 }

@@ -45,6 +45,9 @@ struct SharedHead {
     std::atomic<uint32_t> waiters;     // not zero: a reader waits for `wake`
     std::atomic<uint32_t> clean;       // 1: the writer closed in order
     std::atomic<uint32_t> in_gap;      // 1: operations are not being recorded now
+    std::atomic<uint32_t> cuts;        // of an inbound journal: odd while its end is being taken away, another number after; who has
+                                       // read by an earlier number begins anew
+    uint32_t reserved_zero;
 };
 
 enum class SlotState : uint32_t {
@@ -80,7 +83,9 @@ public:
     std::span<Slot> slots() { return {slots_, inflight_slots_max}; }
 
     // Blocks until published exceeds KNOWN or TIMEOUT_MS passes; returns published.
-    Lsn wait_published(Lsn known, uint32_t timeout_ms);
+    Lsn wait_published(Lsn known, uint32_t timeout_ms) { return wait(&SharedHead::published, known, timeout_ms); }
+    // The same for durable, where whoever moves it wakes readers: an inbound journal does.
+    Lsn wait_durable(Lsn known, uint32_t timeout_ms) { return wait(&SharedHead::durable, known, timeout_ms); }
     void wake_readers();
     // From here on the table survives the process. For the writer, with its first record.
     void stamp_boot();
@@ -88,6 +93,7 @@ public:
 private:
     InflightTable() = default;
     void adopt(void* address);
+    Lsn wait(std::atomic<uint64_t> SharedHead::*word, Lsn known, uint32_t timeout_ms);
 
     SharedHead* head_ = nullptr;
     Slot* slots_ = nullptr;

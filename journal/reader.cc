@@ -13,8 +13,8 @@ constexpr size_t chunk_bytes = 256 << 10;
 
 }  // namespace
 
-Reader::Reader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table)
-    : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), table_(table) {
+Reader::Reader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table, Until until)
+    : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), table_(table), until_(until) {
     HF_CHECK(is_segment_size(segment_bytes));
 }
 
@@ -136,7 +136,8 @@ ByteSpan Reader::buffered() const {
 }
 
 Lsn Reader::limit() const {
-    return table_ ? table_->head().published.load() : lsn_max;
+    if (!table_) return lsn_max;
+    return until_ == Until::durable ? table_->head().durable.load() : table_->head().published.load();
 }
 
 std::string Reader::place() const {

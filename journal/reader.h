@@ -3,7 +3,7 @@
 // next() yields the record at position() and moves past it; filler, VOID records and segment ends are skipped. next_raw()
 // does the same with the record's bytes and skips nothing: what it yields, and the headers of the segments
 // (read_segment_header()), are all of a journal, which is how a source ships it. Both move the same position.
-// They stop at the published prefix that the in-flight table announces, or, without a table (REQUIRES: no writer), at
+// They stop at the published prefix that the in-flight table announces, or at the durable one, or, without a table (REQUIRES: no writer), at
 // the first address where no whole record stands. Records borrow the reader's buffer until the following call of
 // either.
 //
@@ -40,8 +40,9 @@ struct RawRecord {
 
 class Reader {
 public:
+    enum class Until { published, durable };
     // TABLE may be null: then the end of the stream is where whole records end.
-    Reader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table);
+    Reader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table, Until until = Until::published);
     ~Reader();
 
     void seek(Lsn lsn);  // an address where a record or a segment starts; at another one next() finds damage
@@ -75,6 +76,7 @@ private:
     VolumeId volume_;
     uint64_t segment_bytes_;
     InflightTable* table_;
+    Until until_;
     Lsn position_ = 0;
     std::shared_ptr<File> segment_;
     uint64_t segment_index_ = ~0ULL;

@@ -8,8 +8,8 @@ namespace holdfast::replicator {
 
 using namespace journal;
 
-StreamReader::StreamReader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table)
-    : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), reader_(disk, volume, segment_bytes, table) {}
+StreamReader::StreamReader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table, Reader::Until until)
+    : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), reader_(disk, volume, segment_bytes, table, until) {}
 
 Result<StreamPiece> StreamReader::read(Lsn from, uint32_t bytes_max) {
     if (reader_.position() != from) reader_.seek(from);

@@ -11,8 +11,9 @@ namespace holdfast::replicator {
 
 class StreamReader {
 public:
-    // TABLE as for journal::Reader.
-    StreamReader(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes, journal::InflightTable* table);
+    // TABLE and UNTIL as for journal::Reader.
+    StreamReader(Disk& disk, const journal::VolumeId& volume, uint64_t segment_bytes, journal::InflightTable* table,
+                 journal::Reader::Until until = journal::Reader::Until::published);
 
     // Whole records from FROM on until BYTES_MAX are together (so up to one record more), the segment ends, or nothing more is
     // published. Errors: those of journal::Reader::next_raw().

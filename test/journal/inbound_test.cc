@@ -349,6 +349,33 @@ TEST_CASE("inbound: readers follow the table, and what is durable is told by it"
     CHECK(InflightTable::open(scratch / "inflight", bench_volume).value()->survived());
 }
 
+TEST_CASE("inbound: who reads beside the store sees by a number that what he read was taken back, from before it goes") {
+    ShippedJournal source(7, 120, 60'000);
+    test::ScratchDirectory scratch;
+    auto table = InflightTable::open(scratch / "inflight", bench_volume).value();
+    const auto cuts = [&] { return table->head().cuts.load(); };
+    MemoryDisk replica;
+    uint32_t known;
+    {
+        auto inbound = must_open(replica, table.get());
+        REQUIRE(source.ship_all(*inbound, 100'000).has_value());
+        known = cuts();
+        CHECK(known % 2 == 0);
+        REQUIRE(inbound->cut(source.end()).has_value());
+        CHECK_FALSE(inbound->cut(source.end() + 8).has_value());
+        CHECK(cuts() == known);  // nothing went
+        REQUIRE(inbound->cut(source.records()[5].lsn).has_value());
+        CHECK(cuts() != known);
+        CHECK(cuts() % 2 == 0);
+    }
+    // Died in the middle of it: the next one says that it is over, and that it was.
+    known = cuts();
+    table->head().cuts.fetch_or(1);
+    must_open(replica, table.get());
+    CHECK(cuts() != known);
+    CHECK(cuts() % 2 == 0);
+}
+
 TEST_CASE("inbound: released are whole durable segments, oldest first, but for the newest sealed one") {
     ShippedJournal source(8, 300, 60'000);
     REQUIRE(source.segment_count() >= 4);
