@@ -206,12 +206,31 @@ std::string place_of(const std::string& path) {
     return std::filesystem::path(path + "/").lexically_normal().string();
 }
 
+// A replica is sent on, but not to where it comes from, and not to one peer twice under two names.
+Status check_onward(const Config& config, const Table& top) {
+    for (const KeepRule& keep : config.keep) {
+        std::set<std::string> peers;
+        for (const SendRule& send : config.send) {
+            if (!sends_on(send, keep)) continue;
+            if (send.to == keep.from) return top.wrong("[[send]] gives volume " + quoted(send.volume) + " to " + quoted(send.to) + ", from where a [[keep]] takes it; a replica is sent on to a third host");
+            if (!peers.insert(send.to).second) return top.wrong("the replica in " + quoted(keep.store) + " is sent to " + quoted(send.to) + " twice, under two names");
+        }
+    }
+    return ok();
+}
+
 std::string host_name() {
     char name[HOST_NAME_MAX + 1] = {};
     return ::gethostname(name, sizeof name - 1) == 0 && name[0] != 0 ? name : "holdfast";
 }
 
 }  // namespace
+
+bool sends_on(const SendRule& send, const KeepRule& keep) {
+    if (const auto id = journal::parse_volume_id(send.volume)) return *id == keep.volume;
+    const std::string place = place_of(send.volume);
+    return place == place_of(keep.store) || place == place_of(keep.store + "/image");
+}
 
 Result<Config> parse_config(std::string_view text, const std::string& where) {
     const toml::parse_result parsed = toml::parse(text);
@@ -244,6 +263,7 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
         if (config.notify.size() == notify_rules_max) return table.wrong("more than " + std::to_string(notify_rules_max) + " of [[notify]]");
         config.notify.push_back(rule);
     }
+    HF_TRY(check_onward(config, top));
     if (!config.keep.empty() && config.listen.empty()) return top.wrong("a host that keeps replicas must `listen`: their sources call it");
     return config;
 }

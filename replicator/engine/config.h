@@ -20,6 +20,8 @@
 //     min_severity = "warning"          # by default
 //     exec = ["/usr/local/bin/page-me"] # or webhook = "https://…", or mail = { to, from, server }
 //
+// A [[send]] whose volume is a [[keep]]'s id or store sends the replica on to a third host.
+//
 // It is also the authorization: a peer whose key is known may send exactly the volumes that a [[keep]] names for it, and gets
 // exactly those that a [[send]] names.
 //
@@ -61,6 +63,8 @@ struct Config {
     std::vector<NotifyRule> notify;
 };
 
+// Whether SEND passes on the replica that KEEP keeps: it names its id, its store or its image.
+bool sends_on(const SendRule& send, const KeepRule& keep);
 // WHERE names the file in sentences. Errors: invalid_argument, with line or table and what to do.
 Result<Config> parse_config(std::string_view text, const std::string& where);
 // Errors: not_found, io, those of parse_config().

@@ -22,6 +22,14 @@ bool names(const KeepRule& rule, const ReplicaEdge& edge) {
     return rule.volume == edge.volume() && rule.store == edge.store() && rule.from == edge.peer() && rule.delay_ns == edge.delay_ns();
 }
 
+// The peers to whom the replica of RULE is sent on.
+std::vector<std::string> onward_of(const Config& config, const KeepRule& rule) {
+    std::vector<std::string> peers;
+    for (const SendRule& send : config.send)
+        if (sends_on(send, rule)) peers.push_back(send.to);
+    return peers;
+}
+
 // Ends the edges that no rule asks for any more, and adds those that are missing; what stays is not touched.
 template <typename Edge, typename Rule, typename Make>
 void follow_rules(std::vector<std::unique_ptr<Edge>>& edges, const std::vector<Rule>& rules, Make make) {
@@ -71,8 +79,22 @@ void Engine::follow(const Config& config) {
     for (const SendRule& rule : config.send)
         for (const auto& edge : sources_)
             if (names(rule, *edge)) edge->set_limits(rule.limits);
-    follow_rules(replicas_, config.keep, [this](const KeepRule& rule) { return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from, rule.delay_ns); });
+    follow_rules(replicas_, config.keep, [&](const KeepRule& rule) {
+        return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from, rule.delay_ns, onward_of(config, rule));
+    });
+    for (const KeepRule& rule : config.keep)
+        for (const auto& edge : replicas_)
+            if (names(rule, *edge)) edge->set_onward(onward_of(config, rule));
     warn_of_unclaimed();
+}
+
+// Whether the configuration sends VOLUME to PEER, by whatever name. A name that leads nowhere now may be that of any volume.
+bool Engine::is_sent(const journal::Volume& volume, std::string_view peer) const {
+    return std::any_of(sources_.begin(), sources_.end(), [&](const auto& edge) {
+        if (edge->peer() != peer) return false;
+        const auto named = journal::find_volume(edge->volume());
+        return !named || named->id == volume.id;
+    });
 }
 
 // A journal that is kept for nobody fills up, and nobody would know why.
@@ -81,10 +103,9 @@ void Engine::warn_of_unclaimed() const {
     if (!volumes) return log_warning("The volumes of this host cannot be listed: " + volumes.error().message + ".");
     for (const journal::Volume& volume : *volumes) {
         const auto peers = replicas_waited_for(volume);
-        if (volume.is_replica() || !peers) continue;
+        if (!peers) continue;
         for (const std::string& peer : *peers)
-            if (std::none_of(sources_.begin(), sources_.end(), [&](const auto& edge) { return edge->peer() == peer; }))
-                host_.events->raise(EventCode::journal_kept_for_nobody, {.volume = volume.directory, .peer = peer});
+            if (!is_sent(volume, peer)) host_.events->raise(EventCode::journal_kept_for_nobody, {.volume = journal::name_of(volume), .peer = peer});
     }
 }
 
@@ -214,8 +235,7 @@ void Engine::forget(const Request& request, Answer answer) {
     const std::string peer = request.at("peer");
     const auto volume = journal::find_volume(request.at("volume"));
     if (!volume) return answer(volume.error());
-    const bool is_served = std::any_of(sources_.begin(), sources_.end(), [&](const auto& edge) { return edge->peer() == peer; });
-    if (is_served) return answer(Error{ErrorCode::busy, "the configuration still sends to " + quoted(peer) + "; take its [[send]] out and reload first"});
+    if (is_sent(*volume, peer)) return answer(Error{ErrorCode::busy, "the configuration still sends to " + quoted(peer) + "; take its [[send]] out and reload first"});
     if (Status done = forget_replica(*volume, peer); !done) return answer(done.error());
     answer(Json::object());
 }

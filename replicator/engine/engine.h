@@ -65,6 +65,7 @@ private:
     Introduction self() const { return {host_.name, config_.address}; }
     void trust_changed();
     void warn_of_unclaimed() const;
+    bool is_sent(const journal::Volume& volume, std::string_view peer) const;
 
     void for_edge(const Request& request, Answer answer, void (SourceEdge::*change)());
 

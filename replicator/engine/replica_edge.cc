@@ -27,8 +27,8 @@ Reason reason_of(const Error& error) {
 
 }  // namespace
 
-ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns)
-    : host_(host), volume_(volume), store_(std::move(store)), peer_(std::move(peer)), delay_ns_(delay_ns), work_(host.loop) {
+ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns, std::vector<std::string> onward)
+    : host_(host), volume_(volume), store_(std::move(store)), peer_(std::move(peer)), delay_ns_(delay_ns), onward_(std::move(onward)), work_(host.loop) {
     watcher_ = std::thread([this] { watch(); });
     // What was received before is applied whether the source comes or not.
     work_.ask([this] { return open_existing(); }, [this](Status done) {
@@ -62,8 +62,8 @@ void ReplicaEdge::attach(std::shared_ptr<Connection> connection, Received hello,
     connection_->set_events({{}, [this](ByteSpan bytes) { take(bytes); }, [this](const Error& why) { over(why); }});
     connection_->pause();
     state_ = "greeting";
-    const uint64_t segment_bytes = std::get<Hello>(hello.message).segment_bytes;
-    work_.ask([this, segment_bytes] { return open(segment_bytes); },
+    const Hello& greeting = std::get<Hello>(hello.message);
+    work_.ask([this, segment_bytes = greeting.segment_bytes, is_whole = greeting.is_whole] { return open(segment_bytes, is_whole); },
               [this, hello = std::move(hello)](Result<Opened> opened) mutable { begin(std::move(opened), std::move(hello)); });
 }
 
@@ -71,14 +71,26 @@ Status ReplicaEdge::open_existing() {
     const auto known = journal::load_volume(store_);
     if (!known && known.error().code == ErrorCode::not_found) return ok();  // made when the source has said how
     if (!known) return known.error();
-    HF_TRY(open(known->segment_bytes));
+    HF_TRY(open(known->segment_bytes, known->journal_is_whole));
     return ok();
 }
 
-Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes) {
+void ReplicaEdge::set_onward(std::vector<std::string> peers) {
+    work_.ask(
+        [this, peers = std::move(peers)]() -> Status {
+            onward_ = peers;
+            return journal_ ? journal_->keep_for(onward_) : ok();
+        },
+        [this](Status done) {
+            unusable(done);
+        });
+}
+
+Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes, bool is_whole) {
     // What a failed sync left is only known to a new one.
     if (journal_ && journal_->inbound().is_fenced()) journal_.reset();
-    if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes));
+    if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes, is_whole));
+    HF_TRY(journal_->keep_for(onward_));
     if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
     const Hello self = HF_TRY(journal_->greeting());
     note_repair();

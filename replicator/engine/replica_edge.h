@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "replicator/engine/connection.h"
 #include "replicator/engine/host.h"
@@ -30,8 +31,8 @@ inline constexpr uint64_t upkeep_interval_ns = 2'000'000'000;
 
 class ReplicaEdge {
 public:
-    // DELAY_NS: what arrives is kept at once and applied when it is so old.
-    ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns);
+    // DELAY_NS: what arrives is kept at once and applied when it is so old. ONWARD as for set_onward().
+    ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns, std::vector<std::string> onward);
     ~ReplicaEdge();
     ReplicaEdge(const ReplicaEdge&) = delete;
     ReplicaEdge& operator=(const ReplicaEdge&) = delete;
@@ -44,6 +45,8 @@ public:
     // Takes over a connection on which the source has greeted with HELLO. FRAMES may hold more of what it said.
     // REQUIRES: its key is the peer's, and HELLO holds a Hello.
     void attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames);
+    // The peers to whom this replica is sent on: its journal keeps what they have not taken.
+    void set_onward(std::vector<std::string> peers);
     void check_trust();
     EdgeStatus status() const;
 
@@ -52,7 +55,7 @@ private:
     using Answer = Actions (Receiver::*)(Lsn, uint64_t);
 
     // On the work's thread.
-    Result<Opened> open(uint64_t segment_bytes);
+    Result<Opened> open(uint64_t segment_bytes, bool is_whole);
     Status open_existing();
     Status keep_up();
     Result<Hello> take_back(Lsn at);
@@ -84,6 +87,7 @@ private:
     std::shared_ptr<ReplicaJournal> journal_;
     std::optional<StoreChild> store_child_;
     std::optional<rewind::RepairPoint> repaired_to_;
+    std::vector<std::string> onward_;
 
     const char* state_ = "waiting";
     std::string why_, unusable_;

@@ -9,6 +9,7 @@
 #include "base/small_file.h"
 #include "base/text.h"
 #include "journal/cursor.h"
+#include "replicator/engine/source_journal.h"
 #include "replicator/engine/store_child.h"
 #include "replicator/protocol/stream_reader.h"
 #include "rewind/copy_file.h"
@@ -35,10 +36,18 @@ Result<uint64_t> load_term(Disk& store) {
     return term;
 }
 
+// Told before there is an in-flight table, without which nobody sends this replica on: so whoever does knows it.
+Status remember_whole(journal::Volume& volume) {
+    if (volume.journal_is_whole) return ok();
+    volume.journal_is_whole = true;
+    return journal::save_volume(volume);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<ReplicaJournal>> ReplicaJournal::open(const std::string& store, const journal::VolumeId& id, uint64_t segment_bytes) {
-    const journal::Volume volume = HF_TRY(rewind::make_replica_store(store, id, segment_bytes, source_origin, 0));
+Result<std::unique_ptr<ReplicaJournal>> ReplicaJournal::open(const std::string& store, const journal::VolumeId& id, uint64_t segment_bytes, bool is_whole) {
+    journal::Volume volume = HF_TRY(rewind::make_replica_store(store, id, segment_bytes, source_origin, 0));
+    if (is_whole) HF_TRY(remember_whole(volume));
     std::unique_ptr<ReplicaJournal> replica(new ReplicaJournal(volume));
     replica->store_ = HF_TRY(open_disk(volume.store));
     replica->disk_ = HF_TRY(open_disk(volume.journal_directory));
@@ -50,6 +59,7 @@ Result<std::unique_ptr<ReplicaJournal>> ReplicaJournal::open(const std::string& 
     if (!evidence.empty()) log_info("The inbound journal in " + quoted(volume.journal_directory) + " was opened: " + evidence);
     replica->inbound_ = HF_TRY(std::move(inbound));
     HF_TRY(replica->settle_repair());
+    HF_TRY(replica->lower_cursors());
     return replica;
 }
 
@@ -139,7 +149,26 @@ Result<std::optional<Position>> ReplicaJournal::position(Lsn at) {
 Status ReplicaJournal::take_back(Lsn at) {
     HF_TRY(keep_aside(at));
     HF_TRY(take_store_back(volume_.store, at));
-    return inbound_->cut(at);
+    HF_TRY(inbound_->cut(at));
+    return lower_cursors();
+}
+
+// Those to whom this replica is sent on follow it back, and need again what they had of another history.
+Status ReplicaJournal::lower_cursors() {
+    const Lsn end = inbound_->received();
+    for (const auto& [consumer, position] : HF_TRY(journal::load_cursors(*cursors_, volume_.id)))
+        if (consumer.starts_with(journal::replica_consumer_prefix) && position > end) HF_TRY(journal::save_cursor(*cursors_, volume_.id, consumer, end));
+    return ok();
+}
+
+Status ReplicaJournal::keep_for(const std::vector<std::string>& peers) {
+    const auto known = HF_TRY(journal::load_cursors(*cursors_, volume_.id));
+    for (const std::string& peer : peers) {
+        const std::string consumer = replica_consumer(peer);
+        const bool has_cursor = std::any_of(known.begin(), known.end(), [&](const auto& cursor) { return cursor.first == consumer; });
+        if (!has_cursor) HF_TRY(journal::save_cursor(*cursors_, volume_.id, consumer, inbound_->begin()));
+    }
+    return ok();
 }
 
 // Whole segment files: what lies in the first of them before AT makes them readable. They get their name last, so a directory without

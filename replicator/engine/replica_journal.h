@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "journal/inbound.h"
 #include "journal/volume.h"
@@ -21,8 +22,9 @@ namespace holdfast::replicator {
 
 class ReplicaJournal {
 public:
-    // Makes the store when there is none. Errors: foreign (the store is another volume's, or a source's), those of journal::Inbound.
-    static Result<std::unique_ptr<ReplicaJournal>> open(const std::string& store, const journal::VolumeId& volume, uint64_t segment_bytes);
+    // Makes the store when there is none. IS_WHOLE: the source's journal began with the whole tree, which the store's description remembers
+    // for those that this replica is sent on to. Errors: foreign (the store is another volume's, or a source's), those of journal::Inbound.
+    static Result<std::unique_ptr<ReplicaJournal>> open(const std::string& store, const journal::VolumeId& volume, uint64_t segment_bytes, bool is_whole = false);
 
     const journal::Volume& volume() const { return volume_; }
     // The highest term that was heard of.
@@ -44,7 +46,9 @@ public:
     // session sends back again. Durable on return. REQUIRES: the store service does not run. Errors: not_found (AT lies before
     // the window), no_space, io; nothing is lost then.
     Status take_back(Lsn at);
-    // Deletes segments that the store has applied and made durable. Errors: io.
+    // This replica is sent on to PEERS: for those that have no place in the journal yet it keeps what there is. Durable on return.
+    Status keep_for(const std::vector<std::string>& peers);
+    // Deletes segments that the store has applied and made durable, and that nobody needs to whom they are sent on. Errors: io.
     Status release();
 
 private:
@@ -53,6 +57,7 @@ private:
     Status drop_mark();
     Status with_store_held(const std::function<Status()>& change);
     Status keep_aside(Lsn at);
+    Status lower_cursors();
 
     explicit ReplicaJournal(const journal::Volume& volume) : volume_(volume) {}
 

@@ -255,6 +255,7 @@ void SourceEdge::over(const Error& why) {
     const bool was_repairing = repair_ != nullptr;
     drop_repair();
     sender_.reset();
+    cursor_wanted_ = cursor_saved_ = 0;  // where the next greeting finds the replica may be before it
     totals_.add(connection_.get());
     connection_.reset();
     if (is_suspended_) {
@@ -282,7 +283,7 @@ void SourceEdge::watch() {
     Lsn known = 0;
     while (!is_ending_) {
         const Lsn now = journal_->wait_published(known, watch_ms);
-        if (now == known) continue;
+        if (now == known && !journal_->has_gone_back()) continue;
         known = now;
         // One message at a time: the loop reads the newest value itself.
         if (is_told_.exchange(true)) continue;
@@ -294,8 +295,16 @@ void SourceEdge::watch() {
 
 void SourceEdge::published() {
     is_told_ = false;
-    lag_.published(journal_->published(), host_.loop.now_ns());
-    if (sender_ && !sender_->is_over()) carry_out(sender_->on_published(journal_->published(), host_.loop.now_ns()));
+    const Lsn end = journal_->published();
+    if (journal_->has_gone_back()) return went_back();
+    lag_.published(end, host_.loop.now_ns());
+    if (sender_ && !sender_->is_over()) carry_out(sender_->on_published(end, host_.loop.now_ns()));
+}
+
+// A replica that is sent on, and whose own source sent it back: the next greeting sends those that it serves back as well.
+void SourceEdge::went_back() {
+    lag_ = LagMeter();
+    fail({ErrorCode::unavailable, "the replica here goes back with its own source"});
 }
 
 // What the replica said last.

@@ -84,6 +84,7 @@ private:
     void over(const Error& why);
     void watch();
     void published();
+    void went_back();
     void heard();
 
     Host& host_;

@@ -12,16 +12,16 @@ namespace {
 
 Result<std::unique_ptr<journal::InflightTable>> open_table(const journal::Volume& volume) {
     auto table = journal::InflightTable::open_existing(volume.journal_directory + "/inflight");
-    if (!table && table.error().code == ErrorCode::not_found)
-        return Error{ErrorCode::unavailable, quoted(volume.directory) + " has not been mounted since this host started; its changes are sent once it is"};
-    return table;
+    if (table || table.error().code != ErrorCode::not_found) return table;
+    if (volume.is_replica()) return Error{ErrorCode::unavailable, "the replica in " + quoted(volume.store) + " has not been opened since this host started; it is sent on once it is"};
+    return Error{ErrorCode::unavailable, quoted(volume.directory) + " has not been mounted since this host started; its changes are sent once it is"};
 }
+
+}  // namespace
 
 std::string replica_consumer(std::string_view peer) {
     return std::string(journal::replica_consumer_prefix) + std::string(peer);
 }
-
-}  // namespace
 
 Result<std::vector<std::string>> replicas_waited_for(const journal::Volume& volume) {
     auto cursors = HF_TRY(open_disk(volume.journal_directory + "/cursors"));
@@ -34,7 +34,7 @@ Result<std::vector<std::string>> replicas_waited_for(const journal::Volume& volu
 Status forget_replica(const journal::Volume& volume, std::string_view peer) {
     const auto peers = HF_TRY(replicas_waited_for(volume));
     if (std::find(peers.begin(), peers.end(), peer) == peers.end())
-        return Error{ErrorCode::not_found, "the journal of " + quoted(volume.directory) + " is not kept for a replica on " + quoted(peer)};
+        return Error{ErrorCode::not_found, "the journal of " + quoted(journal::name_of(volume)) + " is not kept for a replica on " + quoted(peer)};
     auto cursors = HF_TRY(open_disk(volume.journal_directory + "/cursors"));
     HF_TRY(cursors->remove(replica_consumer(peer)));
     return cursors->sync_directory();
@@ -47,8 +47,7 @@ SourceJournal::SourceJournal(const journal::Volume& volume, std::string consumer
       disk_(std::move(disk)),
       cursors_(std::move(cursors)),
       table_(std::move(table)),
-      watch_(std::move(watch)),
-      reader_(*disk_, volume_.id, volume_.segment_bytes, table_.get()) {}
+      watch_(std::move(watch)) {}
 
 Result<std::unique_ptr<SourceJournal>> SourceJournal::open(const journal::Volume& volume, std::string_view peer) {
     auto disk = HF_TRY(open_disk(volume.journal_directory));
@@ -60,31 +59,61 @@ Result<std::unique_ptr<SourceJournal>> SourceJournal::open(const journal::Volume
         new SourceJournal(volume, replica_consumer(peer), std::move(disk), std::move(cursors), std::move(table), std::move(watch)));
     const auto known = HF_TRY(journal::load_cursors(*source->cursors_, volume.id));
     const bool has_cursor = std::any_of(known.begin(), known.end(), [&](const auto& cursor) { return cursor.first == source->consumer_; });
-    if (!has_cursor) {
-        const auto kept = HF_TRY(journal::Reader::extent(*source->disk_));
-        HF_TRY(source->save_cursor(kept.first_segment * volume.segment_bytes));
-    }
+    if (!has_cursor) HF_TRY(source->keep_everything());
+    HF_TRY(source->begin_anew());
     return source;
 }
 
+// Where the oldest segment begins; a replica that has received nothing keeps all that will come.
+Result<Lsn> SourceJournal::oldest() const {
+    const auto kept = journal::Reader::extent(*disk_);
+    if (!kept && kept.error().code == ErrorCode::not_found && volume_.is_replica()) return Lsn{0};
+    if (!kept) return kept.error();
+    return kept->first_segment * volume_.segment_bytes;
+}
+
+Status SourceJournal::keep_everything() {
+    const Lsn all = HF_TRY(oldest());
+    return journal::save_cursor(*cursors_, volume_.id, consumer_, all);
+}
+
+Status SourceJournal::begin_anew() {
+    using Until = journal::Reader::Until;
+    reader_ = std::make_unique<StreamReader>(*disk_, volume_.id, volume_.segment_bytes, table_.get(), volume_.is_replica() ? Until::durable : Until::published);
+    synced_ = 0;
+    cuts_ = table_->head().cuts.load();
+    return check_history();
+}
+
+// An odd number of cuts is one that is under way.
+Status SourceJournal::check_history() const {
+    if (!has_gone_back() && cuts_ % 2 == 0) return ok();
+    return Error{ErrorCode::unavailable, "the replica here goes back to where its own source's history parts from it; those that it serves follow it there"};
+}
+
 Result<Hello> SourceJournal::greeting() {
+    HF_TRY(begin_anew());
     Hello hello;
     hello.role = Role::source;
     hello.volume = volume_.id;
     hello.segment_bytes = volume_.segment_bytes;
     hello.is_whole = volume_.journal_is_whole;
-    hello.oldest = HF_TRY(journal::Reader::extent(*disk_)).first_segment * volume_.segment_bytes;
+    hello.oldest = HF_TRY(oldest());
     const Lsn end = journal::moment_of(published(), volume_.segment_bytes);
+    if (end == 0 && volume_.is_replica()) return Error{ErrorCode::unavailable, "nothing has arrived at the replica in " + quoted(volume_.store) + " yet that could be sent on"};
     const auto position = HF_TRY(this->position(end));
     if (!position || position->lsn != end)
         return Error{ErrorCode::unavailable, "the hash chain at the end of the journal, " + std::to_string(end) +
                                                  ", cannot be told: its beginning is not kept; it can again when the next segment is full"};
     hello.end = *position;
+    HF_TRY(check_history());
     return hello;
 }
 
 Result<std::optional<Position>> SourceJournal::position(Lsn at) {
-    return position_at_or_below(*disk_, volume_.id, volume_.segment_bytes, std::min(at, published()));
+    auto position = position_at_or_below(*disk_, volume_.id, volume_.segment_bytes, std::min(at, published()));
+    HF_TRY(check_history());
+    return position;
 }
 
 Result<SourceJournal::RepairOffer> SourceJournal::offer_repair(Lsn at, uint64_t time_ns) {
@@ -104,22 +133,25 @@ Result<SourceJournal::RepairOffer> SourceJournal::offer_repair(Lsn at, uint64_t 
 }
 
 Result<StreamPiece> SourceJournal::read(Lsn from, uint32_t bytes_max) {
-    StreamPiece piece = HF_TRY(reader_.read(from, bytes_max));
+    auto read = reader_->read(from, bytes_max);
+    HF_TRY(check_history());  // first: what was being cut may look like damage
+    StreamPiece piece = HF_TRY(std::move(read));
     if (piece.records.end > synced_ + volume_.segment_bytes / 2) {
-        HF_TRY(reader_.sync());
+        HF_TRY(reader_->sync());
         synced_ = piece.records.end;
     }
     return piece;
 }
 
 Result<unsigned> SourceJournal::filled_percent() const {
-    const auto kept = HF_TRY(journal::Reader::extent(*disk_));
-    const Lsn begin = kept.first_segment * volume_.segment_bytes, end = published();
+    const Lsn begin = HF_TRY(oldest()), end = published();
     return static_cast<unsigned>((end - std::min(begin, end)) * 100 / std::max<uint64_t>(volume_.journal_bytes_max, 1));
 }
 
 Status SourceJournal::save_cursor(Lsn at) {
-    return journal::save_cursor(*cursors_, volume_.id, consumer_, at);
+    // Going back lowers the cursors after it announced itself. A write of ours that comes later than that sees the announcement here.
+    HF_TRY(journal::save_cursor(*cursors_, volume_.id, consumer_, at));
+    return has_gone_back() ? keep_everything() : ok();
 }
 
 }  // namespace holdfast::replicator

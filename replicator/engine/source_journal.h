@@ -1,12 +1,17 @@
 // A volume's journal as the engine of its host ships it: greeting, positions, pieces, and the cursor that keeps what the
 // replica has not taken yet.
 //
+// The host may have the volume as its source, or keep a replica of it and send that on. What it sends on is what is durable here, so
+// that a power cut never leaves it behind those that it serves. Its own source may send it back to where their histories part; then what was read
+// here before means nothing, each call says so, and greeting() begins anew.
+//
 // The cursor, named after the peer, is made with the first open(), so that from then on the journal forgets nothing that the replica
 // needs. Only forget_replica() ends that: a configuration that lost a line must not cost a replica its place.
 //
 // Thread rule: wait_published() from any one thread, the rest from one other. Everything here blocks on the disk.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,44 +26,55 @@ namespace holdfast::replicator {
 
 class SourceJournal {
 public:
-    // Errors: unavailable when the volume has not been mounted since the host started, so that nobody says how far its
-    // journal may be read; those of the journal.
+    // Errors: unavailable when the volume has not been mounted, or the replica not been opened, since the host started, so that nobody
+    // says how far its journal may be read; those of the journal.
     static Result<std::unique_ptr<SourceJournal>> open(const journal::Volume& volume, std::string_view peer);
 
-    // Errors: unavailable: the hash chain at the journal's end cannot be told.
+    // Errors: unavailable: the hash chain at the journal's end cannot be told, the replica that is sent on has nothing yet or is going back.
     Result<Hello> greeting();
     Result<std::optional<Position>> position(Lsn at);
-    // What it returns need not be durable here, but for half a segment's bytes at most: a replica goes back to where a source that lost its
-    // end in a power cut is, and a whole segment is what its journal keeps for that. Errors: those of StreamReader; a failed
-    // sync stays one.
+    // What it returns of a source's journal need not be durable here, but for half a segment's bytes at most: a replica goes back to where a
+    // source that lost its end in a power cut is, and a whole segment is what its journal keeps for that. Errors: those of StreamReader; a
+    // failed sync stays one; unavailable: it has gone back.
     Result<StreamPiece> read(Lsn from, uint32_t bytes_max);
     struct RepairOffer { RepairBegins point; Hello self; };
     // The replica is made equal to the moment AT: keeps the journal from the segment on that holds it, wherever the cursor was. Durable on
     // return. Errors: not_found: that segment is not kept any more, a later moment may do; unavailable: the hash chain where it begins cannot be told.
     Result<RepairOffer> offer_repair(Lsn at, uint64_t time_ns);
-    // Durable on return.
+    // Durable on return. One that comes late, after this host went back, keeps everything.
     Status save_cursor(Lsn at);
     // How much of the journal's limit is taken by what is kept, for whomever.
     Result<unsigned> filled_percent() const;
 
     const journal::Volume& volume() const { return volume_; }
 
-    // Blocks until published exceeds KNOWN or time is up.
-    Lsn wait_published(Lsn known, uint32_t timeout_ms) { return watch_->wait_published(known, timeout_ms); }
-    Lsn published() const { return table_->head().published.load(std::memory_order_acquire); }
+    // Blocks until there is more to send than up to KNOWN, or time is up.
+    Lsn wait_published(Lsn known, uint32_t timeout_ms) { return volume_.is_replica() ? watch_->wait_durable(known, timeout_ms) : watch_->wait_published(known, timeout_ms); }
+    // The end of what may be sent.
+    Lsn published() const { return volume_.is_replica() ? table_->head().durable.load() : table_->head().published.load(std::memory_order_acquire); }
+    // What the last greeting told is not this host's history any more. Ask it after published(), whose answer may be from before. Any thread.
+    bool has_gone_back() const { return table_->head().cuts.load() != cuts_; }
 
 private:
     SourceJournal(const journal::Volume& volume, std::string consumer, std::unique_ptr<Disk> disk, std::unique_ptr<Disk> cursors,
                   std::unique_ptr<journal::InflightTable> table, std::unique_ptr<journal::InflightTable> watch);
 
+    Status begin_anew();
+    Status check_history() const;
+    Status keep_everything();
+    Result<Lsn> oldest() const;
+
     const journal::Volume volume_;
     const std::string consumer_;
     const std::unique_ptr<Disk> disk_, cursors_;
     const std::unique_ptr<journal::InflightTable> table_, watch_;  // the same words, mapped once for each thread
-    StreamReader reader_;
-    Lsn synced_ = 0;  // what was read below is durable
+    std::unique_ptr<StreamReader> reader_;
+    Lsn synced_ = 0;                   // what was read below is durable
+    std::atomic<uint32_t> cuts_ = 0;  // of the history that was greeted with
 };
 
+// The cursor's name.
+std::string replica_consumer(std::string_view peer);
 // The peers for whose replicas VOLUME's journal is kept.
 Result<std::vector<std::string>> replicas_waited_for(const journal::Volume& volume);
 // The journal keeps nothing for PEER's replica any more. Durable on return. Errors: not_found.

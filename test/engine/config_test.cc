@@ -37,13 +37,13 @@ TEST_CASE("config: an empty file is a host that does nothing, under its own name
 
 TEST_CASE("config: everything that can be said is understood, in the order of the file") {
     const auto config = parse_config("name = \"alpha\" # comment\n" + listen + "address = \"alpha.example.org:4848\"\n" + send("/srv/data", "beta") +
-                                         send("/srv/data", "gamma") + send(id, "beta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"",
+                                         send("/srv/data", "gamma") + send(id, "delta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"",
                                      "f");
     REQUIRE(config);
     CHECK(config->name == "alpha");
     CHECK(config->listen == "0.0.0.0:4848");
     CHECK(config->address == "alpha.example.org:4848");
-    CHECK(config->send == std::vector<SendRule>{{"/srv/data", "beta"}, {"/srv/data", "gamma"}, {id, "beta"}});
+    CHECK(config->send == std::vector<SendRule>{{"/srv/data", "beta"}, {"/srv/data", "gamma"}, {id, "delta"}});
     const auto volume = [](const std::string& text) { return journal::parse_volume_id(text).value(); };
     CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", 90'000'000'000}});
 }
@@ -101,6 +101,10 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {listen + keep(id, "b", "/s") + keep(id, "c", "/t"), "a volume is kept once on a host"},
         {listen + keep(id, "b", "/s") + keep(other_id, "b", "/s"), "a store holds one volume"},
         {keep(id, "b", "/s"), "a host that keeps replicas must `listen`"},
+        {listen + keep(id, "b", "/s") + send(id, "b"), "from where a [[keep]] takes it"},
+        {listen + send("//s/./", "b") + keep(id, "b", "/s"), "from where a [[keep]] takes it"},
+        {listen + keep(id, "b", "/s") + send("/s/image", "b"), "from where a [[keep]] takes it"},
+        {listen + keep(id, "b", "/s") + send("/s", "c") + send(id, "c"), "the replica in \"/s\" is sent to \"c\" twice, under two names"},
     };
     for (const auto& row : table) {
         CAPTURE(row.text.substr(0, 300));
@@ -109,6 +113,14 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         CHECK(config.error().code == ErrorCode::invalid_argument);
         CHECK_THAT(config.error().message, Catch::StartsWith("f, line ") && Catch::Contains(row.sentence));
     }
+}
+
+TEST_CASE("config: a replica may be sent on to third hosts, and other volumes to where it comes from") {
+    const auto config = parse_config(listen + keep(id, "b", "/s") + send(id, "c") + send("/s", "d") + send(other_id, "b") + send("/s2", "b") + send("/srv/s", "b"), "f");
+    REQUIRE(config);
+    std::vector<bool> onward;
+    for (const SendRule& rule : config->send) onward.push_back(sends_on(rule, config->keep.front()));
+    CHECK(onward == std::vector<bool>{true, true, false, false, false});
 }
 
 TEST_CASE("config: one store is one store, however it is written") {

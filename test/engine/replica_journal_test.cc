@@ -254,3 +254,47 @@ TEST_CASE("replica journal: a damaged mark is not guessed") {
     std::ofstream(bench.store + "/repairing") << "{}";
     CHECK(bench.open().error().code == ErrorCode::corrupt);
 }
+
+TEST_CASE("replica journal: what it is sent on to keeps its segments, from the first on and from where it is") {
+    if (is_skipped()) return;
+    const Bench bench;
+    ShippedJournal source(1, 1000, 20'000);
+    const auto replica = bench.open().value();
+    REQUIRE(replica->keep_for({"delta"}));
+    REQUIRE(source.ship_all(replica->inbound(), 64 << 10));
+    REQUIRE(replica->greeting());
+    const auto disk = open_disk(bench.store + "/journal/cursors").value();
+    REQUIRE(journal::save_cursor(*disk, bench_volume, journal::store_consumer, source.end()));
+    REQUIRE(replica->release());
+    CHECK(replica->inbound().begin() == 0);
+    REQUIRE(journal::save_cursor(*disk, bench_volume, "replica-delta", segment_bytes));
+    REQUIRE(replica->keep_for({"delta"}));  // asked again at every start, it does not begin anew
+    REQUIRE(replica->release());
+    CHECK(replica->inbound().begin() == segment_bytes);
+}
+
+TEST_CASE("replica journal: a cursor beyond its end, of a history that was given up, is taken back when it is opened") {
+    if (is_skipped()) return;
+    const Bench bench;
+    ShippedJournal source(1, 200, 20'000);
+    REQUIRE(source.ship_all(bench.open().value()->inbound(), 64 << 10));
+    const auto disk = open_disk(bench.store + "/journal/cursors").value();
+    REQUIRE(journal::save_cursor(*disk, bench_volume, "replica-delta", source.end() + 5 * segment_bytes));
+    REQUIRE(journal::save_cursor(*disk, bench_volume, "replica-gamma", 5000));
+    REQUIRE(bench.open());
+    auto found = journal::load_cursors(*disk, bench_volume).value();
+    std::sort(found.begin(), found.end());
+    std::erase_if(found, [](const auto& cursor) { return cursor.first == journal::store_consumer; });
+    CHECK(found == std::vector<std::pair<std::string, Lsn>>{{"replica-delta", source.end()}, {"replica-gamma", 5000}});
+}
+
+TEST_CASE("replica journal: that its source's journal began with the whole tree is remembered") {
+    if (is_skipped()) return;
+    const Bench bench;
+    REQUIRE(bench.open());
+    CHECK_FALSE(journal::load_volume(bench.store)->journal_is_whole);
+    REQUIRE(ReplicaJournal::open(bench.store, bench_volume, segment_bytes, true));
+    CHECK(journal::load_volume(bench.store)->journal_is_whole);
+    REQUIRE(bench.open());
+    CHECK(journal::load_volume(bench.store)->journal_is_whole);
+}

@@ -170,3 +170,57 @@ TEST_CASE("source journal: a moment that it does not keep, cannot name, or has n
     CHECK(unknown.error().code == ErrorCode::unavailable);
     CHECK_THAT(unknown.error().message, Catch::Contains("chain"));
 }
+
+TEST_CASE("source journal: of a replica that is sent on only what is durable here is told and sent") {
+    Bench bench;
+    bench.volume.role = journal::VolumeRole::replica;
+    bench.mount();
+    bench.table->head().durable = bench.ends[0];
+    const auto source = bench.open();
+    CHECK(source->published() == bench.ends[0]);
+    CHECK(source->greeting()->end.lsn == bench.ends[0]);
+    CHECK(source->position(UINT64_MAX).value()->lsn == bench.ends[0]);
+    CHECK(source->read(journal::segment_first_record(2, segment_bytes), 1 << 20)->records.end == bench.ends[0]);
+    bench.table->head().durable = bench.ends[1];
+    bench.table->wake_readers();
+    CHECK(source->wait_published(bench.ends[0], 60'000) == bench.ends[1]);
+    CHECK(source->read(bench.ends[0], 1 << 20)->records.end == bench.ends[1]);
+}
+
+TEST_CASE("source journal: a replica that is sent on and goes back says so at every call until it greets anew, and keeps all that it has meanwhile") {
+    Bench bench;
+    bench.volume.role = journal::VolumeRole::replica;
+    bench.mount();
+    bench.table->head().durable = bench.builder.end();
+    const auto source = bench.open();
+    REQUIRE(source->greeting());
+    REQUIRE(source->save_cursor(2 * segment_bytes));
+    CHECK_FALSE(source->has_gone_back());
+
+    for (const bool is_over : {false, true}) {
+        CAPTURE(is_over);
+        bench.table->head().cuts += 1;  // it begins, it ends
+        CHECK(source->has_gone_back());
+        CHECK(source->read(2 * segment_bytes, 1 << 20).error().code == ErrorCode::unavailable);
+        CHECK(source->position(UINT64_MAX).error().code == ErrorCode::unavailable);
+        CHECK(source->greeting().has_value() == is_over);
+    }
+    CHECK_FALSE(source->has_gone_back());
+    CHECK(source->read(2 * segment_bytes, 1 << 20));
+
+    bench.table->head().cuts += 2;
+    REQUIRE(source->save_cursor(2 * segment_bytes));  // of what was acknowledged before
+    CHECK(bench.cursors() == Cursors{{"replica-beta", 0}});
+}
+
+TEST_CASE("source journal: a replica that has nothing yet is not sent on, and keeps what will come") {
+    Bench bench;
+    bench.volume.role = journal::VolumeRole::replica;
+    bench.mount();
+    bench.table->head().published = 0;
+    for (uint64_t index = 0; index < 3; ++index) REQUIRE(bench.disk->remove(journal::segment_name(index)));
+    const auto source = bench.open();
+    CHECK(bench.cursors() == Cursors{{"replica-beta", 0}});
+    CHECK(source->greeting().error().code == ErrorCode::unavailable);
+    CHECK(source->filled_percent().value() == 0);
+}

@@ -35,17 +35,17 @@ def until(what, condition, seconds=60):
 
 
 class Network:
-    """The three namespaces and their two links, named after this process."""
+    """The namespaces of the hosts and the one between them, and their links, named after this process."""
 
     def __init__(self):
-        self.names = {host: f"hf{os.getpid()}{host}" for host in ("alpha", "between", "beta", "gamma")}
+        self.names = {host: f"hf{os.getpid()}{host}" for host in ("alpha", "between", "beta", "gamma", "delta")}
 
     def __enter__(self):
         try:
             for name in self.names.values():
                 run("ip", "netns", "add", name)
                 run("ip", "-n", name, "link", "set", "lo", "up")
-            for number, host in ((1, "alpha"), (2, "beta"), (3, "gamma")):
+            for number, host in ((1, "alpha"), (2, "beta"), (3, "gamma"), (4, "delta")):
                 ours, theirs = self.names[host], self.names["between"]
                 run("ip", "-n", theirs, "link", "add", f"to{number}", "type", "veth", "peer", "name", "eth0", "netns", ours)
                 for name, device, end in ((ours, "eth0", 1), (theirs, f"to{number}", 9)):
@@ -126,10 +126,10 @@ class Host:
 
 
 class Forwarder:
-    def __init__(self, network, work):
-        self.control = work / "forwarder.sock"
+    def __init__(self, network, work, port=PORT, target="10.77.2.1", name="forwarder"):
+        self.control = work / f"{name}.sock"
         self.process = subprocess.Popen([*network.inside("between"), sys.executable, Path(__file__).resolve().parent / "forwarder.py",
-                                         str(PORT), f"10.77.2.1:{PORT}", self.control])
+                                         str(port), f"{target}:{PORT}", self.control])
         until("the forwarder listens", self.control.exists)
 
     def do(self, command):
@@ -141,6 +141,29 @@ class Forwarder:
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+def fill(tree):
+    """Something of every kind."""
+    (tree / "d1").mkdir()
+    (tree / "d1" / "large").write_bytes(os.urandom(3 << 20))
+    os.link(tree / "d1" / "large", tree / "again")
+    (tree / "link").symlink_to("d1/large")
+    os.mkfifo(tree / "fifo")
+    (tree / "odd \n name").write_text("x")
+    with open(tree / "sparse", "wb") as stream:
+        stream.truncate(20 << 20)
+        stream.seek(9 << 20)
+        stream.write(b"data")
+    os.setxattr(tree / "d1", "user.note", b"kept")
+    os.chmod(tree / "d1", 0o2751)
+    # What only some capabilities make.
+    os.mknod(tree / "device", stat.S_IFCHR | 0o640, os.makedev(1, 3))
+    program = tree / "program"
+    program.write_bytes(b"#!/bin/true\n")
+    os.chown(program, 1234, 4321)
+    os.chmod(program, 0o4755)
+    os.setxattr(tree / "again", "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
 
 
 class Pair:
@@ -160,7 +183,7 @@ class Pair:
         try:
             self.forwarder = Forwarder(self.network, self.work)
             if self.wants_fill:
-                self.fill()
+                fill(self.tree)
             self.began = time.monotonic()
             self.alpha.holdfast("protect", self.tree, "--store", self.store, *self.protect)
             self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
@@ -174,27 +197,6 @@ class Pair:
             self.__exit__()
             raise
         return self
-
-    def fill(self):
-        (self.tree / "d1").mkdir()
-        (self.tree / "d1" / "large").write_bytes(os.urandom(3 << 20))
-        os.link(self.tree / "d1" / "large", self.tree / "again")
-        (self.tree / "link").symlink_to("d1/large")
-        os.mkfifo(self.tree / "fifo")
-        (self.tree / "odd \n name").write_text("x")
-        with open(self.tree / "sparse", "wb") as stream:
-            stream.truncate(20 << 20)
-            stream.seek(9 << 20)
-            stream.write(b"data")
-        os.setxattr(self.tree / "d1", "user.note", b"kept")
-        os.chmod(self.tree / "d1", 0o2751)
-        # What only some capabilities make.
-        os.mknod(self.tree / "device", stat.S_IFCHR | 0o640, os.makedev(1, 3))
-        program = self.tree / "program"
-        program.write_bytes(b"#!/bin/true\n")
-        os.chown(program, 1234, 4321)
-        os.chmod(program, 0o4755)
-        os.setxattr(self.tree / "again", "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
 
     def arrived(self):
         edge = self.alpha.edge()
