@@ -179,6 +179,8 @@ hf_frame_type encode_payload(const Message& message, std::vector<std::byte>& out
                 HF_CHECK(sync.bytes.size() <= HF_FRAME_SYNC_BYTES_MAX);
                 return put(out, sync.bytes), HF_FRAME_SYNC;
             },
+            [&](const NextKey& next) { return put(out, bytes_of(next.key)), HF_FRAME_NEXT_KEY; },
+            [&](const KeyKept& kept) { return put(out, bytes_of(kept.key)), HF_FRAME_KEY_KEPT; },
         },
         message);
 }
@@ -204,6 +206,8 @@ Result<Message> decode_payload(uint16_t type, ByteSpan bytes) {
         case HF_FRAME_SYNC:
             if (bytes.size() > HF_FRAME_SYNC_BYTES_MAX) return malformed("piece of a comparison");
             return Message(SyncBytes{payload.rest()});
+        case HF_FRAME_NEXT_KEY: return decode_fixed<hf_wire_key>(payload, "key", [](const hf_wire_key& key) { return NextKey{std::to_array(key.fingerprint)}; });
+        case HF_FRAME_KEY_KEPT: return decode_fixed<hf_wire_key>(payload, "key", [](const hf_wire_key& key) { return KeyKept{std::to_array(key.fingerprint)}; });
     }
     return Error{ErrorCode::unsupported, "the peer sent a message of type " + std::to_string(type) + ", which this version does not know"};
 }

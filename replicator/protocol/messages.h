@@ -73,8 +73,11 @@ struct RepairBegins { Lsn at = 0; uint64_t time_ns = 0; Position begin; bool ope
 // What the store of one host says to that of the other (rewind/sync); nobody between looks into it. At most HF_FRAME_SYNC_BYTES_MAX.
 struct SyncBytes { std::vector<std::byte> bytes; bool operator==(const SyncBytes&) const = default; };
 struct Goodbye { Reason reason = Reason::shutdown; std::string sentence; bool operator==(const Goodbye&) const = default; };
+// Of hosts, not of the volume: sessions never see them (feed.h).
+struct NextKey { std::array<uint8_t, 32> key{}; bool operator==(const NextKey&) const = default; };
+struct KeyKept { std::array<uint8_t, 32> key{}; bool operator==(const KeyKept&) const = default; };
 
-using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye, RepairBegins, SyncBytes>;
+using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye, RepairBegins, SyncBytes, NextKey, KeyKept>;
 
 // A message with what its frame's header says about it.
 struct Received {

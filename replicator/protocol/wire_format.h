@@ -30,6 +30,9 @@ enum hf_frame_type : uint16_t {
     HF_FRAME_GOODBYE = 9,    // both: why this session ends
     HF_FRAME_REPAIR = 10,    // source: the moment that the replica is made equal to
     HF_FRAME_SYNC = 11,      // both, during a repair: what one store says to the other
+    // Of hosts, not of the volume; at any time after the greeting.
+    HF_FRAME_NEXT_KEY = 32,  // both: this host will show another key
+    HF_FRAME_KEY_KEPT = 33,  // both: it is on this host's list of peers, durably
 };
 
 // Before every payload. The checksum (xxh3, 64 bits) is that of the payload as it travels, seeded with that of the header with
@@ -109,6 +112,10 @@ struct hf_wire_goodbye {
     uint32_t sentence_bytes;
 };
 
+struct hf_wire_key {
+    uint8_t fingerprint[32];  // trust/identity.h
+};
+
 static_assert(sizeof(hf_frame_header) == 48);
 static_assert(sizeof(hf_wire_position) == 24);
 static_assert(sizeof(hf_wire_answer) == 40);
@@ -119,3 +126,4 @@ static_assert(sizeof(hf_wire_records) == 16);
 static_assert(sizeof(hf_wire_ack) == 24);
 static_assert(sizeof(hf_wire_heartbeat) == 8);
 static_assert(sizeof(hf_wire_goodbye) == 8);
+static_assert(sizeof(hf_wire_key) == 32);

@@ -37,7 +37,9 @@ std::vector<Message> samples() {
             Goodbye{Reason::storage, "the disk is full"},
             RepairBegins{70'000, 5, position(65'536)},
             SyncBytes{noise(300, 4)},
-            SyncBytes{}};
+            SyncBytes{},
+            NextKey{{1, 2, 3}},
+            KeyKept{{4, 5}}};
 }
 
 void feed(FrameReader& reader, ByteSpan bytes) {
