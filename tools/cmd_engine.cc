@@ -63,6 +63,14 @@ Result<Report> pair(const Arguments& arguments) {
     return report;
 }
 
+// A rotation that is under way.
+std::string rotation_text(const Json& rotation) {
+    std::string waiting;
+    for (const Json& peer : rotation.at("waiting_for")) waiting += (waiting.empty() ? "" : ", ") + printable(peer.get<std::string>());
+    return "The next key of this host is " + rotation.at("next_key").get<std::string>() + ". It is shown when all peers keep it, or from " +
+           cli::local_time(rotation.at("until_ns").get<uint64_t>()) + " on.\n" + (waiting.empty() ? "" : "Not told yet: " + waiting + ".\n");
+}
+
 Result<Report> peer_list(const Arguments&) {
     Report report;
     report.json = HF_TRY(engine_get("/v1/peers"));
@@ -70,6 +78,17 @@ Result<Report> peer_list(const Arguments&) {
     for (const Json& peer : report.json.at("peers"))
         for (const Json& key : peer.at("keys")) table.add({peer.at("name"), peer.at("address"), key});
     report.text = table.empty() ? "This host knows no other; `holdfast pair` introduces one.\n" : table.text();
+    if (report.json.contains("next_key")) report.text += rotation_text(report.json);
+    return report;
+}
+
+Result<Report> key_rotate(const Arguments& arguments) {
+    Json request = Json::object();
+    (void)HF_TRY(arguments.duration_ns_or("--within", 0));
+    if (arguments.given("--within")) request["within"] = arguments.text("--within");
+    Report report;
+    report.json = HF_TRY(engine_post("/v1/key-rotate", request));
+    report.text = report.json.contains("next_key") ? rotation_text(report.json) : "This host shows a new key; there was no peer to tell.\n";
     return report;
 }
 
@@ -146,6 +165,13 @@ const Command peer_revoke_command = {
     "holdfast peer revoke beta",
     {{"PEER", Parameter::Kind::required, "", "its name, as `holdfast peer list` shows it"}},
     peer_revoke};
+
+const Command key_rotate_command = {
+    "key rotate",
+    "give this host a new key, which its peers learn over the connections that there are",
+    "holdfast key rotate --within 7d",
+    {{"--within", Parameter::Kind::optional, "TIME", "how long a peer that is away may take to learn it; 7d by default"}},
+    key_rotate};
 
 const Command replica_forget_command = {
     "replica forget",

@@ -13,7 +13,7 @@ const std::vector<Command>& commands() {
         log_command,             ls_command,           cat_command,             diff_command,
         restore_command,         rewind_command,       mount_past_command,      umount_past_command,
         verify_command,          journal_dump_command, engine_status_command,   events_command,          pair_command,
-        peer_list_command,       peer_revoke_command,  config_check_command,    config_reload_command,
+        peer_list_command,       peer_revoke_command,  key_rotate_command,       config_check_command,    config_reload_command,
         replica_forget_command,  replica_suspend_command, replica_resume_command, assess_command,
     };
     return all;

@@ -41,6 +41,7 @@ const std::vector<Route>& routes() {
         {"POST", "/v1/pair-offer", &Engine::offer_pairing},
         {"POST", "/v1/pair", &Engine::pair, {"address", "code"}},
         {"POST", "/v1/revoke", &Engine::revoke, {"peer"}},
+        {"POST", "/v1/key-rotate", &Engine::rotate_key, {}, {"within"}},
         {"POST", "/v1/forget", &Engine::forget, {"volume", "peer"}},
         {"POST", "/v1/reload", &Engine::reload},
         {"POST", "/v1/suspend", &Engine::suspend, {"volume", "peer"}},

@@ -48,6 +48,8 @@ Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, co
     std::unique_ptr<Engine> engine(new Engine(std::move(host), std::move(config_path)));
     engine->config_ = config;
     engine->notifiers_.follow(config.notify);
+    engine->keys_ = HF_TRY(KeyRotation::open(engine->host_, directory, engine->key_callbacks()));
+    engine->host_.keys = engine->keys_.get();
     HF_TRY(engine->listen());
     engine->follow(config);
     engine->host_.events->raise(EventCode::engine_started, {.peer = config.name, .why = "its key is " + to_string(engine->host_.identity.fingerprint())});
@@ -141,6 +143,16 @@ void Engine::trust_changed() {
     for (const auto& edge : replicas_) edge->check_trust();
 }
 
+KeyRotation::Callbacks Engine::key_callbacks() {
+    const auto all = [this](auto change) {
+        for (const auto& edge : sources_) change(*edge);
+        for (const auto& edge : replicas_) change(*edge);
+    };
+    return {.tell = [all] { all([](auto& edge) { edge.tell_keys(); }); },
+            .reconnect = [all] { all([](auto& edge) { edge.reconnect("the key of the host that was called was changed, and the connection is made anew"); }); },
+            .retrust = [this] { trust_changed(); }};
+}
+
 // A new value is saved before it is used, so a list that could not be saved is not used.
 Status Engine::introduce(const Introduced& introduced) {
     Peers peers = host_.peers;
@@ -217,7 +229,22 @@ void Engine::peers(const Request&, Answer answer) {
         for (const Fingerprint& key : peer.keys) keys.push_back(to_string(key));
         list.push_back({{"name", peer.name}, {"address", peer.address}, {"keys", keys}});
     }
-    answer(Json{{"name", host_.name}, {"key", to_string(host_.identity.fingerprint())}, {"peers", list}});
+    Json all{{"name", host_.name}, {"key", to_string(host_.identity.fingerprint())}, {"peers", list}};
+    keys_->show(all);
+    answer(std::move(all));
+}
+
+void Engine::rotate_key(const Request& request, Answer answer) {
+    uint64_t within_ns = rotation_ns_default;
+    if (const auto within = request.find("within"); within != request.end()) {
+        const auto given = parse_duration_ns(within->second);
+        if (!given) return answer(Error{ErrorCode::invalid_argument, "`within` must be a time, as 90s, 15m, 2h or 7d"});
+        within_ns = *given;
+    }
+    if (Status begun = keys_->begin(within_ns); !begun) return answer(begun.error());
+    Json told{{"key", to_string(host_.identity.fingerprint())}};
+    keys_->show(told);
+    answer(std::move(told));
 }
 
 void Engine::revoke(const Request& request, Answer answer) {

@@ -14,6 +14,7 @@
 #include "replicator/engine/config.h"
 #include "replicator/engine/guest.h"
 #include "replicator/engine/host.h"
+#include "replicator/engine/key_rotation.h"
 #include "replicator/engine/pair.h"
 #include "replicator/engine/replica_edge.h"
 #include "replicator/engine/source_edge.h"
@@ -48,6 +49,7 @@ public:
     void offer_pairing(const Request& request, Answer answer);
     void pair(const Request& request, Answer answer);
     void revoke(const Request& request, Answer answer);
+    void rotate_key(const Request& request, Answer answer);
     void forget(const Request& request, Answer answer);
     void suspend(const Request& request, Answer answer);
     void resume(const Request& request, Answer answer);
@@ -64,6 +66,7 @@ private:
     EngineStatus current() const;
     Introduction self() const { return {host_.name, config_.address}; }
     void trust_changed();
+    KeyRotation::Callbacks key_callbacks();
     void warn_of_unclaimed() const;
     bool is_sent(const journal::Volume& volume, std::string_view peer) const;
 
@@ -72,6 +75,7 @@ private:
     Host host_;
     const std::string config_path_;
     Config config_;
+    std::unique_ptr<KeyRotation> keys_;
     std::unique_ptr<Guests> guests_;
     std::vector<std::unique_ptr<SourceEdge>> sources_;
     std::vector<std::unique_ptr<ReplicaEdge>> replicas_;

@@ -14,6 +14,8 @@
 
 namespace holdfast::replicator {
 
+class KeyRotation;
+
 struct Host {
     Loop& loop;
     const Clock& clock;
@@ -21,6 +23,7 @@ struct Host {
     Identity identity;
     Peers peers;
     std::shared_ptr<EventLog> events = std::make_shared<EventLog>(clock);
+    KeyRotation* keys = nullptr;  // the engine's; there before any edge
 
     bool is_key_of(const Fingerprint& key, std::string_view peer) const {
         const Peer* known = peers.find(key);

@@ -5,6 +5,7 @@
 #include "base/json_socket.h"
 #include "base/overloaded.h"
 #include "base/text.h"
+#include "replicator/engine/key_rotation.h"
 #include "replicator/protocol/feed.h"
 
 namespace holdfast::replicator {
@@ -148,12 +149,14 @@ void ReplicaEdge::begin(Result<Opened> opened, Received hello) {
     receiver_.emplace(opened->self, opened->term, now_ns);
     carry_out(receiver_->start(now_ns));
     carry_out(receiver_->on_message(std::move(hello), now_ns));
+    tell_keys();
     take({});  // what came with the greeting
     if (connection_) connection_->resume();
 }
 
 void ReplicaEdge::take(ByteSpan bytes) {
-    feed(frames_, receiver_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); });
+    feed(frames_, receiver_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); },
+         [this](const Message& message) { return host_.keys->take(*connection_, peer_, message, receiver_->term()); });
 }
 
 void ReplicaEdge::carry_out(Actions actions) {
@@ -295,6 +298,14 @@ void ReplicaEdge::over(const Error& why) {
     state_ = "waiting";
     if (why_ != why.message) host_.events->raise(lost, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = why.message});
     why_ = why.message;
+}
+
+void ReplicaEdge::tell_keys() {
+    if (receiver_ && connection_ && !connection_->is_closing()) host_.keys->greet(*connection_, peer_, receiver_->term());
+}
+
+void ReplicaEdge::reconnect(const char* why) {
+    if (connection_) connection_->close({ErrorCode::unavailable, why});
 }
 
 void ReplicaEdge::check_trust() {

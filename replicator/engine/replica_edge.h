@@ -48,6 +48,8 @@ public:
     // The peers to whom this replica is sent on: its journal keeps what they have not taken.
     void set_onward(std::vector<std::string> peers);
     void check_trust();
+    void tell_keys();
+    void reconnect(const char* why);
     EdgeStatus status() const;
 
 private:

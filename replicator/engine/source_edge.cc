@@ -6,6 +6,7 @@
 #include "base/overloaded.h"
 #include "base/text.h"
 #include "journal/volume.h"
+#include "replicator/engine/key_rotation.h"
 #include "replicator/protocol/feed.h"
 
 namespace holdfast::replicator {
@@ -88,8 +89,13 @@ void SourceEdge::connected(Result<UniqueFd> socket) {
     frames_ = FrameReader();
     connection_ = Connection::start(host_.loop, std::move(*socket), std::move(*channel),
                                     {[this] { established(); },
-                                     [this](ByteSpan bytes) { feed(frames_, sender_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); }); },
+                                     [this](ByteSpan bytes) { take(bytes); },
                                      [this](const Error& why) { over(why); }});
+}
+
+void SourceEdge::take(ByteSpan bytes) {
+    feed(frames_, sender_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); },
+         [this](const Message& message) { return host_.keys->take(*connection_, peer_, message, source_term); });
 }
 
 void SourceEdge::established() {
@@ -103,6 +109,7 @@ void SourceEdge::greet(Result<Hello> self) {
     if (!self) return connection_->close(self.error());
     sender_.emplace(*self, source_term, host_.loop.now_ns());
     carry_out(sender_->start(host_.loop.now_ns()));
+    tell_keys();
     connection_->resume();
     tick();
 }
@@ -271,6 +278,14 @@ void SourceEdge::over(const Error& why) {
     has_streamed_ = false;
     retry_ = host_.loop.after(retry_ns_, [this] { prepare(); });
     retry_ns_ = std::min(2 * retry_ns_, retry_longest_ns);
+}
+
+void SourceEdge::tell_keys() {
+    if (sender_ && connection_ && !connection_->is_closing()) host_.keys->greet(*connection_, peer_, source_term);
+}
+
+void SourceEdge::reconnect(const char* why) {
+    if (connection_) connection_->close({ErrorCode::unavailable, why});
 }
 
 void SourceEdge::check_trust() {

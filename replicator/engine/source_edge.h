@@ -57,6 +57,10 @@ public:
     bool is_suspended() const { return is_suspended_; }
     // Ends a connection whose key is not the peer's any more.
     void check_trust();
+    // Says on the connection, if there is one, what KeyRotation has to say.
+    void tell_keys();
+    // The connection is made anew.
+    void reconnect(const char* why);
     EdgeStatus status() const;
 
 private:
@@ -66,6 +70,7 @@ private:
     void prepare();
     void connect(const Result<Prepared>& prepared);
     void connected(Result<UniqueFd> socket);
+    void take(ByteSpan bytes);
     void established();
     void greet(Result<Hello> self);
     void carry_out(Actions actions);
