@@ -3,6 +3,10 @@
 #include "tools/cli/programs.h"
 #include "tools/command.h"
 
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
 #include "base/text.h"
 
 namespace holdfast::tools {
@@ -15,6 +19,7 @@ using cli::printable;
 
 constexpr cli::ProgramPlace engine_program{"HOLDFAST_ENGINE_BIN", "../sbin/holdfastd", "holdfastd", "../replicator/holdfastd"};
 constexpr int check_timeout_ms = 30'000;
+constexpr auto look_again = std::chrono::milliseconds(300);
 
 // "?" for what is not known.
 std::string bytes_in(const Json& edge, const char* member) {
@@ -31,7 +36,9 @@ Result<Report> engine_status(const Arguments&) {
     for (const Json& edge : report.json.at("edges"))
         table.add({edge.at("role"), printable(edge.at("volume").get<std::string>()), edge.at("peer"), edge.at("state"), bytes_in(edge, "behind_bytes"), duration_in(edge, "lag_ns"),
                    printable(edge.value("why", ""))});
+    const std::string maintenance = report.json.at("maintenance").at("state");
     report.text = "engine of " + report.json.at("name").get<std::string>() + ", key " + report.json.at("key").get<std::string>() + "\n" +
+                  (maintenance == "prepared" ? "This host is in maintenance until `holdfast maintenance done`.\n" : maintenance == "none" ? "" : "Maintenance is being prepared.\n") +
                   (table.empty() ? "It sends nothing and keeps nothing; its configuration says what it should.\n" : table.text());
     return report;
 }
@@ -122,6 +129,36 @@ Result<Report> replica_resume(const Arguments& arguments) {
     return have_done("/v1/resume", about_replica(arguments), "The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n");
 }
 
+std::string joined(const Json& sentences) {
+    std::string all;
+    for (const Json& sentence : sentences) all += (all.empty() ? "" : "; ") + printable(sentence.get<std::string>());
+    return all;
+}
+
+Result<Report> maintenance_prepare(const Arguments& arguments) {
+    Json request = Json::object();
+    (void)HF_TRY(arguments.duration_ns_or("--timeout", 0));
+    if (arguments.given("--timeout")) request["timeout"] = arguments.text("--timeout");
+    Report report;
+    report.json = HF_TRY(engine_post("/v1/maintenance-prepare", request));
+    // The engine's own timeout bounds this: it ends in `prepared` or in `none`.
+    for (std::string shown; report.json.at("state") != "prepared";) {
+        std::this_thread::sleep_for(look_again);
+        const Json status = HF_TRY(engine_get("/v1/status"));
+        report.json = status.at("maintenance");
+        if (report.json.at("state") == "none")
+            return Error{ErrorCode::unavailable, "this host is not in maintenance, and its streams go on: " + printable(report.json.value("why", "it was ended"))};
+        const std::string waiting = joined(report.json.at("behind"));
+        if (!waiting.empty() && std::exchange(shown, waiting) != waiting) std::fprintf(stderr, "waiting: %s\n", waiting.c_str());
+    }
+    report.text = "This host is in maintenance: its replicas have everything that was published, and its streams are at rest. Reboot it, then `holdfast maintenance done`.\n";
+    return report;
+}
+
+Result<Report> maintenance_done(const Arguments&) {
+    return have_done("/v1/maintenance-done", Json::object(), "The maintenance of this host is done, and its streams go on.\n");
+}
+
 Result<Report> config_check(const Arguments& arguments) {
     std::vector<std::string> words{HF_TRY(find_program(engine_program)), "--check"};
     if (arguments.given("--config")) words.insert(words.end(), {"--config", arguments.text("--config")});
@@ -196,6 +233,16 @@ const Command replica_resume_command = {
     {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
      {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
     replica_resume};
+
+const Command maintenance_prepare_command = {
+    "maintenance prepare",
+    "bring this host's streams to rest before it is rebooted",
+    "holdfast maintenance prepare --timeout 30m",
+    {{"--timeout", Parameter::Kind::optional, "TIME", "how long replicas may take to get what is published; 10m by default"}},
+    maintenance_prepare};
+
+const Command maintenance_done_command = {
+    "maintenance done", "let this host's streams go on after maintenance", "holdfast maintenance done", {}, maintenance_done};
 
 const Command config_check_command = {
     "config check",

@@ -44,6 +44,8 @@ const std::vector<Route>& routes() {
         {"POST", "/v1/key-rotate", &Engine::rotate_key, {}, {"within"}},
         {"POST", "/v1/forget", &Engine::forget, {"volume", "peer"}},
         {"POST", "/v1/reload", &Engine::reload},
+        {"POST", "/v1/maintenance-prepare", &Engine::prepare_maintenance, {}, {"timeout"}},
+        {"POST", "/v1/maintenance-done", &Engine::end_maintenance},
         {"POST", "/v1/suspend", &Engine::suspend, {"volume", "peer"}},
         {"POST", "/v1/resume", &Engine::resume, {"volume", "peer"}},
     };

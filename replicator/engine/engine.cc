@@ -50,6 +50,7 @@ Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, co
     engine->notifiers_.follow(config.notify);
     engine->keys_ = HF_TRY(KeyRotation::open(engine->host_, directory, engine->key_callbacks()));
     engine->host_.keys = engine->keys_.get();
+    engine->maintenance_ = HF_TRY(Maintenance::open(engine->host_, directory, engine->maintenance_callbacks()));
     HF_TRY(engine->listen());
     engine->follow(config);
     engine->host_.events->raise(EventCode::engine_started, {.peer = config.name, .why = "its key is " + to_string(engine->host_.identity.fingerprint())});
@@ -132,6 +133,7 @@ Status Engine::greeted(const Peer& peer, std::shared_ptr<Connection> connection,
     const auto& volume = std::get<Hello>(hello.message).volume;
     for (const auto& replica : replicas_) {
         if (replica->volume() != volume || replica->peer() != peer.name) continue;
+        if (host_.is_in_maintenance) return Error{ErrorCode::busy, host_.maintenance_sentence()};
         replica->attach(std::move(connection), std::move(hello), std::move(frames));
         return ok();
     }
@@ -151,6 +153,42 @@ KeyRotation::Callbacks Engine::key_callbacks() {
     return {.tell = [all] { all([](auto& edge) { edge.tell_keys(); }); },
             .reconnect = [all] { all([](auto& edge) { edge.reconnect("the key of the host that was called was changed, and the connection is made anew"); }); },
             .retrust = [this] { trust_changed(); }};
+}
+
+Maintenance::Callbacks Engine::maintenance_callbacks() {
+    const auto who = [](const auto& edges, auto behind) {
+        std::vector<std::string> all;
+        for (const auto& edge : edges)
+            if (std::string sentence = behind(*edge); !sentence.empty()) all.push_back(std::move(sentence));
+        return all;
+    };
+    return {.begin_draining = [this] { for (const auto& edge : sources_) edge->begin_draining(); },
+            .undrained = [this, who] { return who(sources_, [](SourceEdge& edge) { return edge.undrained(); }); },
+            .follow = [this] {
+                for (const auto& edge : sources_) edge->check_hold();
+                for (const auto& edge : replicas_) edge->check_hold();
+            },
+            .unsettled = [this, who] {
+                auto all = who(sources_, [](SourceEdge& edge) { return edge.is_at_rest() ? std::string() : "the connection to " + quoted(edge.peer()) + " has not ended"; });
+                for (std::string& sentence : who(replicas_, [](ReplicaEdge& edge) { return edge.unsettled(); })) all.push_back(std::move(sentence));
+                return all;
+            }};
+}
+
+void Engine::prepare_maintenance(const Request& request, Answer answer) {
+    uint64_t timeout_ns = maintenance_timeout_ns_default;
+    if (const auto timeout = request.find("timeout"); timeout != request.end()) {
+        const auto given = parse_duration_ns(timeout->second);
+        if (!given) return answer(Error{ErrorCode::invalid_argument, "`timeout` must be a time, as 90s, 15m or 2h"});
+        timeout_ns = *given;
+    }
+    if (Status begun = maintenance_->prepare(timeout_ns); !begun) return answer(begun.error());
+    answer(maintenance_->show());
+}
+
+void Engine::end_maintenance(const Request&, Answer answer) {
+    if (Status done = maintenance_->done(); !done) return answer(done.error());
+    answer(Json::object());
 }
 
 // A new value is saved before it is used, so a list that could not be saved is not used.
@@ -300,6 +338,7 @@ EngineStatus Engine::current() const {
 void Engine::status(const Request&, Answer answer) {
     Json status = to_json(current());
     status["notify"] = notifiers_.status();
+    status["maintenance"] = maintenance_->show();
     answer(std::move(status));
 }
 

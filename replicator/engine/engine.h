@@ -15,6 +15,7 @@
 #include "replicator/engine/guest.h"
 #include "replicator/engine/host.h"
 #include "replicator/engine/key_rotation.h"
+#include "replicator/engine/maintenance.h"
 #include "replicator/engine/pair.h"
 #include "replicator/engine/replica_edge.h"
 #include "replicator/engine/source_edge.h"
@@ -51,6 +52,8 @@ public:
     void revoke(const Request& request, Answer answer);
     void rotate_key(const Request& request, Answer answer);
     void forget(const Request& request, Answer answer);
+    void prepare_maintenance(const Request& request, Answer answer);
+    void end_maintenance(const Request& request, Answer answer);
     void suspend(const Request& request, Answer answer);
     void resume(const Request& request, Answer answer);
     void reload(const Request& request, Answer answer);
@@ -67,6 +70,7 @@ private:
     Introduction self() const { return {host_.name, config_.address}; }
     void trust_changed();
     KeyRotation::Callbacks key_callbacks();
+    Maintenance::Callbacks maintenance_callbacks();
     void warn_of_unclaimed() const;
     bool is_sent(const journal::Volume& volume, std::string_view peer) const;
 
@@ -76,6 +80,7 @@ private:
     const std::string config_path_;
     Config config_;
     std::unique_ptr<KeyRotation> keys_;
+    std::unique_ptr<Maintenance> maintenance_;
     std::unique_ptr<Guests> guests_;
     std::vector<std::unique_ptr<SourceEdge>> sources_;
     std::vector<std::unique_ptr<ReplicaEdge>> replicas_;

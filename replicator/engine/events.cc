@@ -19,6 +19,7 @@ constexpr EventKind kinds[] = {
     {EventCode::replica_compared, Severity::warning, "The replica of volume {volume} on {peer} is compared with its source and what differs is repaired: {why}."},
     {EventCode::replica_made_equal, Severity::info, "The replica of volume {volume} on {peer} was made equal to its source, with {why}."},
     {EventCode::repair_broken_off, Severity::warning, "The comparison of volume {volume} with its replica on {peer} was broken off: {why}. It begins again."},
+    {EventCode::replica_in_maintenance, Severity::info, "Volume {volume} is not sent to {peer} for now, which is in maintenance."},
     {EventCode::journal_filling, Severity::warning, "The journal of volume {volume} is filling, because {peer} does not take it: {why}."},
     {EventCode::journal_kept_for_nobody, Severity::warning,
      "The journal of {volume} is kept for a replica on {peer}, to which the configuration sends nothing; `holdfast replica forget` ends that."},
@@ -30,6 +31,7 @@ constexpr EventKind kinds[] = {
     {EventCode::repair_begins, Severity::warning, "The replica in {store} is compared with its source {peer} and what differs is repaired."},
     {EventCode::repair_done, Severity::info, "The replica in {store} was made equal to its source {peer}: {why}."},
     {EventCode::repair_failed, Severity::warning, "The comparison of the replica in {store} with its source {peer} was broken off: {why}. It begins again."},
+    {EventCode::source_in_maintenance, Severity::info, "The replica in {store} has nothing from {peer} for now, which is in maintenance."},
     {EventCode::paired, Severity::info, "Paired with {peer}: {why}."},
     {EventCode::pairing_failed, Severity::warning, "A pairing failed: {why}."},
     {EventCode::peer_revoked, Severity::warning, "Peer {peer} is not trusted any more."},
@@ -45,6 +47,9 @@ constexpr EventKind kinds[] = {
     {EventCode::engine_ends, Severity::info, "The engine ends."},
     {EventCode::configuration_taken, Severity::info, "The configuration was read again."},
     {EventCode::configuration_refused, Severity::error, "The configuration was not taken, the old one goes on: {why}."},
+    {EventCode::maintenance_prepared, Severity::info, "This host is in maintenance: its streams are at rest and it can be rebooted."},
+    {EventCode::maintenance_done, Severity::info, "This host's maintenance is done, its streams go on."},
+    {EventCode::maintenance_not_prepared, Severity::warning, "This host is not in maintenance, its streams go on: {why}."},
 };
 
 std::string sentence_of(const EventKind& kind, const EventAbout& about) {

@@ -33,6 +33,7 @@ enum class EventCode : uint16_t {
     replica_compared = 105,
     replica_made_equal = 106,
     repair_broken_off = 107,
+    replica_in_maintenance = 115,
     journal_filling = 111,
     journal_kept_for_nobody = 112,
     source_connected = 201,
@@ -43,6 +44,7 @@ enum class EventCode : uint16_t {
     repair_begins = 206,
     repair_done = 207,
     repair_failed = 208,
+    source_in_maintenance = 215,
     paired = 301,
     pairing_failed = 302,
     peer_revoked = 303,
@@ -58,6 +60,9 @@ enum class EventCode : uint16_t {
     engine_ends = 402,
     configuration_taken = 403,
     configuration_refused = 404,
+    maintenance_prepared = 405,
+    maintenance_done = 406,
+    maintenance_not_prepared = 407,
 };
 
 struct EventKind {

@@ -77,8 +77,8 @@ void Guests::enter(UniqueFd socket) {
                                          {[this, &guest] { established(guest); }, [this, &guest](ByteSpan bytes) { take(guest, bytes); },
                                           [this, alive = is_alive_, id, from](const Error& why) {
                                               if (!*alive) return;
-                                              ++refused_;
-                                              tell_refused(from, why.message);
+                                              // A peer that comes while this host is in maintenance is no stranger.
+                                              if (why.code != ErrorCode::busy) ++refused_, tell_refused(from, why.message);
                                               leave(id);
                                           }});
 }
@@ -114,7 +114,8 @@ void Guests::take(Guest& guest, ByteSpan bytes) {
     const auto frames = std::make_unique<FrameReader>(std::move(guest.frames));
     const uint64_t id = guest.id;
     if (Status taken = callbacks_.greeted(*peer, connection, hello, *frames); !taken) {
-        connection->send(host_.encode(Goodbye{Reason::refused, taken.error().message.substr(0, HF_FRAME_SENTENCE_BYTES_MAX)}, hello.term));
+        const Reason reason = taken.error().code == ErrorCode::busy ? Reason::maintenance : Reason::refused;
+        connection->send(host_.encode(Goodbye{reason, taken.error().message.substr(0, HF_FRAME_SENTENCE_BYTES_MAX)}, hello.term));
         return refuse(guest, taken.error());
     }
     leave(id);

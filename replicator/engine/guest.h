@@ -26,7 +26,7 @@ inline constexpr uint64_t stranger_event_interval_ns = 60'000'000'000;
 class Guests {
 public:
     struct Callbacks {
-        // An authenticated peer has greeted. Errors are told to it.
+        // An authenticated peer has greeted. Errors are told to it; busy: this host is in maintenance, and nobody else is told.
         std::function<Status(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames)> greeted;
         // Somebody wants to be paired, which is only possible while is_pairing(). Sets other events or closes.
         std::function<bool()> is_pairing;

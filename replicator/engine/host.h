@@ -23,7 +23,11 @@ struct Host {
     Identity identity;
     Peers peers;
     std::shared_ptr<EventLog> events = std::make_shared<EventLog>(clock);
-    KeyRotation* keys = nullptr;  // the engine's; there before any edge
+    KeyRotation* keys = nullptr;     // the engine's; there before any edge
+    bool is_in_maintenance = false;  // its edges are at rest (maintenance.h)
+
+    // What peers are told then.
+    std::string maintenance_sentence() const { return "host " + name + " is in maintenance"; }
 
     bool is_key_of(const Fingerprint& key, std::string_view peer) const {
         const Peer* known = peers.find(key);

@@ -5,6 +5,7 @@
 #include "base/json_socket.h"
 #include "base/overloaded.h"
 #include "base/text.h"
+#include "journal/segment.h"
 #include "replicator/engine/key_rotation.h"
 #include "replicator/protocol/feed.h"
 
@@ -31,6 +32,7 @@ Reason reason_of(const Error& error) {
 ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns, std::vector<std::string> onward)
     : host_(host), volume_(volume), store_(std::move(store)), peer_(std::move(peer)), delay_ns_(delay_ns), onward_(std::move(onward)), work_(host.loop) {
     watcher_ = std::thread([this] { watch(); });
+    if (host_.is_in_maintenance) state_ = "maintenance";
     // What was received before is applied whether the source comes or not.
     work_.ask([this] { return open_existing(); }, [this](Status done) {
         unusable(done);
@@ -194,7 +196,7 @@ void ReplicaEdge::carry_out(Actions actions) {
                        },
                        [&](BeginRepair& begin) { begin_repair(begin.point); },
                        [&](GiveStore& give) { if (link_) link_->give(give.bytes); },
-                       [&](Close& close) { connection_->close({ErrorCode::unavailable, std::string(to_string(close.reason)) + ": " + close.sentence}); },
+                       [&](Close& close) { connection_->close({code_of(close.reason), std::string(to_string(close.reason)) + ": " + close.sentence}); },
                        [&](auto&) { fail({ErrorCode::unsupported, "the session asked for what only a source does"}); },
                    },
                    action);
@@ -202,6 +204,7 @@ void ReplicaEdge::carry_out(Actions actions) {
     if (receiver_ && receiver_->is_streaming() && state_ != std::string_view("streaming")) {
         state_ = "streaming";
         why_.clear();
+        losses_.streams();
         ++totals_.sessions;
         host_.events->raise(EventCode::source_connected, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_});
         // The source must hear of what was applied before; where nothing more comes, nothing would say so.
@@ -295,9 +298,53 @@ void ReplicaEdge::over(const Error& why) {
     totals_.add(connection_.get());
     connection_.reset();
     waiting_bytes_ = 0;
+    if (host_.is_in_maintenance) return settle();
     state_ = "waiting";
-    if (why_ != why.message) host_.events->raise(lost, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = why.message});
+    tell_of(why, lost);
     why_ = why.message;
+}
+
+void ReplicaEdge::tell_of(const Error& why, EventCode lost) {
+    EventAbout about{.volume = journal::to_string(volume_), .peer = peer_, .store = store_};
+    switch (losses_.ended(why, host_.loop.now_ns())) {
+        case Losses::Tell::nothing: return;
+        case Losses::Tell::maintenance: return host_.events->raise(EventCode::source_in_maintenance, about);
+        case Losses::Tell::loss: about.why = why.message;
+    }
+    host_.events->raise(lost, about);
+}
+
+void ReplicaEdge::check_hold() {
+    if (!host_.is_in_maintenance) {
+        if (!connection_) state_ = "waiting";
+        return;
+    }
+    if (receiver_ && !receiver_->is_over()) return carry_out(receiver_->on_failure(Reason::maintenance, host_.maintenance_sentence(), host_.loop.now_ns()));
+    if (connection_) return connection_->close({ErrorCode::busy, host_.maintenance_sentence()});
+    settle();
+}
+
+// Asked for behind all that the connection brought.
+void ReplicaEdge::settle() {
+    state_ = "maintenance";
+    why_.clear();
+    settled_to_.reset();
+    work_.ask(
+        [this]() -> Result<Lsn> {
+            if (!journal_) return Lsn{0};
+            HF_TRY(journal_->inbound().sync());
+            return journal::moment_of(journal_->inbound().received(), journal_->volume().segment_bytes);
+        },
+        [this](Result<Lsn> received) { settled_to_ = std::move(received); });
+}
+
+std::string ReplicaEdge::unsettled() const {
+    const std::string what = "the replica in " + quoted(store_);
+    if (connection_ || !settled_to_) return what + " is still taking in what came";
+    if (!*settled_to_) return what + " could not be made durable: " + settled_to_->error().message;
+    const Lsn received = **settled_to_;
+    // What is to wait before it is applied waits over a reboot as well.
+    return delay_ns_ > 0 || applied_ >= received ? "" : what + " has not applied the last " + human_bytes(received - applied_);
 }
 
 void ReplicaEdge::tell_keys() {

@@ -17,6 +17,7 @@
 
 #include "replicator/engine/connection.h"
 #include "replicator/engine/host.h"
+#include "replicator/engine/losses.h"
 #include "replicator/engine/replica_journal.h"
 #include "replicator/engine/status.h"
 #include "replicator/engine/store_child.h"
@@ -48,6 +49,10 @@ public:
     // The peers to whom this replica is sent on: its journal keeps what they have not taken.
     void set_onward(std::vector<std::string> peers);
     void check_trust();
+    // The host's maintenance has begun or is over.
+    void check_hold();
+    // What is received and not on the disk or not in the image; empty: nothing. REQUIRES: maintenance.
+    std::string unsettled() const;
     void tell_keys();
     void reconnect(const char* why);
     EdgeStatus status() const;
@@ -77,6 +82,8 @@ private:
     void tick();
     void unusable(const Status& done);
     void over(const Error& why);
+    void settle();
+    void tell_of(const Error& why, EventCode lost);
     void watch();
     void applied();
 
@@ -93,6 +100,8 @@ private:
 
     const char* state_ = "waiting";
     std::string why_, unusable_;
+    Losses losses_;
+    std::optional<Result<Lsn>> settled_to_;  // all that was received, and is durable
     std::shared_ptr<Connection> connection_;
     std::optional<Receiver> receiver_;
     FrameReader frames_;

@@ -18,8 +18,7 @@ constexpr uint32_t watch_ms = 200;
 
 // Why a session ended, as an error for whoever waits for it.
 Error as_error(const Close& close) {
-    const ErrorCode code = close.reason == Reason::refused ? ErrorCode::permission : close.reason == Reason::unsupported ? ErrorCode::unsupported : ErrorCode::unavailable;
-    return {code, std::string(to_string(close.reason)) + ": " + close.sentence};
+    return {code_of(close.reason), std::string(to_string(close.reason)) + ": " + close.sentence};
 }
 
 // Whether time alone may mend it.
@@ -50,6 +49,7 @@ SourceEdge::~SourceEdge() {
 }
 
 void SourceEdge::prepare() {
+    if (const char* const state = held()) return rest(state);
     const Peer* peer = host_.peers.find(peer_);
     if (peer == nullptr) return over({ErrorCode::permission, "this host does not know a peer " + quoted(peer_) + "; `holdfast pair` introduces it"});
     if (peer->address.empty()) return over({ErrorCode::invalid_argument, "no address is known of peer " + quoted(peer_)});
@@ -68,7 +68,7 @@ Result<SourceEdge::Prepared> SourceEdge::prepare(std::shared_ptr<SourceJournal> 
 }
 
 void SourceEdge::connect(const Result<Prepared>& prepared) {
-    if (is_suspended_) return over({ErrorCode::unavailable, "suspended"});
+    if (held()) return over({ErrorCode::unavailable, "at rest"});
     if (!prepared) return over(prepared.error());
     if (!journal_) {
         journal_ = prepared->journal;
@@ -82,7 +82,7 @@ void SourceEdge::connect(const Result<Prepared>& prepared) {
 }
 
 void SourceEdge::connected(Result<UniqueFd> socket) {
-    if (is_suspended_) return over({ErrorCode::unavailable, "suspended"});
+    if (held()) return over({ErrorCode::unavailable, "at rest"});
     if (!socket) return over(socket.error());
     auto channel = TlsChannel::client(host_.identity, Purpose::link, [this](const Fingerprint& key) { return host_.is_key_of(key, peer_); });
     if (!channel) return over(channel.error());
@@ -145,6 +145,7 @@ void SourceEdge::carry_out(Actions actions) {
         state_ = "streaming";
         has_streamed_ = true;
         why_.clear();
+        losses_.streams();
         heard();
     }
 }
@@ -244,15 +245,52 @@ void SourceEdge::check_journal() {
 
 void SourceEdge::suspend() {
     is_suspended_ = true;
-    host_.loop.cancel(retry_);
-    if (connection_) return connection_->close({ErrorCode::unavailable, "suspended"});
-    // What is under way on the way to a connection ends in over() when it comes back.
-    if (state_ == std::string_view("waiting")) state_ = "suspended";
+    check_hold();
 }
 
 void SourceEdge::resume() {
     is_suspended_ = false;
-    if (state_ == std::string_view("suspended")) prepare();
+    check_hold();
+}
+
+// The state in which nothing is sent; null: nothing holds it.
+const char* SourceEdge::held() const {
+    if (host_.is_in_maintenance) return "maintenance";
+    return is_suspended_ ? "suspended" : nullptr;
+}
+
+void SourceEdge::check_hold() {
+    const char* const state = held();
+    if (state == nullptr) {
+        if (std::exchange(is_at_rest_, false)) prepare();
+        return;
+    }
+    host_.loop.cancel(retry_);
+    if (is_at_rest_) return rest(state);
+    if (host_.is_in_maintenance && sender_) return carry_out(sender_->on_failure(Reason::maintenance, host_.maintenance_sentence(), host_.loop.now_ns()));
+    if (connection_) return connection_->close({ErrorCode::unavailable, "at rest"});
+    // What is under way on the way to a connection ends in over() when it comes back.
+    if (state_ == std::string_view("waiting")) rest(state);
+}
+
+void SourceEdge::rest(const char* state) {
+    is_at_rest_ = true;
+    state_ = state;
+    why_.clear();
+}
+
+void SourceEdge::begin_draining() {
+    drain_to_.reset();
+    if (journal_) drain_to_ = journal_->end();
+}
+
+std::string SourceEdge::undrained() {
+    const std::string who = "the replica of " + quoted(volume_) + " on " + quoted(peer_);
+    if (!journal_) return who + " is not known to have everything: " + (why_.empty() ? "the journal is being opened" : why_);
+    if (!drain_to_) begin_draining();
+    const std::string where = sender_ && sender_->is_streaming() ? "" : is_suspended_ ? ", and is suspended" : ", and is away" + (why_.empty() ? "" : ": " + why_);
+    if (!durable_) return who + " has not said yet what it has" + where;
+    return *durable_ >= *drain_to_ ? "" : who + " has not got the last " + human_bytes(*drain_to_ - *durable_) + " on its disk" + where;
 }
 
 void SourceEdge::over(const Error& why) {
@@ -265,19 +303,22 @@ void SourceEdge::over(const Error& why) {
     cursor_wanted_ = cursor_saved_ = 0;  // where the next greeting finds the replica may be before it
     totals_.add(connection_.get());
     connection_.reset();
-    if (is_suspended_) {
-        state_ = "suspended";
-        why_.clear();
-        return;
-    }
+    if (const char* const state = held()) return rest(state);
     if (has_streamed_) retry_ns_ = retry_first_ns;
-    const EventCode lost = needs_a_person(why) ? EventCode::replica_refused : was_repairing ? EventCode::repair_broken_off : EventCode::replica_lost;
-    if (why_ != why.message) host_.events->raise(lost, {.volume = volume_, .peer = peer_, .why = why.message});
+    tell_of(why, was_repairing ? EventCode::repair_broken_off : EventCode::replica_lost);
     why_ = why.message;
     state_ = "waiting";
     has_streamed_ = false;
     retry_ = host_.loop.after(retry_ns_, [this] { prepare(); });
     retry_ns_ = std::min(2 * retry_ns_, retry_longest_ns);
+}
+
+void SourceEdge::tell_of(const Error& why, EventCode lost) {
+    switch (losses_.ended(why, host_.loop.now_ns())) {
+        case Losses::Tell::nothing: return;
+        case Losses::Tell::maintenance: return host_.events->raise(EventCode::replica_in_maintenance, {.volume = volume_, .peer = peer_});
+        case Losses::Tell::loss: return host_.events->raise(needs_a_person(why) ? EventCode::replica_refused : lost, {.volume = volume_, .peer = peer_, .why = why.message});
+    }
 }
 
 void SourceEdge::tell_keys() {
@@ -319,6 +360,7 @@ void SourceEdge::published() {
 // A replica that is sent on, and whose own source sent it back: the next greeting sends those that it serves back as well.
 void SourceEdge::went_back() {
     lag_ = LagMeter();
+    durable_.reset();
     fail({ErrorCode::unavailable, "the replica here goes back with its own source"});
 }
 

@@ -22,6 +22,7 @@
 #include "replicator/engine/dial.h"
 #include "replicator/engine/host.h"
 #include "replicator/engine/lag.h"
+#include "replicator/engine/losses.h"
 #include "replicator/engine/pace.h"
 #include "replicator/engine/source_journal.h"
 #include "replicator/engine/source_repair.h"
@@ -54,7 +55,12 @@ public:
     // A suspended replica is sent nothing; the journal keeps what it has not taken, and it goes on from there.
     void suspend();
     void resume();
-    bool is_suspended() const { return is_suspended_; }
+    // Rests, or begins again, when that has changed for another reason: the host's maintenance.
+    void check_hold();
+    bool is_at_rest() const { return is_at_rest_; }
+    // Remembers what is published, and says who has not got it on its disk; empty: it has.
+    void begin_draining();
+    std::string undrained();
     // Ends a connection whose key is not the peer's any more.
     void check_trust();
     // Says on the connection, if there is one, what KeyRotation has to say.
@@ -87,6 +93,9 @@ private:
     void save_cursor();
     void check_journal();
     void over(const Error& why);
+    const char* held() const;
+    void rest(const char* state);
+    void tell_of(const Error& why, EventCode lost);
     void watch();
     void published();
     void went_back();
@@ -95,12 +104,14 @@ private:
     Host& host_;
     const std::string volume_, peer_;
     Limits limits_;
-    bool is_suspended_ = false;
+    bool is_suspended_ = false, is_at_rest_ = false;
+    std::optional<Lsn> drain_to_;
     Work work_;
     std::shared_ptr<SourceJournal> journal_;
 
     const char* state_ = "waiting";
     std::string why_;  // the last failure
+    Losses losses_;
     uint64_t retry_ns_ = retry_first_ns;
     size_t attempts_ = 0;
     Loop::TimerId retry_ = 0, tick_ = 0, paced_ = 0, check_ = 0;

@@ -99,7 +99,7 @@ Result<Hello> SourceJournal::greeting() {
     hello.segment_bytes = volume_.segment_bytes;
     hello.is_whole = volume_.journal_is_whole;
     hello.oldest = HF_TRY(oldest());
-    const Lsn end = journal::moment_of(published(), volume_.segment_bytes);
+    const Lsn end = this->end();
     if (end == 0 && volume_.is_replica()) return Error{ErrorCode::unavailable, "nothing has arrived at the replica in " + quoted(volume_.store) + " yet that could be sent on"};
     const auto position = HF_TRY(this->position(end));
     if (!position || position->lsn != end)

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "journal/inflight.h"
+#include "journal/segment.h"
 #include "journal/volume.h"
 #include "replicator/protocol/messages.h"
 #include "replicator/protocol/stream_reader.h"
@@ -52,6 +53,8 @@ public:
     Lsn wait_published(Lsn known, uint32_t timeout_ms) { return volume_.is_replica() ? watch_->wait_durable(known, timeout_ms) : watch_->wait_published(known, timeout_ms); }
     // The end of what may be sent.
     Lsn published() const { return volume_.is_replica() ? table_->head().durable.load() : table_->head().published.load(std::memory_order_acquire); }
+    // The same as the position that a replica has when it has everything.
+    Lsn end() const { return journal::moment_of(published(), volume_.segment_bytes); }
     // What the last greeting told is not this host's history any more. Ask it after published(), whose answer may be from before. Any thread.
     bool has_gone_back() const { return table_->head().cuts.load() != cuts_; }
 

@@ -22,6 +22,7 @@ const char* to_string(Reason reason) {
         case Reason::silence: return "silence";
         case Reason::storage: return "storage";
         case Reason::unsupported: return "unsupported";
+        case Reason::maintenance: return "maintenance";
     }
     return "unknown";
 }
