@@ -129,6 +129,11 @@ Result<Report> replica_resume(const Arguments& arguments) {
     return have_done("/v1/resume", about_replica(arguments), "The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n");
 }
 
+Result<Report> replica_now(const Arguments& arguments) {
+    return have_done("/v1/now", about_replica(arguments),
+                     "What is published now is sent to " + printable(arguments.text("PEER")) + ", whatever its hours; `holdfast engine status` shows how far it is.\n");
+}
+
 std::string joined(const Json& sentences) {
     std::string all;
     for (const Json& sentence : sentences) all += (all.empty() ? "" : "; ") + printable(sentence.get<std::string>());
@@ -233,6 +238,14 @@ const Command replica_resume_command = {
     {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
      {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
     replica_resume};
+
+const Command replica_now_command = {
+    "replica now",
+    "send to a replica once, outside of its hours, until it has what is published now",
+    "holdfast replica now /srv/data beta",
+    {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
+     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
+    replica_now};
 
 const Command maintenance_prepare_command = {
     "maintenance prepare",

@@ -14,7 +14,7 @@ const std::vector<Command>& commands() {
         restore_command,         rewind_command,       mount_past_command,      umount_past_command,
         verify_command,          journal_dump_command, engine_status_command,   events_command,          pair_command,
         peer_list_command,       peer_revoke_command,  key_rotate_command,       config_check_command,    config_reload_command,
-        replica_forget_command,  replica_suspend_command, replica_resume_command, assess_command,
+        replica_forget_command,  replica_suspend_command, replica_resume_command, replica_now_command, assess_command,
         maintenance_prepare_command, maintenance_done_command,
     };
     return all;

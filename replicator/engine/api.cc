@@ -48,6 +48,7 @@ const std::vector<Route>& routes() {
         {"POST", "/v1/maintenance-done", &Engine::end_maintenance},
         {"POST", "/v1/suspend", &Engine::suspend, {"volume", "peer"}},
         {"POST", "/v1/resume", &Engine::resume, {"volume", "peer"}},
+        {"POST", "/v1/now", &Engine::run_now, {"volume", "peer"}},
     };
     return all;
 }

@@ -115,9 +115,8 @@ Result<uint64_t> limit_in(const Table& table) {
     return *limit;
 }
 
-Result<HoursLimit> hours_row(const Table& table) {
-    HF_TRY(table.knows_only({"days", "from", "to", "limit"}));
-    HoursLimit row;
+Result<Hours> hours_in(const Table& table) {
+    Hours row;
     const std::string days = HF_TRY(table.text("days"));
     const auto bits = parse_days(days);
     if (!bits) return table.wrong(quoted(days) + " names no days; write sat, or mon-fri");
@@ -125,18 +124,41 @@ Result<HoursLimit> hours_row(const Table& table) {
     row.from = HF_TRY(table.hour("from"));
     row.to = HF_TRY(table.hour("to"));
     if (row.from >= row.to) return table.wrong("`from` must be before `to`; what goes past midnight is two rows");
-    row.bytes_per_second = HF_TRY(limit_in(table));
     return row;
 }
 
+Result<HoursLimit> hours_row(const Table& table) {
+    HF_TRY(table.knows_only({"days", "from", "to", "limit"}));
+    const Hours hours = HF_TRY(hours_in(table));
+    const uint64_t limit = HF_TRY(limit_in(table));
+    return HoursLimit{hours, limit};
+}
+
+Result<Schedule> schedule_in(const Table& table) {
+    Schedule schedule;
+    for (const Table& row : HF_TRY(table.rows("schedule"))) {
+        HF_TRY(row.knows_only({"days", "from", "to"}));
+        schedule.windows.push_back(HF_TRY(hours_in(row)));
+    }
+    if (table.has("schedule") && schedule.windows.empty()) return table.wrong("`schedule` has no hours, so nothing would ever be sent; without it everything is");
+    if (!table.has("except")) return schedule;
+    for (const std::string& text : HF_TRY(table.texts("except"))) {
+        const auto date = parse_date(text);
+        if (!date) return table.wrong(quoted(text) + " is no date; write 2026-12-24");
+        schedule.except.push_back(*date);
+    }
+    return schedule;
+}
+
 Result<SendRule> send_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "to", "limit", "hours"}));
+    HF_TRY(table.knows_only({"volume", "to", "limit", "hours", "schedule", "except"}));
     SendRule rule;
     rule.volume = HF_TRY(table.text("volume"));
     rule.to = HF_TRY(table.text("to"));
     if (Status named = check_peer_name(rule.to); !named) return table.wrong(named.error().message);
     if (table.has("limit")) rule.limits.bytes_per_second = HF_TRY(limit_in(table));
     for (const Table& row : HF_TRY(table.rows("hours"))) rule.limits.hours.push_back(HF_TRY(hours_row(row)));
+    rule.schedule = HF_TRY(schedule_in(table));
     return rule;
 }
 

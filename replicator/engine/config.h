@@ -9,6 +9,8 @@
 //     to = "beta"                       # a peer's name
 //     limit = "10M"                     # bytes a second; absent: none
 //     hours = [ { days = "mon-fri", from = 8, to = 18, limit = "1M" } ]    # the first that fits wins, local time
+//     schedule = [ { days = "mon-fri", from = 20, to = 24 } ]              # the hours in which it is sent; absent: always
+//     except = ["2026-12-24"]           # and the dates on which it is not
 //
 //     [[keep]]                          # this host keeps a replica
 //     volume = "1f0c…"                  # id, as `holdfast status` shows it on the source
@@ -46,6 +48,7 @@ inline constexpr size_t notify_rules_max = 16;
 struct SendRule {
     std::string volume, to;
     Limits limits;
+    Schedule schedule;
     bool operator==(const SendRule&) const = default;
 };
 struct KeepRule {

@@ -81,7 +81,7 @@ void Engine::follow(const Config& config) {
     follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to); });
     for (const SendRule& rule : config.send)
         for (const auto& edge : sources_)
-            if (names(rule, *edge)) edge->set_limits(rule.limits);
+            if (names(rule, *edge)) edge->set_limits(rule.limits), edge->set_schedule(rule.schedule);
     follow_rules(replicas_, config.keep, [&](const KeepRule& rule) {
         return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from, rule.delay_ns, onward_of(config, rule));
     });
@@ -305,22 +305,26 @@ void Engine::forget(const Request& request, Answer answer) {
     answer(Json::object());
 }
 
-// The edges that VOLUME and PEER name, and what is done to each.
-void Engine::for_edge(const Request& request, Answer answer, void (SourceEdge::*change)()) {
+// What is done to the edge that VOLUME and PEER name.
+void Engine::for_edge(const Request& request, Answer answer, const std::function<Status(SourceEdge&)>& change) {
     const std::string volume = request.at("volume"), peer = request.at("peer");
     const auto edge = std::find_if(sources_.begin(), sources_.end(), [&](const auto& one) { return one->volume() == volume && one->peer() == peer; });
     if (edge == sources_.end())
         return answer(Error{ErrorCode::not_found, "the configuration sends no " + quoted(volume) + " to " + quoted(peer) + "; name them as it does"});
-    ((**edge).*change)();
+    if (Status done = change(**edge); !done) return answer(done.error());
     answer(Json::object());
 }
 
 void Engine::suspend(const Request& request, Answer answer) {
-    for_edge(request, std::move(answer), &SourceEdge::suspend);
+    for_edge(request, std::move(answer), [](SourceEdge& edge) { return edge.suspend(), ok(); });
 }
 
 void Engine::resume(const Request& request, Answer answer) {
-    for_edge(request, std::move(answer), &SourceEdge::resume);
+    for_edge(request, std::move(answer), [](SourceEdge& edge) { return edge.resume(), ok(); });
+}
+
+void Engine::run_now(const Request& request, Answer answer) {
+    for_edge(request, std::move(answer), [](SourceEdge& edge) { return edge.run_once(); });
 }
 
 void Engine::reload(const Request&, Answer answer) {

@@ -56,6 +56,7 @@ public:
     void end_maintenance(const Request& request, Answer answer);
     void suspend(const Request& request, Answer answer);
     void resume(const Request& request, Answer answer);
+    void run_now(const Request& request, Answer answer);
     void reload(const Request& request, Answer answer);
 
 private:
@@ -74,7 +75,7 @@ private:
     void warn_of_unclaimed() const;
     bool is_sent(const journal::Volume& volume, std::string_view peer) const;
 
-    void for_edge(const Request& request, Answer answer, void (SourceEdge::*change)());
+    void for_edge(const Request& request, Answer answer, const std::function<Status(SourceEdge&)>& change);
 
     Host host_;
     const std::string config_path_;

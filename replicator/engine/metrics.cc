@@ -33,7 +33,7 @@ constexpr EdgeMetric edge_metrics[] = {
     {{"holdfast_edge_wire_received_bytes", "counter", "bytes", "Packed and encrypted bytes from the peer."}, [](const EdgeStatus& edge) -> Value { return edge.totals.wire_received_bytes; }},
 };
 constexpr MetricFamily state_metric = {"holdfast_edge_state", "stateset", "", "What the edge is doing."};
-constexpr const char* states[] = {"waiting", "preparing", "connecting", "greeting", "repairing", "streaming", "suspended", "maintenance"};
+constexpr const char* states[] = {"waiting", "preparing", "connecting", "greeting", "repairing", "streaming", "suspended", "maintenance", "waiting for its hours"};
 
 constexpr MetricFamily build_metric = {"holdfast_build", "info", "", "What is running."};
 constexpr MetricFamily refused_metric = {"holdfast_refused_connections", "counter", "", "Connections from elsewhere that came to nothing."};

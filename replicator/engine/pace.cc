@@ -1,7 +1,6 @@
 #include "replicator/engine/pace.h"
 
 #include <algorithm>
-#include <ctime>
 
 namespace holdfast::replicator {
 
@@ -14,15 +13,8 @@ constexpr uint64_t piece_bytes_min = 16 << 10;
 
 uint64_t limit_at(const Limits& limits, int weekday, int hour) {
     for (const HoursLimit& row : limits.hours)
-        if ((row.days >> weekday & 1) != 0 && hour >= row.from && hour < row.to) return row.bytes_per_second;
+        if (row.hold(weekday, hour)) return row.bytes_per_second;
     return limits.bytes_per_second;
-}
-
-uint64_t limit_at(const Limits& limits, uint64_t realtime_ns) {
-    const auto seconds = static_cast<time_t>(realtime_ns / second_ns);
-    tm local{};
-    ::localtime_r(&seconds, &local);
-    return limit_at(limits, (local.tm_wday + 6) % 7, local.tm_hour);
 }
 
 void Pace::sent(uint64_t bytes, uint64_t limit, uint64_t now_ns) {

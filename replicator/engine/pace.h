@@ -9,11 +9,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "replicator/engine/schedule.h"
+
 namespace holdfast::replicator {
 
-struct HoursLimit {
-    uint8_t days = 0;          // bit 0: Monday
-    uint8_t from = 0, to = 24;  // hours, local time; TO is not part of it
+struct HoursLimit : Hours {
     uint64_t bytes_per_second = 0;
     bool operator==(const HoursLimit&) const = default;
 };
@@ -26,8 +26,6 @@ struct Limits {
 
 // WEEKDAY: 0 is Monday. 0: no limit.
 uint64_t limit_at(const Limits& limits, int weekday, int hour);
-// The same for a moment on the realtime clock, in the host's time zone.
-uint64_t limit_at(const Limits& limits, uint64_t realtime_ns);
 
 class Pace {
 public:

@@ -305,13 +305,10 @@ void ReplicaEdge::over(const Error& why) {
 }
 
 void ReplicaEdge::tell_of(const Error& why, EventCode lost) {
-    EventAbout about{.volume = journal::to_string(volume_), .peer = peer_, .store = store_};
-    switch (losses_.ended(why, host_.loop.now_ns())) {
-        case Losses::Tell::nothing: return;
-        case Losses::Tell::maintenance: return host_.events->raise(EventCode::source_in_maintenance, about);
-        case Losses::Tell::loss: about.why = why.message;
-    }
-    host_.events->raise(lost, about);
+    const Losses::Tell tell = losses_.ended(why, host_.loop.now_ns());
+    if (tell == Losses::Tell::nothing) return;
+    host_.events->raise(tell == Losses::Tell::rest ? EventCode::source_rests : lost,
+                        {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = why.message});
 }
 
 void ReplicaEdge::check_hold() {

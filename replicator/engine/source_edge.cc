@@ -30,7 +30,7 @@ bool needs_a_person(const Error& error) {
 
 SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer)
     : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), work_(host.loop) {
-    check_journal();
+    look_around();
     prepare();
 }
 
@@ -49,7 +49,9 @@ SourceEdge::~SourceEdge() {
 }
 
 void SourceEdge::prepare() {
-    if (const char* const state = held()) return rest(state);
+    // The journal is opened in any case: what it keeps is told, whoever rests.
+    if (const char* const state = held(); state != nullptr && journal_) return rest(state);
+    is_at_rest_ = false;
     const Peer* peer = host_.peers.find(peer_);
     if (peer == nullptr) return over({ErrorCode::permission, "this host does not know a peer " + quoted(peer_) + "; `holdfast pair` introduces it"});
     if (peer->address.empty()) return over({ErrorCode::invalid_argument, "no address is known of peer " + quoted(peer_)});
@@ -68,12 +70,13 @@ Result<SourceEdge::Prepared> SourceEdge::prepare(std::shared_ptr<SourceJournal> 
 }
 
 void SourceEdge::connect(const Result<Prepared>& prepared) {
-    if (held()) return over({ErrorCode::unavailable, "at rest"});
     if (!prepared) return over(prepared.error());
     if (!journal_) {
         journal_ = prepared->journal;
         watcher_ = std::thread([this] { watch(); });
+        if (is_once_) once_to_ = journal_->end();
     }
+    if (held()) return over({ErrorCode::unavailable, "at rest"});
     state_ = "connecting";
     const auto& addresses = prepared->addresses;
     dial(host_.loop, addresses[attempts_++ % addresses.size()], [this, alive = is_alive_](Result<UniqueFd> socket) {
@@ -120,7 +123,7 @@ void SourceEdge::carry_out(Actions actions) {
                        [&](Send& send) {
                            if (const auto* records = std::get_if<Records>(&send.message)) totals_.stream_bytes += records->bytes.size();
                            const auto frame = host_.encode(send.message, source_term);
-                           pace_.sent(frame.size(), limit_at(limits_, host_.clock.realtime_ns()), host_.loop.now_ns());
+                           pace_.sent(frame.size(), limit_now(), host_.loop.now_ns());
                            connection_->send(frame);
                        },
                        [&](AskPosition& ask) { ask_position(ask.at); },
@@ -195,7 +198,7 @@ uint64_t SourceEdge::store_waits_ns() const {
 }
 
 void SourceEdge::read(const ReadStream& what) {
-    const uint64_t limit = limit_at(limits_, host_.clock.realtime_ns());
+    const uint64_t limit = limit_now();
     const uint64_t wait_ns = pace_.wait_ns(host_.loop.now_ns());
     if (wait_ns == 0) return read_now(what, limit);
     paced_ = host_.loop.after(wait_ns, [this, what, limit] { read_now(what, limit); });
@@ -232,8 +235,14 @@ void SourceEdge::save_cursor() {
               });
 }
 
-void SourceEdge::check_journal() {
-    check_ = host_.loop.after(journal_check_interval_ns, [this] { check_journal(); });
+uint64_t SourceEdge::limit_now() const {
+    const LocalTime now = local_time(host_.clock.realtime_ns());
+    return limit_at(limits_, now.weekday, now.hour);
+}
+
+void SourceEdge::look_around() {
+    check_ = host_.loop.after(look_around_ns, [this] { look_around(); });
+    check_hold();
     if (!journal_) return;
     work_.ask([journal = journal_] { return journal->filled_percent(); }, [this](Result<unsigned> percent) {
         if (!percent) return;
@@ -256,7 +265,30 @@ void SourceEdge::resume() {
 // The state in which nothing is sent; null: nothing holds it.
 const char* SourceEdge::held() const {
     if (host_.is_in_maintenance) return "maintenance";
-    return is_suspended_ ? "suspended" : nullptr;
+    if (is_suspended_) return "suspended";
+    return is_once_ || schedule_.is_open(local_time(host_.clock.realtime_ns())) ? nullptr : "waiting for its hours";
+}
+
+void SourceEdge::set_schedule(const Schedule& schedule) {
+    schedule_ = schedule;
+    check_hold();
+}
+
+Status SourceEdge::run_once() {
+    if (host_.is_in_maintenance || is_suspended_) return Error{ErrorCode::busy, "nothing is sent to " + quoted(peer_) + ": it is at rest, as \"" + held() + "\""};
+    is_once_ = true;
+    once_to_.reset();
+    if (journal_) once_to_ = journal_->end();
+    check_hold();
+    return ok();
+}
+
+void SourceEdge::check_once() {
+    if (!is_once_ || !once_to_ || !durable_ || *durable_ < *once_to_) return;
+    is_once_ = false;
+    host_.loop.post([this, alive = is_alive_] {
+        if (*alive) check_hold();
+    });
 }
 
 void SourceEdge::check_hold() {
@@ -267,7 +299,10 @@ void SourceEdge::check_hold() {
     }
     host_.loop.cancel(retry_);
     if (is_at_rest_) return rest(state);
-    if (host_.is_in_maintenance && sender_) return carry_out(sender_->on_failure(Reason::maintenance, host_.maintenance_sentence(), host_.loop.now_ns()));
+    if (sender_) {
+        const bool is_maintenance = host_.is_in_maintenance;
+        return carry_out(sender_->on_failure(is_maintenance ? Reason::maintenance : Reason::rest, is_maintenance ? host_.maintenance_sentence() : state, host_.loop.now_ns()));
+    }
     if (connection_) return connection_->close({ErrorCode::unavailable, "at rest"});
     // What is under way on the way to a connection ends in over() when it comes back.
     if (state_ == std::string_view("waiting")) rest(state);
@@ -316,7 +351,7 @@ void SourceEdge::over(const Error& why) {
 void SourceEdge::tell_of(const Error& why, EventCode lost) {
     switch (losses_.ended(why, host_.loop.now_ns())) {
         case Losses::Tell::nothing: return;
-        case Losses::Tell::maintenance: return host_.events->raise(EventCode::replica_in_maintenance, {.volume = volume_, .peer = peer_});
+        case Losses::Tell::rest: return host_.events->raise(EventCode::replica_rests, {.volume = volume_, .peer = peer_, .why = why.message});
         case Losses::Tell::loss: return host_.events->raise(needs_a_person(why) ? EventCode::replica_refused : lost, {.volume = volume_, .peer = peer_, .why = why.message});
     }
 }
@@ -368,6 +403,7 @@ void SourceEdge::went_back() {
 void SourceEdge::heard() {
     const Ack& ack = sender_->acknowledged();
     durable_ = ack.durable;
+    check_once();
     if (ack.applied == 0) return;  // it has not said yet
     applied_ = ack.applied;
     lag_.applied(ack.applied);

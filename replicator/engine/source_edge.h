@@ -37,7 +37,7 @@ inline constexpr uint64_t retry_first_ns = 200'000'000;
 inline constexpr uint64_t retry_longest_ns = 15'000'000'000;
 inline constexpr uint64_t cursor_interval_ns = 1'000'000'000;
 // A journal that fills is told once, and again after it had room.
-inline constexpr uint64_t journal_check_interval_ns = 5'000'000'000;
+inline constexpr uint64_t look_around_ns = 5'000'000'000;
 inline constexpr unsigned journal_filling_percent = 80, journal_relaxed_percent = 70;
 
 class SourceEdge {
@@ -52,10 +52,14 @@ public:
     const std::string& peer() const { return peer_; }
     // Takes effect with the next piece that is sent.
     void set_limits(const Limits& limits) { limits_ = limits; }
+    // Outside of its hours a replica is sent nothing, as if it were suspended; that is looked at every look_around_ns.
+    void set_schedule(const Schedule& schedule);
+    // Sends what is published now, whatever the hours. Errors: busy (the replica is suspended, the host in maintenance).
+    Status run_once();
     // A suspended replica is sent nothing; the journal keeps what it has not taken, and it goes on from there.
     void suspend();
     void resume();
-    // Rests, or begins again, when that has changed for another reason: the host's maintenance.
+    // Rests, or begins again, when that has changed for another reason: the host's maintenance, the hours.
     void check_hold();
     bool is_at_rest() const { return is_at_rest_; }
     // Remembers what is published, and says who has not got it on its disk; empty: it has.
@@ -91,7 +95,9 @@ private:
     void fail(const Error& error);
     void tick();
     void save_cursor();
-    void check_journal();
+    void look_around();
+    void check_once();
+    uint64_t limit_now() const;
     void over(const Error& why);
     const char* held() const;
     void rest(const char* state);
@@ -105,6 +111,9 @@ private:
     const std::string volume_, peer_;
     Limits limits_;
     bool is_suspended_ = false, is_at_rest_ = false;
+    Schedule schedule_;
+    bool is_once_ = false;           // it goes on outside of its hours
+    std::optional<Lsn> once_to_;     // until the replica has this on its disk; nothing: the journal is not open yet
     std::optional<Lsn> drain_to_;
     Work work_;
     std::shared_ptr<SourceJournal> journal_;

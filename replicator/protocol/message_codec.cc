@@ -119,7 +119,7 @@ Result<Message> decode_verdict(Payload payload) {
 Result<Message> decode_goodbye(Payload payload) {
     const auto wire = payload.take<hf_wire_goodbye>();
     std::string sentence = payload.text(wire.sentence_bytes);
-    const bool is_known = wire.code >= static_cast<uint32_t>(Reason::shutdown) && wire.code <= static_cast<uint32_t>(Reason::maintenance);
+    const bool is_known = wire.code >= static_cast<uint32_t>(Reason::shutdown) && wire.code <= static_cast<uint32_t>(Reason::rest);
     if (!payload.is_done() || !is_known) return malformed("goodbye");
     return Message(Goodbye{static_cast<Reason>(wire.code), std::move(sentence)});
 }

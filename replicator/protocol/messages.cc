@@ -23,6 +23,7 @@ const char* to_string(Reason reason) {
         case Reason::storage: return "storage";
         case Reason::unsupported: return "unsupported";
         case Reason::maintenance: return "maintenance";
+        case Reason::rest: return "rest";
     }
     return "unknown";
 }

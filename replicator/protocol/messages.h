@@ -60,6 +60,7 @@ enum class Reason : uint32_t {
     storage = 7,      // a disk on this side
     unsupported = 8,  // the outcome asks for something that this version cannot do yet
     maintenance = 9,  // the host is about to be rebooted, or just was; it comes back
+    rest = 10,        // source: it sends nothing for now, because it was told to
 };
 
 struct Probe { Lsn at = 0; bool operator==(const Probe&) const = default; };

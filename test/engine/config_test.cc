@@ -89,6 +89,11 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {send("/a", "b") + "hours = [{days = \"mon\", from = 2, to = 2, limit = \"1M\"}]", "`from` must be before `to`"},
         {send("/a", "b") + "hours = [{days = \"mon\", from = 2, to = 25, limit = \"1M\"}]", "`to` must be an hour"},
         {send("/a", "b") + "hours = [{days = \"mon\", from = 2, to = 3}]", "`limit` is missing"},
+        {send("/a", "b") + "schedule = []", "`schedule` has no hours"},
+        {send("/a", "b") + "schedule = [{days = \"mon\", from = 1, to = 2, limit = \"1M\"}]", "nothing is called \"limit\" here; there are days, from, to"},
+        {send("/a", "b") + "schedule = [{days = \"mon\", from = 20, to = 6}]", "what goes past midnight is two rows"},
+        {send("/a", "b") + "except = []", "`except` must be a list of texts"},
+        {send("/a", "b") + "except = [\"2026-02-30\"]", "\"2026-02-30\" is no date"},
         {listen + keep(id, "b", "/s") + "delay = \"soon\"", "\"soon\" is no delay"},
         {listen + "[[keep]]\nfrom = \"b\"\nstore = \"/s\"", "`volume` is missing"},
         {listen + "[[keep]]\nvolume = \"" + id + "\"\nstore = \"/s\"", "`from` is missing"},
@@ -121,6 +126,13 @@ TEST_CASE("config: a replica may be sent on to third hosts, and other volumes to
     std::vector<bool> onward;
     for (const SendRule& rule : config->send) onward.push_back(sends_on(rule, config->keep.front()));
     CHECK(onward == std::vector<bool>{true, true, false, false, false});
+}
+
+TEST_CASE("config: hours and dates of a replica are understood") {
+    const auto config = parse_config(send("/a", "b") + "schedule = [{days = \"mon-fri\", from = 20, to = 24}, {days = \"sat\", from = 0, to = 24}]\nexcept = [\"2026-12-24\"]\n" + send("/a", "c"), "f");
+    REQUIRE(config);
+    CHECK(config->send[0].schedule == Schedule{{{0b0011111, 20, 24}, {0b0100000, 0, 24}}, {{2026, 12, 24}}});
+    CHECK(config->send[1].schedule == Schedule{});
 }
 
 TEST_CASE("config: one store is one store, however it is written") {

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from fake_clock import FakeClock, library
 from replicated import BUILD, Network, Pair, compare, until
 from verdict import check, ended
 from writer import Writer
@@ -50,6 +51,66 @@ def delayed(network, work, seed):
         compare(pair, "delayed no more", delay - 2)
 
 
+def scheduled(network, work, seed):
+    """A replica that is sent to in certain hours, on certain days, and once when somebody asks for it."""
+    if not library():
+        print("skipped: the package faketime is not there")
+        return
+    hours = 'schedule = [ { days = "mon-fri", from = 20, to = 24 } ]\nexcept = ["2026-12-24"]\n'  # a Thursday
+    with Pair(network, work) as pair:
+        compare(pair, "scheduled: before")
+        text = pair.alpha.config.read_text()
+        clock = FakeClock(pair.alpha, work)
+        number = iter(range(100))
+        state = lambda wanted: lambda: pair.alpha.edge()["state"] == wanted
+        waits, streams = state("waiting for its hours"), state("streaming")
+
+        def write():
+            name = f"file-{next(number)}"
+            (pair.tree / name).write_bytes(os.urandom(50_000))
+            return lambda: (pair.replica / "image" / name).exists()
+
+        def is_closed(what):
+            check(f"scheduled: {what}: it waits", until("it waits for its hours", waits, 10) and pair.alpha.edge())
+            there = write()
+            time.sleep(1.5)
+            check(f"scheduled: {what}: nothing is sent", "it is" if there() else "")
+            edge = pair.alpha.edge()
+            check(f"scheduled: {what}: its status knows what there is to send", "" if edge.get("published") else edge)
+            return there
+
+        clock.set("2026-12-23T21:00")
+        pair.alpha.configure(text + hours)
+        check("scheduled: in its hours it streams", until("streaming", streams, 10))
+        compare(pair, "scheduled: in its hours")
+        last = json.loads(pair.beta.holdfast("events", "--json"))["last"]
+        clock.set("2026-12-23T19:59")
+        is_closed("before its hours")
+        events = pair.beta.events(last)
+        check("scheduled: the replica knows, and is not alarmed", "" if [event["code"] for event in events] == ["HF-E-206"] else events)
+        clock.restart()
+        there = is_closed("after a restart")
+        pair.alpha.holdfast("replica", "now", pair.tree, "beta")
+        check("scheduled: once, when it is asked for", until("it is in the image", there, 20))
+        is_closed("after once")
+        pair.alpha.holdfast("replica", "suspend", pair.tree, "beta")
+        refused = subprocess.run([BUILD / "tools/holdfast", "replica", "now", pair.tree, "beta"], env=pair.alpha.environment, capture_output=True, text=True)
+        check("scheduled: not while it is suspended", "" if refused.returncode != 0 and "suspended" in refused.stderr else refused)
+        pair.alpha.holdfast("replica", "resume", pair.tree, "beta")
+        clock.set("2026-12-24T21:00")
+        is_closed("on a date that is taken out")
+        clock.set("2026-12-26T21:00")
+        is_closed("on a Saturday")
+        clock.set("2026-12-28T20:00")
+        check("scheduled: its hours begin", until("streaming", streams, 10) and pair.alpha.edge())
+        compare(pair, "scheduled: in its hours again")
+        clock.set("2026-12-28T12:00")
+        is_closed("at noon")
+        pair.alpha.configure(text)
+        check("scheduled: no more", until("streaming", streams, 10))
+        compare(pair, "scheduled no more")
+
+
 def assess(network, work, seed):
     """What replication would take is measured without it."""
     size, count = 1 << 20, 12
@@ -75,7 +136,7 @@ def main():
     print(f"seed {seed}")
     try:
         with Network() as network:
-            for case in (delayed, assess):
+            for case in (delayed, scheduled, assess):
                 place = work / case.__name__
                 place.mkdir()
                 case(network, place, seed)

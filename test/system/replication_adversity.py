@@ -12,7 +12,6 @@ Whatever happens, everything has arrived when it is over: rsync finds no differe
 """
 import ctypes
 import errno
-import glob
 import os
 import random
 import shutil
@@ -27,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from disk import Disk
+from fake_clock import FakeClock, library
 from replicated import PORT, Network, Pair, compare, run, until
 from verdict import check, ended
 from writer import Writer
@@ -108,21 +108,11 @@ def source_full(network, work, seed):
 
 def clocks(network, work, seed):
     """The clock of either engine jumps, forward and back (libfaketime; monotonic time goes on)."""
-    library = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
-    if not library:
+    if not library():
         print("skipped: the package faketime is not there")
         return
     with Pair(network, work) as pair:
-        faked = {}
-        for host in (pair.alpha, pair.beta):
-            faked[host] = work / f"{host.name}.clock"
-            faked[host].write_text("+0\n")
-            host.kill()
-            host.environment |= {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(faked[host]), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                                 "NO_FAKE_STAT": "1"}
-            host.start()
-            for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE"):
-                host.environment.pop(name)  # not of the commands
+        faked = {host: FakeClock(host, work) for host in (pair.alpha, pair.beta)}
         compare(pair, "clocks: before")
         for number, (host, jump) in enumerate([(pair.alpha, "+3600"), (pair.beta, "-86400"), (pair.alpha, "-86400"), (pair.beta, "+864000")]):
 
@@ -130,7 +120,7 @@ def clocks(network, work, seed):
 
             def happen():
                 time.sleep(0.5)
-                faked[host].write_text(jump + "\n")
+                faked[host].jump(jump)
                 host.holdfast("config", "reload")
                 said = [line for line in host.tail().splitlines() if "was read again" in line][-1]
                 away = datetime.fromisoformat(said.split()[0]).replace(tzinfo=timezone.utc).timestamp() - time.time()
