@@ -115,11 +115,21 @@ std::optional<Message> KeyRotation::answer(std::string_view peer, const Fingerpr
     if (const auto* kept = std::get_if<KeyKept>(&message); kept != nullptr && next_ && kept->key == next_->fingerprint().bytes) keeping_.emplace(peer);
     const auto* next = std::get_if<NextKey>(&message);
     if (next == nullptr) return std::nullopt;
+    const Peer* const known = host_.peers.find(Fingerprint{next->key});
+    if ((known == nullptr || known->name != peer) && !may_name_another(peer)) return std::nullopt;
     if (Status kept = keep(peer, shown, {next->key}); !kept) {
         host_.events->raise(EventCode::peer_key_not_kept, {.peer = std::string(peer), .why = kept.error().message});
         return std::nullopt;
     }
     return KeyKept{next->key};
+}
+
+bool KeyRotation::may_name_another(std::string_view peer) {
+    const uint64_t now_ns = host_.clock.monotonic_ns();
+    const auto last = listened_ns_.find(peer);
+    if (last != listened_ns_.end() && now_ns - last->second < next_key_interval_ns) return false;
+    listened_ns_.insert_or_assign(std::string(peer), now_ns);
+    return true;
 }
 
 // The list becomes the key that was shown and the next one: whatever else stood there is of a rotation that was given up.

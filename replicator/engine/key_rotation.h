@@ -12,11 +12,13 @@
 // What is durable when: identity-next.pem and the end of its time (the file `rotation`) before anybody is told; a peer's key before it is said to be
 // kept. Which peers keep it is asked anew by an engine that was started anew. A crash at any point leaves a key that peers accept.
 //
-// Limits: one rotation at a time; two keys of a peer, and a third takes the place of the one that was not shown.
+// Limits: one rotation at a time; two keys of a peer, and a third takes the place of the one that was not shown. A peer that names one key after the
+// other is listened to once in next_key_interval_ns; an honest one tells again.
 // Thread rule: the loop's thread; files are small and written there. Ownership: the host outlives it.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -31,6 +33,7 @@ namespace holdfast::replicator {
 inline constexpr uint64_t rotation_ns_default = 7ULL * 24 * 3600 * 1'000'000'000;
 // A peer that could not keep the key is told again.
 inline constexpr uint64_t rotation_retell_ns = 5'000'000'000;
+inline constexpr uint64_t next_key_interval_ns = 1'000'000'000;
 inline constexpr uint64_t rotation_tick_ns = 500'000'000;
 
 class KeyRotation {
@@ -67,6 +70,7 @@ private:
     void tick();
     void adopt();
     std::vector<std::string> waiting_for() const;
+    bool may_name_another(std::string_view peer);
     Status keep(std::string_view peer, const Fingerprint& shown, const Fingerprint& next);
     void retire(std::string_view peer, const Fingerprint& shown);
 
@@ -77,6 +81,7 @@ private:
     uint64_t until_ns_ = 0;  // realtime
     uint64_t retell_ns_ = 0;
     std::set<std::string, std::less<>> keeping_;  // peers that have said that they keep it
+    std::map<std::string, uint64_t, std::less<>> listened_ns_;  // when a peer named a key that was new; of the monotonic clock
     std::string failure_;
     Loop::TimerId tick_ = 0;
 };

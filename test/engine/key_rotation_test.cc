@@ -159,6 +159,7 @@ TEST_CASE("key rotation: only the holder of a key that is trusted names the next
     const Fingerprint alpha_key = bench.alpha.key(), stranger = Identity::make()->fingerprint(), next = Identity::make()->fingerprint(), other = Identity::make()->fingerprint();
     REQUIRE(bench.beta.host->peers.add({"gamma", {other}, ""}));
     const auto says = [&](const char* peer, const Fingerprint& shown, const Fingerprint& key) {
+        bench.clock.advance(next_key_interval_ns);
         return bench.thread.on_loop([&] { return bench.beta.rotation->answer(peer, shown, NextKey{key.bytes}); });
     };
     CHECK_FALSE(says("alpha", stranger, next));
@@ -176,6 +177,22 @@ TEST_CASE("key rotation: only the holder of a key that is trusted names the next
     CHECK(says("alpha", alpha_key, stranger) == Message(KeyKept{stranger.bytes}));
     CHECK(bench.beta.keys_of("alpha") == std::vector{alpha_key, stranger});
     CHECK(bench.beta.keys_of("gamma") == std::vector{other});
+}
+
+TEST_CASE("key rotation: a peer that names one key after the other is listened to now and then, and for the same key always") {
+    Bench bench;
+    const Fingerprint shown = bench.alpha.key();
+    const auto says = [&](const Fingerprint& key) {
+        return bench.thread.on_loop([&] { return bench.beta.rotation->answer("alpha", shown, NextKey{key.bytes}).has_value(); });
+    };
+    const Fingerprint first = Identity::make()->fingerprint(), second = Identity::make()->fingerprint();
+    CHECK(says(first));
+    CHECK(says(first));
+    CHECK_FALSE(says(second));
+    CHECK(bench.beta.keys_of("alpha") == std::vector{shown, first});
+    bench.clock.advance(next_key_interval_ns);
+    CHECK(says(second));
+    CHECK(bench.beta.keys_of("alpha") == std::vector{shown, second});
 }
 
 TEST_CASE("key rotation: what a peer says that it keeps counts only when it is the key that it was told") {
