@@ -25,7 +25,7 @@ from volume import run
 from writer import Writer
 
 ALARMS = ("HF-E-102", "HF-E-103", "HF-E-202", "HF-E-304")
-PEERS = {"alpha": [("beta", "HF-E-206")], "beta": [("alpha", "HF-E-105"), ("delta", "HF-E-206")], "delta": [("beta", "HF-E-105")]}
+PEERS = {"alpha": [("beta", "HF-E-215")], "beta": [("alpha", "HF-E-115"), ("delta", "HF-E-215")], "delta": [("beta", "HF-E-115")]}
 
 
 def maintenance(host):

@@ -87,7 +87,7 @@ def scheduled(network, work, seed):
         clock.set("2026-12-23T19:59")
         is_closed("before its hours")
         events = pair.beta.events(last)
-        check("scheduled: the replica knows, and is not alarmed", "" if [event["code"] for event in events] == ["HF-E-206"] else events)
+        check("scheduled: the replica knows, and is not alarmed", "" if [event["code"] for event in events] == ["HF-E-215"] else events)
         clock.restart()
         there = is_closed("after a restart")
         pair.alpha.holdfast("replica", "now", pair.tree, "beta")
