@@ -130,8 +130,9 @@ def middle_set_back(topology, disk, seed):
     compare_all(topology, "middle set back")
 
 
-def source_set_back(topology, disk, seed, kills_middle):
-    what = "source set back" + (", the middle killed while it goes back" if kills_middle else "")
+def source_set_back(topology, disk, seed, moves_on, kills_middle):
+    """MOVES_ON: the source is written before its replicas hear of it; else they are ahead of it, and nothing comes that would show it."""
+    what = "source set back" + (" and written" if moves_on else "") + (", the middle killed while it goes back" if kills_middle else "")
     disk.remember()
     with Load(topology, seed):
         time.sleep(1)
@@ -141,14 +142,19 @@ def source_set_back(topology, disk, seed, kills_middle):
     topology.alpha.kill()
     run("umount", topology.tree)
     disk.set_back()
-    topology.mount()
-    with Load(topology, seed + 1):
-        time.sleep(0.5)
+    if moves_on:
+        topology.mount()
+        with Load(topology, seed + 1):
+            time.sleep(0.5)
     topology.alpha.start()
     if kills_middle:
         time.sleep(random.Random(seed).random())
         topology.hosts["beta"].kill()
         topology.hosts["beta"].start()
+    if not moves_on:
+        back = lambda: all(topology.edge(name)["state"] == "streaming" and topology.edge(name).get("applied") == topology.published() for name in topology.edges)
+        check(f"{what}: all are where it is", until("they are", back, 60) and [topology.edge(name) for name in topology.edges])
+        topology.mount()
     with Load(topology, seed + 2):
         time.sleep(1)
     compare_all(topology, what)
@@ -172,8 +178,8 @@ def main():
                 topology.alpha.configure(topology.configuration("alpha", {}))
                 kills(topology, seed + 10)
                 middle_set_back(topology, middle, seed + 20)
-                for number in range(3):
-                    source_set_back(topology, source, seed + 30 + 10 * number, number > 0)
+                for number, (moves_on, kills_middle) in enumerate([(False, False), (True, False), (False, True), (True, True)]):
+                    source_set_back(topology, source, seed + 30 + 10 * number, moves_on, kills_middle)
                 for name in topology.edges:
                     print(topology.hosts[name].holdfast("verify", topology.replica(name)).strip().splitlines()[-1])
             check("the engines end when they are told to", topology.complaints)
