@@ -2,12 +2,9 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/futex.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -31,7 +28,7 @@ constexpr size_t table_bytes = head_bytes + inflight_slots_max * sizeof(Slot);
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
 static_assert(sizeof(SharedHead) <= head_bytes);
-static_assert(offsetof(SharedHead, published) == 48 && sizeof(SharedHead) == 96);
+static_assert(offsetof(SharedHead, published) == 48 && offsetof(SharedHead, acknowledged) == 128);
 static_assert(sizeof(Slot) % alignof(Slot) == 0 && offsetof(Slot, intent) == 40);
 
 enum class Contents {
@@ -119,18 +116,6 @@ void clear(void* table) {
     memset(static_cast<std::byte*>(table) + words, 0, table_bytes - words);
 }
 
-// Waits until WORD differs from EXPECTED, for at most TIMEOUT_NS. Comes back early as it likes.
-void futex_wait(std::atomic<uint32_t>& word, uint32_t expected, uint64_t timeout_ns) {
-    const timespec timeout{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
-    ::syscall(SYS_futex, &word, FUTEX_WAIT, expected, &timeout, nullptr, 0);
-}
-
-uint64_t monotonic_ns() {
-    timespec now;
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<InflightTable>> InflightTable::open(const std::string& path, const VolumeId& volume) {
@@ -181,27 +166,9 @@ void InflightTable::stamp_boot() {
 }
 
 Lsn InflightTable::wait(std::atomic<uint64_t> SharedHead::*followed, Lsn known, uint32_t timeout_ms) {
-    const uint64_t deadline_ns = monotonic_ns() + uint64_t{timeout_ms} * 1'000'000;
-    for (;;) {
-        // The order matters: (1) read the word, (2) announce the wait, (3) look once more. A writer publishes, then
-        // looks for the announcement, then changes the word. Whichever way the two interleave, either (3) sees
-        // the new address or the word has changed since (1) and the kernel does not let us sleep.
-        const uint32_t word = head_->wake.load();
-        head_->waiters.store(1);
-        const Lsn now = (head_->*followed).load();
-        if (now > known) return now;
-        const uint64_t now_ns = monotonic_ns();
-        if (now_ns >= deadline_ns) return now;
-        futex_wait(head_->wake, word, deadline_ns - now_ns);
-    }
-}
-
-void InflightTable::wake_readers() {
-    // `waiters` is a flag and not a count: a reader that is killed while it waits costs one wake too many, where a
-    // count would stay up for ever.
-    if (head_->waiters.load() == 0 || head_->waiters.exchange(0) == 0) return;
-    head_->wake.fetch_add(1);
-    ::syscall(SYS_futex, &head_->wake, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
+    Lsn now = 0;
+    head_->wake.wait(uint64_t{timeout_ms} * 1'000'000, [&] { return (now = (head_->*followed).load()) > known; });
+    return now;
 }
 
 std::array<uint8_t, 16> current_boot_id() {

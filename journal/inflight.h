@@ -11,7 +11,8 @@
 // The slot also keeps the FUSE request it belongs to and the answer, so that a request which the kernel sends
 // again after a crash is answered, not executed twice. It stays until the same worker starts its next operation.
 //
-// The first page holds the words that readers in other processes follow: published and durable LSN.
+// The first page holds the words that processes follow of one another: readers the published and durable LSN, the capture
+// process what the engine heard from replicas (journal/acknowledged.h).
 //
 // Thread rule: a slot belongs to one worker thread. The shared words are atomics.
 #pragma once
@@ -24,7 +25,9 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "journal/acknowledged.h"
 #include "journal/ids.h"
+#include "journal/shared_wake.h"
 
 namespace holdfast::journal {
 
@@ -41,13 +44,12 @@ struct SharedHead {
     std::atomic<uint64_t> published;   // readers may read records below this address
     std::atomic<uint64_t> durable;     // records below this address survive a power cut
     std::atomic<uint64_t> reserved;    // addresses below this are handed out
-    std::atomic<uint32_t> wake;        // futex word: changes when published grows and somebody waits
-    std::atomic<uint32_t> waiters;     // not zero: a reader waits for `wake`
+    SharedWake wake;                   // of those who wait for published to grow
     std::atomic<uint32_t> clean;       // 1: the writer closed in order
     std::atomic<uint32_t> in_gap;      // 1: operations are not being recorded now
     std::atomic<uint32_t> cuts;        // of an inbound journal: odd while its end is being taken away, another number after; who has
                                        // read by an earlier number begins anew
-    uint32_t reserved_zero;
+    AcknowledgedWords acknowledged;    // what replicas have of it, and who waits for that
 };
 
 enum class SlotState : uint32_t {
@@ -86,7 +88,7 @@ public:
     Lsn wait_published(Lsn known, uint32_t timeout_ms) { return wait(&SharedHead::published, known, timeout_ms); }
     // The same for durable, where whoever moves it wakes readers: an inbound journal does.
     Lsn wait_durable(Lsn known, uint32_t timeout_ms) { return wait(&SharedHead::durable, known, timeout_ms); }
-    void wake_readers();
+    void wake_readers() { head_->wake.wake(); }
     // From here on the table survives the process. For the writer, with its first record.
     void stamp_boot();
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "journal/durability.h"
 #include "journal/ids.h"
 
 namespace holdfast::journal {
@@ -46,6 +47,7 @@ struct Volume {
     uint64_t segment_bytes = 64ULL << 20;
     uint64_t journal_bytes_max = 8ULL << 30;
     FullPolicy full_policy = FullPolicy::degrade;
+    Durability durability;           // of a source
     bool journal_is_whole = false;   // it began with all that was in the directory: who has it from its first byte has everything
     uint64_t window_age_ns = 0;      // 0: unlimited
     uint64_t window_bytes_max = 0;   // 0: unlimited (undo segments and graveyard)

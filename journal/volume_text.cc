@@ -81,7 +81,8 @@ private:
 };
 
 constexpr std::string_view known_keys[] = {"format",        "id",          "role",          "directory",        "journal_directory", "origin",
-                                           "segment_bytes", "full_policy", "window_age_ns", "window_bytes_max", "journal_bytes_max", "journal_is_whole"};
+                                           "segment_bytes", "full_policy", "window_age_ns", "window_bytes_max", "journal_bytes_max", "journal_is_whole",
+                                           "durability",    "when_alone"};
 constexpr uint64_t amount_max = std::numeric_limits<int64_t>::max();
 
 Status check_format(const toml::table& table, const std::string& store) {
@@ -115,8 +116,22 @@ Status take_places(const toml::table& table, const Fields& fields, Volume& volum
         if (table.contains("journal_directory")) volume.journal_directory = HF_TRY(fields.path("journal_directory"));
         return ok();
     }
-    for (std::string_view key : {"directory", "journal_directory"}) {
-        if (table.contains(key)) return fields.wrong("a replica has no key " + quoted(key) + ": its journal lies in the store, and no directory belongs to it");
+    for (std::string_view key : {"directory", "journal_directory", "durability", "when_alone"}) {
+        if (table.contains(key)) return fields.wrong("a replica has no key " + quoted(key) + ": its journal lies in the store, and no directory or fsync belongs to it");
+    }
+    return ok();
+}
+
+Status take_durability(const toml::table& table, const Fields& fields, Durability& durability) {
+    if (table.contains("durability")) {
+        const auto mode = parse_durability_mode(HF_TRY(fields.text("durability")));
+        if (!mode) return fields.wrong(mode.error().message);
+        durability.mode = *mode;
+    }
+    if (table.contains("when_alone")) {
+        const auto after_ns = parse_when_alone(HF_TRY(fields.text("when_alone")));
+        if (!after_ns) return fields.wrong(after_ns.error().message);
+        durability.degrade_after_ns = *after_ns;
     }
     return ok();
 }
@@ -136,6 +151,7 @@ Result<Volume> volume_of(const toml::table& table, const Fields& fields, const s
     auto policy = parse_full_policy(HF_TRY(fields.text("full_policy")));
     if (!policy) return fields.wrong(policy.error().message);
     volume.full_policy = *policy;
+    HF_TRY(take_durability(table, fields, volume.durability));
     if (const toml::node* whole = table.get("journal_is_whole")) {
         if (!whole->is_boolean()) return fields.wrong("the key \"journal_is_whole\" is neither true nor false");
         volume.journal_is_whole = whole->as_boolean()->get();
@@ -159,6 +175,10 @@ std::string volume_to_text(const Volume& volume) {
     add("segment_bytes", std::to_string(volume.segment_bytes));
     add("journal_bytes_max", std::to_string(volume.journal_bytes_max));
     add("full_policy", toml_quoted(to_string(volume.full_policy)));
+    if (volume.durability != Durability{}) {
+        add("durability", toml_quoted(to_string(volume.durability.mode)));
+        add("when_alone", toml_quoted(when_alone_text(volume.durability)));
+    }
     if (volume.journal_is_whole) add("journal_is_whole", "true");
     add("window_age_ns", std::to_string(volume.window_age_ns));
     add("window_bytes_max", std::to_string(volume.window_bytes_max));

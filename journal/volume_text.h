@@ -9,6 +9,8 @@
 //     segment_bytes = 67108864
 //     journal_bytes_max = 8589934592           or "8G"
 //     full_policy = "degrade"
+//     durability = "sync"                      only of a source, and only when it is not async
+//     when_alone = "degrade:10s"               only beside durability
 //     window_age_ns = 0                        or "7d"
 //     window_bytes_max = 0                     or "50G"
 //

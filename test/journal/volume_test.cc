@@ -82,6 +82,7 @@ TEST_CASE("volume: what is saved is loaded again, hostile directory names too") 
         volume.segment_bytes = 2 << 20;
         volume.journal_bytes_max = 123ULL << 30;
         volume.full_policy = FullPolicy::stop_protection;
+        volume.durability = {DurabilityMode::semi_sync, 0};
         volume.window_age_ns = 7ULL * 86400 * 1'000'000'000;
         volume.window_bytes_max = 50ULL << 30;
         REQUIRE(save_volume(volume));
@@ -90,6 +91,7 @@ TEST_CASE("volume: what is saved is loaded again, hostile directory names too") 
         CHECK(same(*loaded, volume));
         CHECK(loaded->directory == volume.directory);
         CHECK(loaded->full_policy == FullPolicy::stop_protection);
+        CHECK(loaded->durability == volume.durability);
     }
 }
 
@@ -150,6 +152,18 @@ TEST_CASE("volume: sizes and ages may be written as people write them") {
     REQUIRE(volume);
     CHECK(volume->window_age_ns == 7ULL * 86400 * 1'000'000'000);
     CHECK(volume->window_bytes_max == 50ULL << 30);
+}
+
+TEST_CASE("volume: what fsync waits for is written when it waits, and may be left out in parts") {
+    const std::string plain = text_of_example();
+    CHECK(plain.find("durability") == plain.npos);
+    CHECK(volume_from_text(plain, "/store")->durability == Durability{});
+    CHECK(volume_from_text(plain + "durability = \"sync\"\n", "/store")->durability == Durability{DurabilityMode::sync, 10'000'000'000});
+    CHECK(volume_from_text(plain + "durability = \"semi-sync\"\nwhen_alone = \"block\"\n", "/store")->durability == Durability{DurabilityMode::semi_sync, 0});
+    CHECK(code_of(plain + "durability = \"mostly\"\n") == ErrorCode::corrupt);
+    CHECK(code_of(plain + "durability = 2\n") == ErrorCode::corrupt);
+    CHECK(code_of(plain + "when_alone = \"degrade:0s\"\n") == ErrorCode::corrupt);
+    CHECK(code_of(with(plain, "directory = \"/srv/data\"", "role = \"replica\"") + "durability = \"sync\"\n") == ErrorCode::corrupt);
 }
 
 TEST_CASE("volume: what makes no sense is refused, by name and with what to do") {
