@@ -12,7 +12,14 @@ namespace holdfast::fusefs {
 namespace {
 
 Result<Json> status(const Capture& capture, const Json&) {
-    return Json{{"pid", ::getpid()},
+    const journal::DurabilityState& state = capture.table->head().acknowledged.state;
+    const journal::Durability durability = state.durability();
+    return Json{{"durability", journal::to_string(durability.mode)},
+                {"when_alone", journal::when_alone_text(durability)},
+                {"alone", state.is_alone()},
+                {"times_alone", state.times_alone()},
+                {"waiting", state.waiting.load()},
+                {"pid", ::getpid()},
                 {"published", capture.writer->published()},
                 {"durable", capture.writer->durable()},
                 {"reserved", capture.table->head().reserved.load()},
@@ -45,6 +52,15 @@ Result<Json> sync(const Capture& capture, const Json&) {
     return Json{{"durable", capture.writer->durable()}};
 }
 
+// Until the next start; what holds then stands in volume.toml, which is the caller's to write.
+Result<Json> set_durability(const Capture& capture, const Json& request) {
+    journal::Durability durability;
+    durability.mode = HF_TRY(journal::parse_durability_mode(request.at("durability").get<std::string>()));
+    durability.degrade_after_ns = HF_TRY(journal::parse_when_alone(request.at("when_alone").get<std::string>()));
+    capture.filter->set_durability(durability);
+    return Json::object();
+}
+
 Result<Json> stop(const Capture& capture, const Json&) {
     capture.stop();
     return Json::object();
@@ -54,7 +70,7 @@ struct Verb {
     const char* name;
     Result<Json> (*handle)(const Capture&, const Json&);
 };
-constexpr Verb verbs[] = {{"status", status}, {"bookmark", bookmark}, {"sync", sync}, {"stop", stop}};
+constexpr Verb verbs[] = {{"status", status}, {"bookmark", bookmark}, {"sync", sync}, {"set-durability", set_durability}, {"stop", stop}};
 
 }  // namespace
 

@@ -49,6 +49,8 @@ struct Wiring {
     const Clock* clock = nullptr;
     journal::FullPolicy full_policy = journal::FullPolicy::degrade;
     uint32_t degrade_patience_ms = 30'000;  // how long a full journal may stand still before protection ends
+    journal::Durability durability = {};
+    bool begins_alone = false;  // no replica is anywhere near: a durability that waits begins without one
     uint32_t origin = 1;
     unsigned threads = 8;      // at most filter_serving_threads_max
     bool resumed = false;      // the device is already initialized: ask the kernel to send pending requests again
@@ -71,6 +73,9 @@ public:
     Result<Cut> cut(std::string_view bookmark_name);
     // Records the modification times of everything that changed and is not closed or idle yet.
     Status flush_times();
+
+    // What fsync waits for from now on.
+    void set_durability(const journal::Durability& durability);
 
     // After run(): the mount is gone (and not only stop() was called).
     bool unmounted() const;

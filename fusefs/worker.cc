@@ -53,6 +53,15 @@ Result<OpenJournal> open_store(const std::string& path) {
     return open;
 }
 
+// No replica ever was, or all are far behind: an fsync that waited for them would wait for a first copy. A cursor is a little older
+// than what the replica has, and a start takes a new segment.
+Result<bool> is_without_replica(const OpenJournal& journal) {
+    const journal::Lsn published = journal.writer->published();
+    for (const auto& [consumer, position] : HF_TRY(journal::load_cursors(*journal.cursors, journal.volume.id)))
+        if (consumer.starts_with(journal::replica_consumer_prefix) && position + 2 * journal.volume.segment_bytes >= published) return false;
+    return true;
+}
+
 // Deletes what every consumer has durably taken, about once a second, and sooner when the journal is short of space.
 class SegmentReleaser {
 public:
@@ -211,6 +220,8 @@ private:
             wiring.table = journal_->table.get();
             wiring.full_policy = journal_->volume.full_policy;
             wiring.origin = journal_->volume.origin;
+            wiring.durability = journal_->volume.durability;
+            wiring.begins_alone = HF_TRY(is_without_replica(*journal_));
         }
         auto filter = HF_TRY(Filter::create(wiring));
         EndWatch watch(*filter, keeper_.socket_fd());

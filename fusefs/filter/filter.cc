@@ -65,6 +65,10 @@ bool Filter::in_gap() const {
     return impl_->shared.recorder.in_gap();
 }
 
+void Filter::set_durability(const journal::Durability& durability) {
+    impl_->shared.replica_wait.change(durability);
+}
+
 bool Filter::unmounted() const {
     return impl_->server.is_unmounted();
 }

@@ -67,6 +67,7 @@ Server::~Server() {
 void Server::stop() {
     is_ending_.store(true);
     shared_.recorder.end();
+    shared_.replica_wait.end();
     const uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one);
 }

@@ -16,7 +16,8 @@ Shared::Shared(const Wiring& w, NodeIds node_ids)
       orphans(w.keeper),
       gate(w.threads + 2),  // the serving threads, the maintenance thread, and whoever calls flush_times()
       recorder(w),
-      journal_sync(recorder) {
+      journal_sync(recorder),
+      replica_wait(w, recorder, device) {
     struct statvfs info {};
     if (::fstatvfs(ids.root_fd(), &info) == 0) {
         has_atime = !(info.f_flag & ST_NOATIME);

@@ -15,6 +15,7 @@
 #include "fusefs/filter/open_files.h"
 #include "fusefs/filter/orphans.h"
 #include "fusefs/filter/recorder.h"
+#include "fusefs/filter/replica_wait.h"
 #include "fusefs/filter/times.h"
 
 namespace holdfast::fusefs {
@@ -65,6 +66,7 @@ public:
     Recorder recorder;
     Times times;
     JournalSync journal_sync;
+    ReplicaWait replica_wait;
     // Grows whenever a default ACL may have changed anywhere.
     std::atomic<uint64_t> default_acl_epoch = 1;
     // The backing mount updates access times.

@@ -106,11 +106,10 @@ Answer write_file(Shared& shared, Thread& thread, Request& request) {
         });
         if (outcome != 0) return failure(outcome);
     }
-    if ((in->flags & O_DSYNC) && !from_mapping)
-        if (const int error = sync_both(shared, file.fd.get(), (in->flags & O_SYNC) != O_SYNC)) return Answer::error(error);
     fuse_write_out out{};
     out.size = static_cast<uint32_t>(written);
-    return Answer::of(out);
+    if (!(in->flags & O_DSYNC) || from_mapping) return Answer::of(out);
+    return sync_both(shared, request, file.fd.get(), (in->flags & O_SYNC) == O_SYNC ? Sync::file : Sync::data, Answer::of(out));
 }
 
 Answer seek(Shared& shared, Thread&, Request& request) {

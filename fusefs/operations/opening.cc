@@ -79,12 +79,13 @@ void record_times_of(Shared& shared, Thread& thread, const OpenFilePointer& file
 
 }  // namespace
 
-int sync_both(Shared& shared, int fd, bool data_only) {
+Answer sync_both(Shared& shared, const Request& request, int fd, Sync how, const Answer& answer) {
+    const journal::Lsn below = shared.replica_wait.begin();
     const uint64_t ticket = shared.journal_sync.begin();
-    const int result = data_only ? ::fdatasync(fd) : ::fsync(fd);
+    const int result = how == Sync::data ? ::fdatasync(fd) : how == Sync::file ? ::fsync(fd) : ::syncfs(fd);
     const int error = result == 0 ? 0 : errno;
     if (ticket != 0) shared.journal_sync.wait(ticket);
-    return error;
+    return error == 0 ? shared.replica_wait.finish(request, below, answer) : Answer::error(error);
 }
 
 Answer open_file(Shared& shared, Thread& thread, Request& request) {
@@ -133,8 +134,7 @@ Answer sync_file(Shared& shared, Thread& thread, Request& request) {
     auto file = shared.file(request.node(), in->fh);
     if (!file) return failure(file.error());
     record_times_of(shared, thread, *file);
-    const int error = sync_both(shared, (*file)->fd.get(), in->fsync_flags & FUSE_FSYNC_FDATASYNC);
-    return error == 0 ? Answer::nothing() : Answer::error(error);
+    return sync_both(shared, request, (*file)->fd.get(), in->fsync_flags & FUSE_FSYNC_FDATASYNC ? Sync::data : Sync::file, Answer::nothing());
 }
 
 Answer open_directory(Shared& shared, Thread& thread, Request& request) {
@@ -158,12 +158,8 @@ Answer release_directory(Shared& shared, Thread&, Request& request) {
     return Answer::nothing();
 }
 
-Answer sync_everything(Shared& shared, Thread&, Request&) {
-    const uint64_t ticket = shared.journal_sync.begin();
-    const int result = ::syncfs(shared.ids.root_fd());
-    const int error = result == 0 ? 0 : errno;
-    if (ticket != 0) shared.journal_sync.wait(ticket);
-    return error == 0 ? Answer::nothing() : Answer::error(error);
+Answer sync_everything(Shared& shared, Thread&, Request& request) {
+    return sync_both(shared, request, shared.ids.root_fd(), Sync::everything, Answer::nothing());
 }
 
 }  // namespace holdfast::fusefs

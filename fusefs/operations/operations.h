@@ -85,7 +85,9 @@ Answer finish_whiteout(Shared&, Thread&, Request&);
 
 // For several of the above: the entry NAME of DIRECTORY as an answer to LOOKUP.
 Result<fuse_entry_out> entry_at(Shared& shared, int directory_fd, const std::string& name);
-// What O_SYNC and fsync promise: both the backing file and its records are durable. Returns 0 or an errno.
-int sync_both(Shared& shared, int fd, bool data_only);
+// What O_SYNC and fsync promise: both the backing file and its records are durable, and the records are with a replica where
+// the volume's durability asks for that. ANSWER when all of it is so, or an error; none when the answer is given later.
+enum class Sync { data, file, everything };
+Answer sync_both(Shared& shared, const Request& request, int fd, Sync how, const Answer& answer);
 
 }  // namespace holdfast::fusefs

@@ -37,8 +37,8 @@ public:
     const std::string live;
 
     explicit FilterMount(Recording recording, journal::WriterOptions options = {},
-                         journal::FullPolicy policy = journal::FullPolicy::block)
-        : live(scratch / "live"), recording_(recording), options_(options), policy_(policy) {
+                         journal::FullPolicy policy = journal::FullPolicy::block, journal::Durability durability = {})
+        : live(scratch / "live"), recording_(recording), options_(options), policy_(policy), durability_(durability) {
         options_.segment_bytes = std::min<uint64_t>(options_.segment_bytes, 4 << 20);
         ::mkdir(live.c_str(), 0755);
         ::mkdir((scratch / "journal").c_str(), 0700);
@@ -170,6 +170,7 @@ private:
         wiring.resumed = resumed;
         wiring.full_policy = policy_;
         wiring.degrade_patience_ms = degrade_patience_ms;
+        wiring.durability = durability_;
         std::unique_ptr<Disk> disk;
         std::unique_ptr<journal::InflightTable> table;
         std::unique_ptr<journal::Writer> writer;
@@ -194,6 +195,7 @@ private:
     Recording recording_;
     journal::WriterOptions options_;
     journal::FullPolicy policy_;
+    journal::Durability durability_;
     journal::VolumeId volume_ = journal::random_volume_id();
     UniqueFd backing_;
     std::unique_ptr<fusefs::FuseMount> mount_;
