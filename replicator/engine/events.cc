@@ -23,6 +23,8 @@ constexpr EventKind kinds[] = {
     {EventCode::journal_kept_for_nobody, Severity::warning,
      "The journal of {volume} is kept for a replica on {peer}, to which the configuration sends nothing; `holdfast replica forget` ends that."},
     {EventCode::replica_rests, Severity::info, "Volume {volume} is not sent to {peer} for now: {why}."},
+    {EventCode::volume_alone, Severity::warning, "No replica of volume {volume} keeps up or answers: {why}."},
+    {EventCode::volume_accompanied, Severity::info, "Volume {volume} does not go without a replica any more: {why}."},
     {EventCode::source_connected, Severity::info, "The replica in {store} has its source {peer}."},
     {EventCode::source_lost, Severity::warning, "The replica in {store} lost its source {peer}: {why}."},
     {EventCode::replica_unusable, Severity::error, "The replica in {store} cannot be kept: {why}."},

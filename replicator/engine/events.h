@@ -36,6 +36,8 @@ enum class EventCode : uint16_t {
     journal_filling = 111,
     journal_kept_for_nobody = 112,
     replica_rests = 115,
+    volume_alone = 121,
+    volume_accompanied = 122,
     source_connected = 201,
     source_lost = 202,
     replica_unusable = 203,

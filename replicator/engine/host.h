@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "replicator/engine/alone_news.h"
 #include "replicator/engine/events.h"
 #include "replicator/engine/loop.h"
 #include "replicator/protocol/frame.h"
@@ -23,6 +24,7 @@ struct Host {
     Identity identity;
     Peers peers;
     std::shared_ptr<EventLog> events = std::make_shared<EventLog>(clock);
+    std::shared_ptr<AloneNews> alone_news = std::make_shared<AloneNews>(*events);
     KeyRotation* keys = nullptr;     // the engine's; there before any edge
     bool is_in_maintenance = false;  // its edges are at rest (maintenance.h)
 

@@ -46,6 +46,7 @@ SourceEdge::~SourceEdge() {
     }
     is_ending_ = true;
     if (watcher_.joinable()) watcher_.join();
+    if (place_) journal_->acknowledged().release(*place_);
 }
 
 void SourceEdge::prepare() {
@@ -73,6 +74,8 @@ void SourceEdge::connect(const Result<Prepared>& prepared) {
     if (!prepared) return over(prepared.error());
     if (!journal_) {
         journal_ = prepared->journal;
+        place_ = journal_->acknowledged().claim(peer_);
+        if (!place_) log_warning("More than " + std::to_string(journal::acknowledging_replicas_max) + " peers have replicas of " + quoted(volume_) + "; no fsync waits for the one on " + quoted(peer_) + ".");
         watcher_ = std::thread([this] { watch(); });
         if (is_once_) once_to_ = journal_->end();
     }
@@ -372,8 +375,15 @@ void SourceEdge::check_trust() {
 // A thread of its own, because the journal's futex is no operation of the ring on the kernels that must be served.
 void SourceEdge::watch() {
     Lsn known = 0;
+    uint32_t changes = 0;
     while (!is_ending_) {
         const Lsn now = journal_->wait_published(known, watch_ms);
+        if (const uint32_t changed = journal_->acknowledged().state.changes.load(); changed != changes) {
+            changes = changed;
+            host_.loop.post([this, alive = is_alive_] {
+                if (*alive) tell_alone();
+            });
+        }
         if (now == known && !journal_->has_gone_back()) continue;
         known = now;
         // One message at a time: the loop reads the newest value itself.
@@ -402,6 +412,7 @@ void SourceEdge::went_back() {
 // What the replica said last.
 void SourceEdge::heard() {
     const Ack& ack = sender_->acknowledged();
+    if (place_) journal_->acknowledged().acknowledge(*place_, ack.received, ack.durable);
     durable_ = ack.durable;
     check_once();
     if (ack.applied == 0) return;  // it has not said yet
@@ -409,9 +420,22 @@ void SourceEdge::heard() {
     lag_.applied(ack.applied);
 }
 
+void SourceEdge::tell_alone() {
+    const journal::DurabilityState& state = journal_->acknowledged().state;
+    const uint32_t changes = state.changes.load();
+    host_.alone_news->look(journal_->volume().id, volume_, changes, state.durability());
+}
+
 EdgeStatus SourceEdge::status() const {
     EdgeStatus status{.role = "source", .volume = volume_, .peer = peer_, .state = state_, .why = why_};
-    if (journal_) status.published = journal_->published();
+    if (journal_) {
+        const journal::DurabilityState& state = journal_->acknowledged().state;
+        status.published = journal_->published();
+        status.durability = journal::to_string(state.durability().mode);
+        status.alone = state.is_alone() ? 1 : 0;
+        status.times_alone = state.times_alone();
+        status.waiting_fsyncs = state.waiting.load();
+    }
     status.durable = durable_;
     status.applied = applied_;
     status.lag_ns = lag_.lag_ns(host_.loop.now_ns());

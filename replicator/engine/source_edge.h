@@ -106,6 +106,7 @@ private:
     void published();
     void went_back();
     void heard();
+    void tell_alone();
 
     Host& host_;
     const std::string volume_, peer_;
@@ -131,6 +132,7 @@ private:
     std::unique_ptr<SourceRepair> repair_;
     FrameReader frames_;
     Pace pace_;
+    std::optional<size_t> place_;  // of this replica, where acknowledgements are told
     Lsn cursor_wanted_ = 0, cursor_saved_ = 0;
     uint64_t cursor_due_ns_ = 0;
     bool has_streamed_ = false;

@@ -8,7 +8,7 @@
 // The cursor, named after the peer, is made with the first open(), so that from then on the journal forgets nothing that the replica
 // needs. Only forget_replica() ends that: a configuration that lost a line must not cost a replica its place.
 //
-// Thread rule: wait_published() from any one thread, the rest from one other. Everything here blocks on the disk.
+// Thread rule: wait_published() from any one thread, the rest from one other, but for what says otherwise. Everything here blocks on the disk.
 #pragma once
 
 #include <atomic>
@@ -48,6 +48,8 @@ public:
     Result<unsigned> filled_percent() const;
 
     const journal::Volume& volume() const { return volume_; }
+    // Where this host's capture process looks for what replicas have. From any thread.
+    journal::AcknowledgedWords& acknowledged() const { return table_->head().acknowledged; }
 
     // Blocks until there is more to send than up to KNOWN, or time is up.
     Lsn wait_published(Lsn known, uint32_t timeout_ms) { return volume_.is_replica() ? watch_->wait_durable(known, timeout_ms) : watch_->wait_published(known, timeout_ms); }

@@ -20,12 +20,13 @@ Json to_json(const EdgeStatus& edge) {
                  {"repair_bytes", edge.totals.repair_bytes},
                  {"wire_sent_bytes", edge.totals.wire_sent_bytes},
                  {"wire_received_bytes", edge.totals.wire_received_bytes}};
-    const struct { const char* name; const std::string& text; } texts[] = {{"store", edge.store}, {"why", edge.why}, {"handshake", edge.handshake}};
+    const struct { const char* name; const std::string& text; } texts[] = {{"store", edge.store}, {"why", edge.why}, {"handshake", edge.handshake}, {"durability", edge.durability}};
     for (const auto& [name, text] : texts)
         if (!text.empty()) json[name] = text;
     const struct { const char* name; std::optional<uint64_t> value; } figures[] = {
         {"published", edge.published}, {"sent", edge.sent},       {"received", edge.received}, {"durable", edge.durable},
         {"applied", edge.applied},     {"lag_ns", edge.lag_ns},   {"behind_bytes", edge.behind_bytes()},
+        {"alone", edge.alone},         {"times_alone", edge.times_alone}, {"waiting_fsyncs", edge.waiting_fsyncs},
     };
     for (const auto& [name, value] : figures)
         if (value) json[name] = *value;

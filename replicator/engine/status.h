@@ -45,6 +45,11 @@ struct EdgeStatus {
     // was at the engine's start: of what was written before nobody knows when.
     std::optional<uint64_t> lag_ns = {};
 
+    // Of the volume, told by a source: what its fsyncs wait for, whether no replica keeps up or answers (1 or 0), how often that
+    // began since the host started, and how many wait now.
+    std::string durability = {};
+    std::optional<uint64_t> alone = {}, times_alone = {}, waiting_fsyncs = {};
+
     EdgeTotals totals = {};
 
     std::optional<uint64_t> behind_bytes() const {

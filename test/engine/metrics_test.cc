@@ -21,6 +21,9 @@ EngineStatus an_engine() {
     source.durable = 2000;
     source.applied = 1000;
     source.lag_ns = 1'500'000'000;
+    source.alone = 1;
+    source.times_alone = 2;
+    source.waiting_fsyncs = 5;
     source.totals.sessions = 3;
     source.totals.stream_bytes = 1ULL << 60;
     source.totals.repair_bytes = 77;
@@ -56,7 +59,8 @@ TEST_CASE("metrics: an edge's figures are what its status says, and one that is 
     const struct { const char* name; double value; bool has_replica; } table[] = {
         {"holdfast_edge_behind_bytes", 4000, false},    {"holdfast_edge_lag_seconds", 1.5, false},      {"holdfast_edge_published_address", 5000, false},
         {"holdfast_edge_sent_address", 4000, false},    {"holdfast_edge_received_address", 3000, false}, {"holdfast_edge_durable_address", 2000, false},
-        {"holdfast_edge_applied_address", 1000, false}, {"holdfast_edge_sessions", 3, true},            {"holdfast_edge_stream_bytes", double(1ULL << 60), true},
+        {"holdfast_edge_applied_address", 1000, false}, {"holdfast_edge_sessions", 3, true},            {"holdfast_edge_alone", 1, false},
+        {"holdfast_edge_times_alone", 2, false},        {"holdfast_edge_waiting_fsyncs", 5, false},     {"holdfast_edge_stream_bytes", double(1ULL << 60), true},
         {"holdfast_edge_repair_bytes", 77, true},       {"holdfast_edge_wire_sent_bytes", 70, true},    {"holdfast_edge_wire_received_bytes", 7, true},
     };
     for (const auto& row : table) {
