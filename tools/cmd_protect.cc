@@ -56,6 +56,7 @@ Status take_limits(const Arguments& arguments, Volume& volume) {
     volume.window_age_ns = HF_TRY(arguments.duration_ns_or("--window", volume.window_age_ns));
     volume.window_bytes_max = HF_TRY(arguments.bytes_or("--history-max", volume.window_bytes_max));
     if (arguments.given("--full-policy")) volume.full_policy = HF_TRY(journal::parse_full_policy(arguments.text("--full-policy")));
+    volume.durability = HF_TRY(durability_from(arguments, "--durability", volume));
     return ok();
 }
 
@@ -183,6 +184,8 @@ const Command protect_command = {
      {"--window", Parameter::Kind::optional, "AGE", "how far back every moment is kept, as 30d; by default without end"},
      {"--history-max", Parameter::Kind::optional, "SIZE", "the most that history may take; by default no limit"},
      {"--full-policy", Parameter::Kind::optional, "POLICY", "when the journal is full: degrade (cut slow replicas off), block writers, or stop-protection"},
+     {"--durability", Parameter::Kind::optional, "MODE", "what fsync waits for: async (the default) for no replica, semi-sync until a replica has it in memory, sync until one has it on its disk; `holdfast durability` changes it later"},
+     {"--when-alone", Parameter::Kind::optional, "POLICY", when_alone_help},
      {"--for-replicas", Parameter::Kind::flag, "", "begin the journal with the directory's contents and keep all of it until the first replica has a place in it, so that replicas can be made from it; the journal must hold them, as in `holdfast protect /srv/data --store /backup/data --for-replicas --journal-max 100G`"},
      {"--allow-bypass", Parameter::Kind::flag, "", "protect although processes have files in it open for writing; a gap stays until they end"},
      {"--accept-deletions", Parameter::Kind::flag, "", "let the comparison delete much of the image, because much was really deleted"}},

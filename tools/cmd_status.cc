@@ -43,6 +43,7 @@ std::string state_of(const Volume& volume, const Answers& answers) {
     if (answers.capture.is_null()) return "capture is starting";
     if (answers.capture.value("fenced", false)) return "journal failed";
     if (answers.capture.value("in_gap", false)) return "not recording";
+    if (answers.capture.value("alone", false)) return answers.capture.value("when_alone", "") == "block" ? "waiting for a replica" : "degraded";
     if (answers.store.is_null()) return "store is starting";
     return answers.store.value("state", "unknown");
 }
@@ -57,7 +58,7 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
                  {"state", state_of(volume, answers)}};
     json["directory"] = volume.is_replica() ? Json() : Json(name_to_text(volume.directory));
     json["in_gap"] = answers.capture.is_object() && answers.capture.value("in_gap", false);
-    for (const char* name : {"published", "durable", "journal_bytes", "journal_bytes_max", "fenced"}) copy_member(json, answers.capture, name);
+    for (const char* name : {"published", "durable", "journal_bytes", "journal_bytes_max", "fenced", "alone", "times_alone", "waiting"}) copy_member(json, answers.capture, name);
     for (const char* name : {"applied", "checkpoint", "window_begin", "window_begin_time_ns", "undo_bytes", "graveyard_bytes", "index_bytes", "bookmarks",
                              "past_mounts", "evidence", "failure"})
         copy_member(json, answers.store, name);
@@ -67,6 +68,8 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
     json["lag_bytes"] = knows_lag ? Json(published - std::min(published, applied)) : Json();
     json["window_age_ns"] = volume.window_age_ns;
     json["history_bytes_max"] = volume.window_bytes_max;
+    json["durability"] = journal::to_string(volume.durability.mode);
+    json["when_alone"] = journal::when_alone_text(volume.durability);
     json["full_policy"] = journal::to_string(volume.full_policy);
     return json;
 }
@@ -95,6 +98,9 @@ std::string remarks(const Json& volumes) {
         std::string name = printable(text_to_name(volume[volume["directory"].is_null() ? "store" : "directory"].get<std::string>()));
         if (volume["in_gap"].get<bool>()) text += name + ": changes are not being recorded now; moments of this gap will not be offered.\n";
         if (volume["failure"].is_string()) text += name + ": " + printable(volume["failure"].get<std::string>()) + "\n";
+        if (volume["state"] == "degraded") text += name + ": no replica keeps up or answers, so fsync waits for none until one has caught up.\n";
+        if (volume["state"] == "waiting for a replica")
+            text += name + ": no replica keeps up or answers; " + count_cell(volume, "waiting") + " calls of fsync wait until one does, `holdfast durability " + name + " async` lets them go.\n";
         if (volume["state"] == "journal failed") text += name + ": the disk of the journal failed; nothing is recorded until it is mounted again.\n";
         if (volume["state"] == "not following") text += name + ": its store service does not run, so what comes from the source is kept but not applied.\n";
         if (volume["state"] == "not mounted")

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "journal/volume.h"
 #include "tools/cli/exit_code.h"
 #include "tools/cli/output.h"
 
@@ -65,11 +66,16 @@ struct Command {
 // All of them, in the order of the help.
 const std::vector<Command>& commands();
 
-extern const Command protect_command, unprotect_command, status_command, wait_command;
+extern const Command protect_command, unprotect_command, status_command, wait_command, durability_command;
 extern const Command bookmark_create_command, bookmark_list_command, bookmark_rename_command, bookmark_delete_command;
 extern const Command log_command, ls_command, cat_command, diff_command, restore_command, rewind_command;
 extern const Command engine_status_command, events_command, pair_command, peer_list_command, peer_revoke_command, key_rotate_command, replica_forget_command, replica_suspend_command, replica_resume_command, replica_now_command, maintenance_prepare_command, maintenance_done_command, config_check_command, config_reload_command;
 extern const Command mount_past_command, umount_past_command, verify_command, journal_dump_command, assess_command;
+
+// VOLUME's durability with what was given instead: MODE under that name, and --when-alone. Errors: invalid_argument; unsupported for
+// a volume that can have no replica.
+Result<journal::Durability> durability_from(const Arguments& arguments, std::string_view mode, const journal::Volume& volume);
+inline constexpr const char* when_alone_help = "when no replica answers for so long: degrade:10s (the default) goes on without one until one has caught up, block waits";
 
 // What every command that speaks of a moment says about it.
 inline constexpr const char* moment_help =

@@ -8,7 +8,7 @@ namespace holdfast::tools {
 
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
-        protect_command,         unprotect_command,    status_command,          wait_command,
+        protect_command,         unprotect_command,    status_command,          wait_command,            durability_command,
         bookmark_create_command, bookmark_list_command, bookmark_rename_command, bookmark_delete_command,
         log_command,             ls_command,           cat_command,             diff_command,
         restore_command,         rewind_command,       mount_past_command,      umount_past_command,
