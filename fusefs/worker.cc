@@ -221,7 +221,8 @@ private:
             wiring.full_policy = journal_->volume.full_policy;
             wiring.origin = journal_->volume.origin;
             wiring.durability = journal_->volume.durability;
-            wiring.begins_alone = HF_TRY(is_without_replica(*journal_));
+            // A successor goes by what its predecessor left in the table.
+            if (!arguments_.resumed) wiring.begins_alone = HF_TRY(is_without_replica(*journal_));
         }
         auto filter = HF_TRY(Filter::create(wiring));
         EndWatch watch(*filter, keeper_.socket_fd());

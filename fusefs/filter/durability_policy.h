@@ -41,8 +41,9 @@ public:
     // To be called before and after anything is decided, whenever something may have changed and at the latest at deadline_ns().
     void look(const Seen& seen, bool somebody_waits);
 
-    // As of the last look. An fsync whose records end at BELOW may return.
-    bool lets_go(journal::Lsn below) const { return !waits() || below <= acknowledged_; }
+    // As of the last look: an fsync whose records end at BELOW may return, and so may all whose records end at or below free_below().
+    bool lets_go(journal::Lsn below) const { return below <= free_below(); }
+    journal::Lsn free_below() const { return waits() ? acknowledged_ : journal::lsn_max; }
     bool is_alone() const { return durability_.waits() && state_ != State::together; }
     // When a look finds something new by time alone; nothing unless somebody waits.
     std::optional<uint64_t> deadline_ns(bool somebody_waits) const;

@@ -19,6 +19,16 @@ bool was_alone(const Wiring& wiring) {
     return wiring.table && (wiring.begins_alone || wiring.table->head().acknowledged.state.is_alone());
 }
 
+// Those of ANSWERS from BEGIN to END of which IS_IT(answer) says so; the others of them change their places.
+template <typename Answers, typename IsIt>
+Answers take_out(Answers& answers, size_t begin, size_t end, IsIt is_it) {
+    const auto last = answers.begin() + static_cast<std::ptrdiff_t>(end);
+    const auto first = std::partition(answers.begin() + static_cast<std::ptrdiff_t>(begin), last, [&](const auto& one) { return !is_it(one); });
+    Answers taken(first, last);
+    answers.erase(first, last);
+    return taken;
+}
+
 }  // namespace
 
 ReplicaWait::ReplicaWait(const Wiring& wiring, Recorder& recorder, const Device& device)
@@ -101,11 +111,8 @@ void ReplicaWait::publish_state_locked() {
 }
 
 std::vector<ReplicaWait::Held> ReplicaWait::take_released_locked() {
-    const bool all = !recorder_.is_recording();
-    const auto first = std::partition(held_.begin(), held_.end(), [&](const Held& one) { return !all && !policy_.lets_go(one.below); });
-    std::vector<Held> released(first, held_.end());
-    held_.erase(first, held_.end());
-    return released;
+    const Lsn free_below = recorder_.is_recording() ? policy_.free_below() : journal::lsn_max;
+    return take_out(held_, 0, held_.size(), [&](const Held& one) { return one.below <= free_below; });
 }
 
 // Looked up again and again, because an INTERRUPT comes once, and may come before its answer is held.
@@ -113,9 +120,9 @@ std::vector<ReplicaWait::Held> ReplicaWait::take_killed_locked() {
     const uint64_t now_ns = clock_.monotonic_ns();
     if (now_ns - killed_checked_ns_ < killed_check_ns) return {};
     killed_checked_ns_ = now_ns;
-    const auto first = std::partition(held_.begin(), held_.end(), [](const Held& one) { return !is_being_killed(one.pid); });
-    std::vector<Held> killed(first, held_.end());
-    held_.erase(first, held_.end());
+    const size_t begin = killed_checked_ < held_.size() ? killed_checked_ : 0;
+    killed_checked_ = begin + std::min(held_.size() - begin, killed_checks_max);
+    std::vector<Held> killed = take_out(held_, begin, killed_checked_, [](const Held& one) { return is_being_killed(one.pid); });
     for (Held& one : killed) one.answer = Answer::error(EINTR);
     return killed;
 }

@@ -12,7 +12,8 @@
 //
 // What the kernel holds meanwhile is not ours: it keeps a file locked for writers, and a directory for lookups, while it is fsynced.
 //
-// Limits: held_answers_max; beyond it the thread of the request waits itself. A process being killed is seen within killed_check_ns.
+// Limits: held_answers_max; beyond it the thread of the request waits itself. A process being killed is seen within killed_check_ns, or one
+// more of them for each killed_checks_max that wait.
 // Thread rule: any thread.
 #pragma once
 
@@ -29,6 +30,7 @@ namespace holdfast::fusefs {
 
 inline constexpr size_t held_answers_max = 16384;
 inline constexpr uint64_t killed_check_ns = 250'000'000;
+inline constexpr size_t killed_checks_max = 256;
 
 class ReplicaWait {
 public:
@@ -70,6 +72,7 @@ private:
     DurabilityPolicy policy_ HF_GUARDED_BY(mutex_);
     std::vector<Held> held_ HF_GUARDED_BY(mutex_);
     uint64_t killed_checked_ns_ HF_GUARDED_BY(mutex_) = 0;
+    size_t killed_checked_ HF_GUARDED_BY(mutex_) = 0;  // how far in held_ the last check came
     std::thread thread_;  // only with a journal
 };
 
