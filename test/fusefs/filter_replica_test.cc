@@ -17,7 +17,7 @@ struct Bench {
     std::unique_ptr<journal::InflightTable> table;
     std::vector<pid_t> callers;
 
-    explicit Bench(const journal::Durability& durability) : mount(Recording::journal, {}, journal::FullPolicy::block, durability) {
+    explicit Bench(const journal::Durability& durability, journal::WriterOptions options = {}) : mount(Recording::journal, options, journal::FullPolicy::stop_protection, durability) {
         auto opened = journal::InflightTable::open_existing(mount.scratch / "inflight");
         REQUIRE(opened.has_value());
         table = std::move(*opened);
@@ -135,6 +135,20 @@ TEST_CASE("filter: without a replica fsync returns after the time that was set, 
     bench.acknowledge();
     CHECK(bench.end_of(caller) == 0);
     CHECK(bench.words().state.times_alone() == 1);
+}
+
+TEST_CASE("filter: a gap ends the waiting for a replica, which cannot get what is not recorded", "[mount]") {
+    journal::WriterOptions small;
+    small.segment_bytes = 2 << 20;
+    small.journal_bytes_max = 12 << 20;
+    Bench bench(blocking, small);
+    const pid_t caller = bench.fsync_elsewhere("a");
+    bench.await_waiting(1);
+    const UniqueFd file(::open((bench.mount / "much").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    const std::string piece(1 << 20, 'x');
+    for (int i = 0; i < 20; ++i) REQUIRE(::write(file.get(), piece.data(), piece.size()) == static_cast<ssize_t>(piece.size()));
+    CHECK(bench.end_of(caller) == 0);
+    CHECK(bench.end_of(bench.fsync_elsewhere("b")) == 0);
 }
 
 TEST_CASE("filter: an ended connection ends the waiting", "[mount]") {
