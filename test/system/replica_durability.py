@@ -7,6 +7,7 @@
       the protected directory          10.77.2.9  ── 10.77.2.0/24 ──  10.77.2.1
 
 """
+import ctypes
 import json
 import os
 import random
@@ -26,13 +27,21 @@ from verdict import check, ended
 ROUNDS = int(os.environ.get("ROUNDS", 25))
 PROMPT = 1.0  # seconds that nothing takes that waits for nobody, on a busy machine too
 
-# Writes to a file and calls fsync, as a process that can be killed.
+# Writes to a file and makes it durable in one of several ways, as a process that can be killed.
 CALLER = """
-import os, sys
-fd = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
-os.write(fd, sys.argv[2].encode())
-os.fsync(fd)
+import mmap, os, sys
+path, text, way = sys.argv[1], sys.argv[2].encode(), sys.argv[3]
+fd = os.open(path, os.O_CREAT | os.O_RDWR | {"O_SYNC": os.O_SYNC, "O_DSYNC": os.O_DSYNC}.get(way, 0))
+if way == "msync":
+    os.ftruncate(fd, 4096)
+    memory = mmap.mmap(fd, 4096)
+    memory[:len(text)] = text
+    memory.flush()
+else:
+    os.write(fd, text)
+    {"fsync": os.fsync, "fdatasync": os.fdatasync}.get(way, lambda fd: None)(fd)
 """
+WAYS = ("fsync", "fdatasync", "msync", "O_SYNC", "O_DSYNC")
 # Lines with numbers, each synced before the next one; says how many of them are.
 APPENDER = """
 import os, sys
@@ -46,9 +55,9 @@ for number in range(1 << 30):
 
 
 class Caller:
-    def __init__(self, path, text="x"):
+    def __init__(self, path, text="x", way="fsync"):
         self.begun = time.monotonic()
-        self.process = subprocess.Popen([sys.executable, "-c", CALLER, path, text], stderr=subprocess.PIPE)
+        self.process = subprocess.Popen([sys.executable, "-c", CALLER, path, text, way], stderr=subprocess.PIPE)
 
     def waits(self, seconds):
         """Whether it still does after so long."""
@@ -167,23 +176,28 @@ def block(pair, _):
     durability(pair, "sync", "--when-alone", "block")
     compare(pair, "block: before")
     pair.forwarder.do("hang")
-    callers = [Caller(pair.tree / f"blocked{number}") for number in range(12)]
+    callers = [Caller(pair.tree / f"blocked-{way}-{number}", way=way) for way in WAYS for number in range(3)]
     victim = Caller(pair.tree / "victim")
-    check("block: fsync waits", callers[0].waits(4))
-    check("block: they are counted", "" if volume(pair)["waiting"] == 13 else volume(pair))
+    time.sleep(4)
+    for caller, way in zip(callers[::3], WAYS):
+        check(f"block: {way} waits", caller.waits(0))
+    check("block: they are counted", "" if volume(pair)["waiting"] == len(callers) + 1 else volume(pair))
 
     def plain():
         (pair.tree / "plain").write_text("no fsync")
         (pair.tree / "plain").rename(pair.tree / "renamed")
         (pair.tree / "d1" / "large").read_bytes()
         os.listdir(pair.tree)
+        root = os.open(pair.tree, os.O_RDONLY)
+        ctypes.CDLL(None).syncfs(root)  # which FUSE is not told of
+        os.close(root)
     seconds = timed(plain)
     check("block: what calls no fsync does not wait", "" if seconds < PROMPT else f"{seconds:.1f} s")
     check("block: a caller that is killed ends", victim.killed())
     check("block: unprotect is refused and says why", refused(pair, pair.alpha, 4, "unprotect", pair.tree))
     os.kill(capture_pid(pair), signal.SIGKILL)
     check("block: when the capture worker dies they wait on", callers[0].waits(1))
-    check("block: with its successor", until("they wait there", lambda: volume(pair).get("waiting") == 12, 10) and volume(pair))
+    check("block: with its successor", until("they wait there", lambda: volume(pair).get("waiting") == len(callers), 10) and volume(pair))
     pair.alpha.kill()
     pair.alpha.start()
     check("block: when the engine was killed they wait on", callers[0].waits(1))
@@ -234,6 +248,20 @@ def change(pair, _):
     check("change: the mount has ended", until("it can be mounted", lambda: not os.path.ismount(pair.tree), 10))
 
 
+def begin(pair):
+    """A directory that was protected as synchronous and has no replica yet."""
+    place = pair.work / "lone"
+    tree, store = place / "tree", place / "store"
+    tree.mkdir(parents=True)
+    check("begin: a directory that can have no replica is refused", refused(pair, pair.alpha, 4, "protect", tree, "--store", store, "--durability", "sync") or ("" if not store.exists() else "a store was made"))
+    pair.alpha.holdfast("protect", tree, "--store", store, "--for-replicas", "--durability", "sync")
+    caller = Caller(tree / "a")
+    check("begin: fsync does not wait for a first copy", caller.returns(8))
+    status = json.loads(pair.alpha.holdfast("status", tree, "--json"))["volumes"][0]
+    check("begin: and that is told", "" if status["state"] == "degraded" else status)
+    pair.alpha.holdfast("unprotect", tree, "--forget")
+
+
 def main():
     work = Path(tempfile.mkdtemp(prefix="holdfast-durability-"))
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
@@ -242,10 +270,7 @@ def main():
     try:
         with Network() as network, Pair(network, work) as pair:
             compare(pair, "the first copy")
-            lone = work / "lone"
-            lone.mkdir()
-            check("a directory that can have no replica is refused",
-                  refused(pair, pair.alpha, 4, "protect", lone, "--store", work / "lone-store", "--durability", "sync") or ("" if not (work / "lone-store").exists() else "a store was made"))
+            begin(pair)
             for case in (promise, degrade, block, change):
                 if not wanted or case.__name__ in wanted:
                     case(pair, seed)
