@@ -36,7 +36,7 @@ Result<Report> durability(const Arguments& arguments) {
     }
     Report report;
     report.text = printable(name_of(volume)) + ": " + journal::to_string(volume.durability.mode) + ", " + sentence_of(volume.durability) + ".\n";
-    report.json = {{"directory", name_to_text(volume.directory)}, {"store", name_to_text(volume.store)}, {"durability", journal::to_string(volume.durability.mode)},
+    report.json = {{"directory", volume.is_replica() ? Json() : Json(name_to_text(volume.directory))}, {"store", name_to_text(volume.store)}, {"durability", journal::to_string(volume.durability.mode)},
                    {"when_alone", journal::when_alone_text(volume.durability)}};
     return report;
 }
@@ -45,11 +45,11 @@ Result<Report> durability(const Arguments& arguments) {
 
 Result<Durability> durability_from(const Arguments& arguments, std::string_view mode, const Volume& volume) {
     Durability durability = volume.durability;
+    if (!arguments.given(mode) && !arguments.given("--when-alone")) return durability;
+    HF_TRY(journal::check_is_source(volume, "nothing is written on it; say what fsync waits for on its source"));
     if (arguments.given(mode)) durability.mode = HF_TRY(journal::parse_durability_mode(arguments.text(mode)));
     if (arguments.given("--when-alone")) durability.degrade_after_ns = HF_TRY(journal::parse_when_alone(arguments.text("--when-alone")));
-    if (!durability.waits()) return durability;
-    HF_TRY(journal::check_is_source(volume, "nothing is written on it; say what fsync waits for on its source"));
-    if (!volume.journal_is_whole)
+    if (durability.waits() && !volume.journal_is_whole)
         return Error{ErrorCode::unsupported, printable(volume.directory) + " was protected without --for-replicas, so it cannot get a replica that fsync could wait for"};
     return durability;
 }

@@ -29,7 +29,7 @@ bool needs_a_person(const Error& error) {
 }  // namespace
 
 SourceEdge::SourceEdge(Host& host, std::string volume, std::string peer)
-    : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), work_(host.loop) {
+    : host_(host), volume_(std::move(volume)), peer_(std::move(peer)), work_(host.loop), cursor_work_(host.loop) {
     look_around();
     prepare();
 }
@@ -232,10 +232,10 @@ void SourceEdge::save_cursor() {
     if (cursor_wanted_ <= cursor_saved_ || now_ns < cursor_due_ns_) return;
     cursor_due_ns_ = now_ns + cursor_interval_ns;
     cursor_saved_ = cursor_wanted_;
-    work_.ask([journal = journal_, at = cursor_saved_] { return journal->save_cursor(at); },
-              [this](Status saved) {
-                  if (!saved) log_warning("The cursor of replica " + quoted(peer_) + " could not be saved, so the journal keeps more than it must: " + saved.error().message + ".");
-              });
+    cursor_work_.ask([journal = journal_, at = cursor_saved_] { return journal->save_cursor(at); },
+                     [this](Status saved) {
+                         if (!saved) log_warning("The cursor of replica " + quoted(peer_) + " could not be saved, so the journal keeps more than it must: " + saved.error().message + ".");
+                     });
 }
 
 uint64_t SourceEdge::limit_now() const {

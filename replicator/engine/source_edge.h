@@ -117,6 +117,7 @@ private:
     std::optional<Lsn> once_to_;     // until the replica has this on its disk; nothing: the journal is not open yet
     std::optional<Lsn> drain_to_;
     Work work_;
+    Work cursor_work_;  // a cursor is synced, and nothing that is to be sent waits for that
     std::shared_ptr<SourceJournal> journal_;
 
     const char* state_ = "waiting";

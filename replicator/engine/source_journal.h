@@ -8,7 +8,7 @@
 // The cursor, named after the peer, is made with the first open(), so that from then on the journal forgets nothing that the replica
 // needs. Only forget_replica() ends that: a configuration that lost a line must not cost a replica its place.
 //
-// Thread rule: wait_published() from any one thread, the rest from one other, but for what says otherwise. Everything here blocks on the disk.
+// Thread rule: wait_published() from any one thread, save_cursor() from any one, the rest from one other, but for what says otherwise. Everything here blocks on the disk.
 #pragma once
 
 #include <atomic>

@@ -223,7 +223,8 @@ def change(pair, _):
     pair.forwarder.do("hang")
     caller = Caller(pair.tree / "a", "4")
     check("change: semi-sync waits", caller.waits(1.5))
-    check("change: a replica is refused", refused(pair, pair.beta, 4, "durability", pair.replica, "sync"))
+    for words in (("sync",), ("async", "--when-alone", "block")):
+        check(f"change: {' '.join(words)} of a replica is refused", refused(pair, pair.beta, 4, "durability", pair.replica, *words))
     for words in (("never",), ("sync", "--when-alone", "degrade:0s"), ("--when-alone", "panic")):
         check(f"change: {' '.join(words)} is refused", refused(pair, pair.alpha, 2, "durability", pair.tree, *words))
     check("change: and nothing was changed", "" if durability(pair)["durability"] == "semi-sync" and not caller.waits(0.5) else durability(pair))
