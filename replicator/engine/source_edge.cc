@@ -66,13 +66,12 @@ Result<SourceEdge::Prepared> SourceEdge::prepare(std::shared_ptr<SourceJournal> 
         const journal::Volume known = HF_TRY(journal::find_volume(volume));
         journal = HF_TRY(SourceJournal::open(known, peer));
     }
-    auto addresses = HF_TRY(resolve(address, false));
-    return Prepared{std::move(journal), std::move(addresses)};
+    // The journal is watched even while nobody knows where the peer is: its volume may have no other replica.
+    return Prepared{std::move(journal), resolve(address, false)};
 }
 
 void SourceEdge::connect(const Result<Prepared>& prepared) {
-    if (!prepared) return over(prepared.error());
-    if (!journal_) {
+    if (prepared && !journal_) {
         journal_ = prepared->journal;
         place_ = journal_->acknowledged().claim(peer_);
         if (!place_) log_warning("More than " + std::to_string(journal::acknowledging_replicas_max) + " peers have replicas of " + quoted(volume_) + "; no fsync waits for the one on " + quoted(peer_) + ".");
@@ -80,8 +79,10 @@ void SourceEdge::connect(const Result<Prepared>& prepared) {
         if (is_once_) once_to_ = journal_->end();
     }
     if (held()) return over({ErrorCode::unavailable, "at rest"});
+    if (!prepared) return over(prepared.error());
+    if (!prepared->addresses) return over(prepared->addresses.error());
     state_ = "connecting";
-    const auto& addresses = prepared->addresses;
+    const auto& addresses = *prepared->addresses;
     dial(host_.loop, addresses[attempts_++ % addresses.size()], [this, alive = is_alive_](Result<UniqueFd> socket) {
         if (*alive) connected(std::move(socket));
     });

@@ -74,7 +74,7 @@ public:
     EdgeStatus status() const;
 
 private:
-    struct Prepared { std::shared_ptr<SourceJournal> journal; std::vector<SocketAddress> addresses; };
+    struct Prepared { std::shared_ptr<SourceJournal> journal; Result<std::vector<SocketAddress>> addresses; };
     static Result<Prepared> prepare(std::shared_ptr<SourceJournal> journal, const std::string& volume, const std::string& peer, const std::string& address);
 
     void prepare();

@@ -142,6 +142,40 @@ def promise(pair, seed):
     check("promise: it streams again", until("streaming", lambda: pair.alpha.edge()["state"] == "streaming", 30))
 
 
+def kills(pair, seed):
+    """Workers and engines die under fsyncs that wait; no application sees it, and nothing is forgotten or waits for ever."""
+    dice = random.Random(seed)
+    durability(pair, "sync", "--when-alone", "block")
+    appenders = [subprocess.Popen([sys.executable, "-c", APPENDER, pair.tree / f"killed-{number}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for number in range(3)]
+    for _ in range(ROUNDS):
+        time.sleep(dice.uniform(0.1, 0.5))
+        victim = dice.choice(("worker", "worker", "alpha", "beta", "link"))
+        if victim == "worker":
+            os.kill(capture_pid(pair), signal.SIGKILL)
+            until("its successor answers", lambda: volume(pair)["waiting"] is not None, 20)
+        elif victim == "link":
+            pair.forwarder.do("cut")
+            pair.forwarder.do("open")
+        else:
+            host = getattr(pair, victim)
+            host.kill()
+            host.start()
+    check("kills: every application goes on", next((one.stderr.read()[-300:] for one in appenders if one.poll() is not None), ""))
+    until("streaming", lambda: pair.alpha.edge()["state"] == "streaming", 30)
+    time.sleep(1)
+    counts = []
+    for number, appender in enumerate(appenders):
+        appender.kill()
+        synced = appender.stdout.read().split()
+        appender.wait()
+        counts.append(len(synced))
+        lines = (pair.tree / f"killed-{number}").read_text().split("\n")
+        check("kills: every line is there once and in order", "" if lines[:len(synced)] == synced else f"{len(synced)} were synced")
+    check("kills: fsyncs returned all the time", "" if min(counts) > ROUNDS else counts)
+    (pair.tree / "afterwards-of-kills").write_text("")
+    compare(pair, "kills: afterwards")
+
+
 def degrade(pair, _):
     durability(pair, "sync", "--when-alone", "degrade:2s")
     compare(pair, "degrade: before")
@@ -170,6 +204,23 @@ def degrade(pair, _):
     pair.forwarder.do("hang")
     check("degrade: and fsync waits again", Caller(pair.tree / "a", "3").waits(1))
     pair.forwarder.do("open")
+
+
+def nowhere(pair, _):
+    """An engine that cannot even find out where the peer is still tells that there is no replica."""
+    durability(pair, "sync", "--when-alone", "degrade:1s")
+    compare(pair, "nowhere: before")
+    peers = pair.alpha.work / "state/engine/peers.json"
+    known = peers.read_text()
+    pair.alpha.stop()
+    peers.write_text(known.replace(pair.target, "nowhere.invalid"))
+    pair.alpha.start()
+    check("nowhere: fsync goes on without a replica", Caller(pair.tree / "a", "8").returns(10))
+    check("nowhere: it is told", until("HF-E-121", lambda: codes(pair, 0) == ["HF-E-121"], 30))
+    pair.alpha.stop()
+    peers.write_text(known)
+    pair.alpha.start()
+    check("nowhere: and when it is over", until("HF-E-122", lambda: codes(pair, 0)[-1:] == ["HF-E-122"], 30))
 
 
 def block(pair, _):
@@ -272,7 +323,7 @@ def main():
         with Network() as network, Pair(network, work) as pair:
             compare(pair, "the first copy")
             begin(pair)
-            for case in (promise, degrade, block, change):
+            for case in (promise, kills, degrade, nowhere, block, change):
                 if not wanted or case.__name__ in wanted:
                     case(pair, seed)
     finally:
