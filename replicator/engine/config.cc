@@ -54,6 +54,12 @@ public:
         return static_cast<uint8_t>(*value);
     }
     bool has(const char* key) const { return table_.contains(key); }
+    // False when it is absent.
+    Result<bool> flag(const char* key) const {
+        const auto value = table_[key].value_exact<bool>();
+        if (has(key) && !value) return wrong("`" + std::string(key) + "` must be true or false");
+        return value.value_or(false);
+    }
     Result<std::vector<std::string>> texts(const char* key) const {
         const toml::array* array = table_[key].as_array();
         const Error no_texts = wrong("`" + std::string(key) + "` must be a list of texts, and not empty");
@@ -163,7 +169,7 @@ Result<SendRule> send_rule(const Table& table) {
 }
 
 Result<KeepRule> keep_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "from", "store", "delay"}));
+    HF_TRY(table.knows_only({"volume", "from", "store", "delay", "accept_deletions"}));
     KeepRule rule;
     rule.from = HF_TRY(table.text("from"));
     rule.store = HF_TRY(table.text("store"));
@@ -173,6 +179,7 @@ Result<KeepRule> keep_rule(const Table& table) {
     rule.volume = *volume;
     if (Status named = check_peer_name(rule.from); !named) return table.wrong(named.error().message);
     if (!rule.store.starts_with('/')) return table.wrong("`store` must be an absolute path");
+    rule.accept_deletions = HF_TRY(table.flag("accept_deletions"));
     if (!table.has("delay")) return rule;
     const std::string delay = HF_TRY(table.text("delay"));
     const auto delay_ns = parse_duration_ns(delay);

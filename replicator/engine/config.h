@@ -17,6 +17,7 @@
 //     from = "alpha"
 //     store = "/var/lib/holdfast/replicas/data"
 //     delay = "2h"                      # what arrives is applied when it is so old; absent: at once
+//     accept_deletions = true           # a comparison with the source may delete most of what is here; absent: it stops and says so
 //
 //     [[notify]]                        # who is told of events (docs/events.md)
 //     min_severity = "warning"          # by default
@@ -55,6 +56,7 @@ struct KeepRule {
     journal::VolumeId volume;
     std::string from, store;
     uint64_t delay_ns = 0;
+    bool accept_deletions = false;
     bool operator==(const KeepRule&) const = default;
 };
 

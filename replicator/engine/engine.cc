@@ -19,7 +19,7 @@ bool names(const SendRule& rule, const SourceEdge& edge) {
 }
 
 bool names(const KeepRule& rule, const ReplicaEdge& edge) {
-    return rule.volume == edge.volume() && rule.store == edge.store() && rule.from == edge.peer() && rule.delay_ns == edge.delay_ns();
+    return rule == edge.rule();
 }
 
 // The peers to whom the replica of RULE is sent on.
@@ -83,7 +83,7 @@ void Engine::follow(const Config& config) {
         for (const auto& edge : sources_)
             if (names(rule, *edge)) edge->set_limits(rule.limits), edge->set_schedule(rule.schedule);
     follow_rules(replicas_, config.keep, [&](const KeepRule& rule) {
-        return std::make_unique<ReplicaEdge>(host_, rule.volume, rule.store, rule.from, rule.delay_ns, onward_of(config, rule));
+        return std::make_unique<ReplicaEdge>(host_, rule, onward_of(config, rule));
     });
     for (const KeepRule& rule : config.keep)
         for (const auto& edge : replicas_)

@@ -29,8 +29,8 @@ Reason reason_of(const Error& error) {
 
 }  // namespace
 
-ReplicaEdge::ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns, std::vector<std::string> onward)
-    : host_(host), volume_(volume), store_(std::move(store)), peer_(std::move(peer)), delay_ns_(delay_ns), onward_(std::move(onward)), work_(host.loop) {
+ReplicaEdge::ReplicaEdge(Host& host, const KeepRule& rule, std::vector<std::string> onward)
+    : host_(host), rule_(rule), onward_(std::move(onward)), work_(host.loop) {
     watcher_ = std::thread([this] { watch(); });
     if (host_.is_in_maintenance) state_ = "maintenance";
     // What was received before is applied whether the source comes or not.
@@ -94,7 +94,7 @@ Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes, bool is_wh
     if (journal_ && journal_->inbound().is_fenced()) journal_.reset();
     if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes, is_whole));
     HF_TRY(journal_->keep_for(onward_));
-    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, rule_.delay_ns));
     const Hello self = HF_TRY(journal_->greeting());
     note_repair();
     return Opened{self, journal_->term()};
@@ -108,7 +108,7 @@ Status ReplicaEdge::keep_up() {
         store_child_.reset();
     }
     if (!journal_) return ok();
-    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, rule_.delay_ns));
     return journal_->release();
 }
 
@@ -117,7 +117,7 @@ Result<Hello> ReplicaEdge::take_back(Lsn at) {
     store_child_.reset();
     moved_to(std::min(applied_.load(), at));
     HF_TRY(journal_->take_back(at));  // when it fails, keep_up() starts the service again
-    store_child_ = HF_TRY(StoreChild::start(store_, delay_ns_));
+    store_child_ = HF_TRY(StoreChild::start(store_, rule_.delay_ns));
     return journal_->greeting();
 }
 
@@ -232,7 +232,9 @@ void ReplicaEdge::carry_out(StoreRecords& store) {
 void ReplicaEdge::begin_repair(const RepairBegins& point) {
     state_ = "repairing";
     host_.events->raise(EventCode::repair_begins, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_});
-    const Json request = {{"role", "repair"}, {"point", rewind::to_json(rewind::RepairPoint{point.at, point.time_ns, point.begin.lsn, point.begin.chain})}};
+    const Json request = {{"role", "repair"},
+                          {"point", rewind::to_json(rewind::RepairPoint{point.at, point.time_ns, point.begin.lsn, point.begin.chain})},
+                          {"accept_deletions", rule_.accept_deletions}};
     link_ = SyncLink::open(host_.loop, journal::sync_socket(volume_), request,
                            {[this, point](const Json& told) { end_repair(point, told); },
                             [this](std::vector<std::byte> bytes) { carry_out(receiver_->on_store_question(std::move(bytes), host_.loop.now_ns())); },
@@ -242,7 +244,8 @@ void ReplicaEdge::begin_repair(const RepairBegins& point) {
 
 void ReplicaEdge::end_repair(const RepairBegins& point, const Json& told) {
     if (!told.contains("done")) return fail({ErrorCode::io, "the store service said something else than that the repair is done: " + told.dump()});
-    const std::string evidence = told["done"].is_string() ? told["done"].get<std::string>() : told["done"].dump();
+    const Json& done = told["done"];
+    const std::string evidence = done.contains("sentence") && done["sentence"].is_string() ? done["sentence"].get<std::string>() : done.dump();
     close_link();  // now: that the service closes its end as well is no failure
     work_.ask([this, at = point.at] { return repaired(at); },
               [this, evidence](Result<Hello> self) {
@@ -341,7 +344,7 @@ std::string ReplicaEdge::unsettled() const {
     if (!*settled_to_) return what + " could not be made durable: " + settled_to_->error().message;
     const Lsn received = **settled_to_;
     // What is to wait before it is applied waits over a reboot as well.
-    return delay_ns_ > 0 || applied_ >= received ? "" : what + " has not applied the last " + human_bytes(received - applied_);
+    return rule_.delay_ns > 0 || applied_ >= received ? "" : what + " has not applied the last " + human_bytes(received - applied_);
 }
 
 void ReplicaEdge::tell_keys() {

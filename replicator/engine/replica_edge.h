@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "replicator/engine/config.h"
 #include "replicator/engine/connection.h"
 #include "replicator/engine/host.h"
 #include "replicator/engine/losses.h"
@@ -32,8 +33,8 @@ inline constexpr uint64_t upkeep_interval_ns = 2'000'000'000;
 
 class ReplicaEdge {
 public:
-    // DELAY_NS: what arrives is kept at once and applied when it is so old. ONWARD as for set_onward().
-    ReplicaEdge(Host& host, const journal::VolumeId& volume, std::string store, std::string peer, uint64_t delay_ns, std::vector<std::string> onward);
+    // ONWARD as for set_onward().
+    ReplicaEdge(Host& host, const KeepRule& rule, std::vector<std::string> onward);
     ~ReplicaEdge();
     ReplicaEdge(const ReplicaEdge&) = delete;
     ReplicaEdge& operator=(const ReplicaEdge&) = delete;
@@ -41,7 +42,7 @@ public:
     const journal::VolumeId& volume() const { return volume_; }
     const std::string& store() const { return store_; }
     const std::string& peer() const { return peer_; }
-    uint64_t delay_ns() const { return delay_ns_; }
+    const KeepRule& rule() const { return rule_; }
 
     // Takes over a connection on which the source has greeted with HELLO. FRAMES may hold more of what it said.
     // REQUIRES: its key is the peer's, and HELLO holds a Hello.
@@ -88,9 +89,9 @@ private:
     void applied();
 
     Host& host_;
-    const journal::VolumeId volume_;
-    const std::string store_, peer_;
-    const uint64_t delay_ns_;
+    const KeepRule rule_;
+    const journal::VolumeId& volume_ = rule_.volume;
+    const std::string &store_ = rule_.store, &peer_ = rule_.from;
 
     // Used by jobs alone, and by the destructor when there are none any more.
     std::shared_ptr<ReplicaJournal> journal_;

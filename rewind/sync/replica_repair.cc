@@ -146,7 +146,7 @@ private:
         RemoteFileBytes bytes(ledger, questions_, secret_);
         TreeRepairOptions tree_options;
         tree_options.deletion_brake = options_.accept_deletions ? 0 : deletion_brake_objects;
-        tree_options.brake_advice = "say so with `holdfast replica accept-deletions`";
+        tree_options.brake_advice = "say `accept_deletions = true` in the replica's [[keep]] and reload the configuration";
         TreeRepair walk(tree, ledger, bytes, tree_options);
         HF_TRY(walk.run());
         HF_TRY(bytes.drain());

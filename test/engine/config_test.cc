@@ -37,7 +37,7 @@ TEST_CASE("config: an empty file is a host that does nothing, under its own name
 
 TEST_CASE("config: everything that can be said is understood, in the order of the file") {
     const auto config = parse_config("name = \"alpha\" # comment\n" + listen + "address = \"alpha.example.org:4848\"\n" + send("/srv/data", "beta") +
-                                         send("/srv/data", "gamma") + send(id, "delta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"",
+                                         send("/srv/data", "gamma") + send(id, "delta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"\naccept_deletions = true",
                                      "f");
     REQUIRE(config);
     CHECK(config->name == "alpha");
@@ -45,7 +45,7 @@ TEST_CASE("config: everything that can be said is understood, in the order of th
     CHECK(config->address == "alpha.example.org:4848");
     CHECK(config->send == std::vector<SendRule>{{"/srv/data", "beta"}, {"/srv/data", "gamma"}, {id, "delta"}});
     const auto volume = [](const std::string& text) { return journal::parse_volume_id(text).value(); };
-    CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", 90'000'000'000}});
+    CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", 90'000'000'000, true}});
 }
 
 TEST_CASE("config: what cannot be taken is refused with file, line and what is wrong") {
@@ -95,6 +95,7 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {send("/a", "b") + "except = []", "`except` must be a list of texts"},
         {send("/a", "b") + "except = [\"2026-02-30\"]", "\"2026-02-30\" is no date"},
         {listen + keep(id, "b", "/s") + "delay = \"soon\"", "\"soon\" is no delay"},
+        {listen + keep(id, "b", "/s") + "accept_deletions = \"yes\"", "`accept_deletions` must be true or false"},
         {listen + "[[keep]]\nfrom = \"b\"\nstore = \"/s\"", "`volume` is missing"},
         {listen + "[[keep]]\nvolume = \"" + id + "\"\nstore = \"/s\"", "`from` is missing"},
         {listen + "[[keep]]\nvolume = \"" + id + "\"\nfrom = \"b\"", "`store` is missing"},

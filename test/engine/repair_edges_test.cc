@@ -73,7 +73,7 @@ struct Bench : SourceBench {
         REQUIRE(thread.comes_true([&] { return source->status().published.has_value(); }));
         REQUIRE(journal::unregister_volume(volume));
         thread.on_loop([&] {
-            replica = std::make_unique<ReplicaEdge>(*beta, volume.id, replica_store, "alpha", 0);
+            replica = std::make_unique<ReplicaEdge>(*beta, KeepRule{.volume = volume.id, .from = "alpha", .store = replica_store}, std::vector<std::string>());
             guests.emplace(*beta, Guests::Callbacks{[this](const Peer&, auto connection, Received& hello, FrameReader& frames) {
                                                         replica->attach(std::move(connection), std::move(hello), std::move(frames));
                                                         return ok();

@@ -367,6 +367,10 @@ TEST_CASE("inbound: who reads beside the store sees by a number that what he rea
         REQUIRE(inbound->cut(source.records()[5].lsn).has_value());
         CHECK(cuts() != known);
         CHECK(cuts() % 2 == 0);
+        known = cuts();
+        REQUIRE(inbound->restart({0, {}, 5000}).has_value());
+        CHECK(cuts() != known);
+        CHECK(cuts() % 2 == 0);
     }
     // Died in the middle of it: the next one says that it is over, and that it was.
     known = cuts();
