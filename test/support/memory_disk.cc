@@ -178,8 +178,20 @@ std::unique_ptr<MemoryDisk> MemoryDisk::after_power_loss(std::mt19937_64& random
 std::unique_ptr<MemoryDisk> MemoryDisk::after_process_crash() const {
     std::lock_guard lock(mutex_);
     auto next = std::make_unique<MemoryDisk>(capacity_bytes_);
-    for (const auto& [name, inode] : names_) next->names_.emplace(name, std::make_shared<Inode>(*inode));
-    next->unsynced_names_.push_back(next->names_);
+    // What was durable stays so, and what was not synced may still be lost when the power fails.
+    std::map<const Inode*, std::shared_ptr<Inode>> copies;
+    const auto copy_of = [&](const Names& names) {
+        Names copy;
+        for (const auto& [name, inode] : names) {
+            auto& same = copies[inode.get()];
+            if (!same) same = std::make_shared<Inode>(*inode);
+            copy.emplace(name, same);
+        }
+        return copy;
+    };
+    next->names_ = copy_of(names_);
+    next->unsynced_names_.clear();
+    for (const Names& names : unsynced_names_) next->unsynced_names_.push_back(copy_of(names));
     return next;
 }
 
