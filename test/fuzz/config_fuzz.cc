@@ -15,6 +15,7 @@ std::vector<fuzz::Input> fuzz::seeds() {
     return {input_of("name = \"alpha\"\nlisten = \"0.0.0.0:4848\"\naddress = \"[::1]:1\"\n[[send]]\nvolume = \"/srv/data\"\nto = \"beta\"\n"
                      "[[keep]]\nvolume = \"3f0c6c1e-0000-4000-8000-000000000001\"\nfrom = \"beta\"\nstore = \"/var/a\"\n"),
             input_of("[[send]]\nvolume = '/a'\nto = 'b'\nlimit = '10M'\nhours = [{days = 'fri-mon', from = 8, to = 24, limit = '1K'}]\n"),
+            input_of("[[send]]\nvolume = '/a'\nto = 'b'\nschedule = [{days = 'sat', from = 0, to = 24}]\nexcept = ['2026-12-24']\n"),
             input_of("send = [{volume = '/a', to = 'b'}, {volume = '''/c''', to = \"\\u0064\"}]\n# comment\nlisten = \"h:1\"\n"), input_of("[[notify]]\nexec = ['/a', 'b']\n[[notify]]\nmin_severity = 'error'\nmail = {to = 'a@b', from = 'c@d', server = 'm:25'}\n"), input_of("[send]\nx = 1979-05-27T07:32:00Z\n")};
 }
 
@@ -33,6 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::set<std::pair<std::string, std::string>> edges;
     for (const SendRule& rule : config->send) {
         HF_CHECK(check_peer_name(rule.to) && !rule.volume.empty() && edges.emplace(rule.volume, rule.to).second);
+        for (const Hours& row : rule.schedule.windows) HF_CHECK(row.days != 0 && row.from < row.to && row.to <= 24);
+        for (const Date& date : rule.schedule.except) HF_CHECK(date.month >= 1 && date.month <= 12 && date.day >= 1 && date.day <= 31);
         for (const HoursLimit& row : rule.limits.hours) HF_CHECK(row.days != 0 && row.from < row.to && row.to <= 24 && row.bytes_per_second > 0);
     }
     std::set<std::string> stores;
