@@ -327,7 +327,7 @@ std::string SourceEdge::undrained() {
     const std::string who = "the replica of " + quoted(volume_) + " on " + quoted(peer_);
     if (!journal_) return who + " is not known to have everything: " + (why_.empty() ? "the journal is being opened" : why_);
     if (!drain_to_) begin_draining();
-    const std::string where = sender_ && sender_->is_streaming() ? "" : is_suspended_ ? ", and is suspended" : ", and is away" + (why_.empty() ? "" : ": " + why_);
+    const std::string where = sender_ && sender_->is_streaming() ? "" : is_at_rest_ ? std::string(", and is ") + state_ : ", and is away" + (why_.empty() ? "" : ": " + why_);
     if (!durable_) return who + " has not said yet what it has" + where;
     return *durable_ >= *drain_to_ ? "" : who + " has not got the last " + human_bytes(*drain_to_ - *durable_) + " on its disk" + where;
 }

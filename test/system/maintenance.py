@@ -108,6 +108,13 @@ def not_prepared(topology):
     check("a replica is away: nothing was remembered", "" if maintenance(beta)["state"] == "none" else maintenance(beta))
     topology.edges["delta"].forwarder.do("open")
     compare_all(topology, "it is back")
+    beta.holdfast("replica", "suspend", topology.replica("beta"), "delta")
+    (topology.tree / "and more").write_bytes(os.urandom(100_000))
+    until("beta has it", lambda: topology.arrived("beta"), 20)
+    code, said = attempt(beta, "prepare", "--timeout", "1s")
+    check("a replica is suspended: not prepared, and why", "" if code != 0 and "and is suspended" in said else f"{code} {said}")
+    beta.holdfast("replica", "resume", topology.replica("beta"), "delta")
+    compare_all(topology, "it is resumed")
     for words, sentence in ((("prepare", "--timeout", "soon"), "not a duration"), (("done",), "is not in maintenance")):
         code, said = attempt(beta, *words)
         check(f"maintenance {' '.join(words)}: refused", "" if code != 0 and sentence in said else f"{code} {said}")
