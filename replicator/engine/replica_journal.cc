@@ -112,6 +112,7 @@ Status ReplicaJournal::settle_repair() {
     if (begun_anew_ != mark_->point) {
         const rewind::RepairPoint& point = mark_->point;
         HF_TRY(with_store_held([&] { return inbound_->restart({point.begin, point.begin_chain, point.at}); }));
+        HF_TRY(lower_cursors());
         begun_anew_ = point;
     }
     return drop_mark();

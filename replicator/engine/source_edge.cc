@@ -233,7 +233,7 @@ void SourceEdge::save_cursor() {
     if (cursor_wanted_ <= cursor_saved_ || now_ns < cursor_due_ns_) return;
     cursor_due_ns_ = now_ns + cursor_interval_ns;
     cursor_saved_ = cursor_wanted_;
-    cursor_work_.ask([journal = journal_, at = cursor_saved_] { return journal->save_cursor(at); },
+    cursor_work_.ask([journal = journal_, at = cursor_saved_, history = journal_->history()] { return journal->save_cursor(at, history); },
                      [this](Status saved) {
                          if (!saved) log_warning("The cursor of replica " + quoted(peer_) + " could not be saved, so the journal keeps more than it must: " + saved.error().message + ".");
                      });

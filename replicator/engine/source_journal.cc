@@ -59,7 +59,10 @@ Result<std::unique_ptr<SourceJournal>> SourceJournal::open(const journal::Volume
         new SourceJournal(volume, replica_consumer(peer), std::move(disk), std::move(cursors), std::move(table), std::move(watch)));
     const auto known = HF_TRY(journal::load_cursors(*source->cursors_, volume.id));
     const bool has_cursor = std::any_of(known.begin(), known.end(), [&](const auto& cursor) { return cursor.first == source->consumer_; });
-    if (!has_cursor) HF_TRY(source->keep_everything());
+    if (!has_cursor) {
+        const Lsn all = HF_TRY(source->oldest());
+        HF_TRY(journal::save_cursor(*source->cursors_, volume.id, source->consumer_, all));
+    }
     HF_TRY(source->begin_anew());
     return source;
 }
@@ -70,11 +73,6 @@ Result<Lsn> SourceJournal::oldest() const {
     if (!kept && kept.error().code == ErrorCode::not_found && volume_.is_replica()) return Lsn{0};
     if (!kept) return kept.error();
     return kept->first_segment * volume_.segment_bytes;
-}
-
-Status SourceJournal::keep_everything() {
-    const Lsn all = HF_TRY(oldest());
-    return journal::save_cursor(*cursors_, volume_.id, consumer_, all);
 }
 
 Status SourceJournal::begin_anew() {
@@ -122,7 +120,7 @@ Result<SourceJournal::RepairOffer> SourceJournal::offer_repair(Lsn at, uint64_t 
     const uint64_t index = journal::segment_of(at, volume_.segment_bytes);
     const Lsn begin = journal::segment_begin(index, volume_.segment_bytes);
     // First, so that what is found kept then stays.
-    HF_TRY(save_cursor(begin));
+    HF_TRY(save_cursor(begin, history()));
     const Hello self = HF_TRY(greeting());
     if (self.oldest > begin)
         return Error{ErrorCode::not_found, "the journal does not keep " + journal::segment_name(index) + " any more, which the replica would go on from"};
@@ -148,10 +146,11 @@ Result<unsigned> SourceJournal::filled_percent() const {
     return static_cast<unsigned>((end - std::min(begin, end)) * 100 / std::max<uint64_t>(volume_.journal_bytes_max, 1));
 }
 
-Status SourceJournal::save_cursor(Lsn at) {
-    // Going back lowers the cursors after it announced itself. A write of ours that comes later than that sees the announcement here.
+Status SourceJournal::save_cursor(Lsn at, uint32_t history) {
+    // Going back lowers the cursors after it announced itself. A write of ours that comes later than that sees the announcement here, and
+    // zero only keeps more.
     HF_TRY(journal::save_cursor(*cursors_, volume_.id, consumer_, at));
-    return has_gone_back() ? keep_everything() : ok();
+    return is_over(history) ? journal::save_cursor(*cursors_, volume_.id, consumer_, 0) : ok();
 }
 
 }  // namespace holdfast::replicator

@@ -42,8 +42,10 @@ public:
     // The replica is made equal to the moment AT: keeps the journal from the segment on that holds it, wherever the cursor was. Durable on
     // return. Errors: not_found: that segment is not kept any more, a later moment may do; unavailable: the hash chain where it begins cannot be told.
     Result<RepairOffer> offer_repair(Lsn at, uint64_t time_ns);
-    // Durable on return. One that comes late, after this host went back, keeps everything.
-    Status save_cursor(Lsn at);
+    // Durable on return. HISTORY is history() of when AT was acknowledged: when this host has gone back since, everything is kept. Any one thread.
+    Status save_cursor(Lsn at, uint32_t history);
+    // Which history the last greeting told. Any thread.
+    uint32_t history() const { return cuts_; }
     // How much of the journal's limit is taken by what is kept, for whomever.
     Result<unsigned> filled_percent() const;
 
@@ -58,15 +60,15 @@ public:
     // The same as the position that a replica has when it has everything.
     Lsn end() const { return journal::moment_of(published(), volume_.segment_bytes); }
     // What the last greeting told is not this host's history any more. Ask it after published(), whose answer may be from before. Any thread.
-    bool has_gone_back() const { return table_->head().cuts.load() != cuts_; }
+    bool has_gone_back() const { return is_over(cuts_); }
 
 private:
     SourceJournal(const journal::Volume& volume, std::string consumer, std::unique_ptr<Disk> disk, std::unique_ptr<Disk> cursors,
                   std::unique_ptr<journal::InflightTable> table, std::unique_ptr<journal::InflightTable> watch);
 
+    bool is_over(uint32_t history) const { return table_->head().cuts.load() != history; }
     Status begin_anew();
     Status check_history() const;
-    Status keep_everything();
     Result<Lsn> oldest() const;
 
     const journal::Volume volume_;

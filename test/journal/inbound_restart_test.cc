@@ -6,6 +6,7 @@
 #include "journal/chain_at.h"
 #include "journal/inbound.h"
 #include "test/support/faulty_disk.h"
+#include "test/support/scratch.h"
 #include "test/support/shipped_journal.h"
 
 namespace holdfast::journal {
@@ -114,6 +115,20 @@ TEST_CASE("inbound: begun anew, what is cut back to the beginning or lost in a p
         CHECK(reopened->received() >= segment);
         check_goes_on(source, *lost, *reopened, 1);
     }
+}
+
+TEST_CASE("inbound: who reads beside the store sees by the number of cuts that it was begun anew") {
+    ShippedJournal source(4, 60, 250'000);
+    test::ScratchDirectory scratch;
+    const auto table = InflightTable::open(scratch / "inflight", bench_volume).value();
+    MemoryDisk disk;
+    const auto inbound = open_inbound(disk, table.get()).value();
+    REQUIRE(source.ship_all(*inbound, batch_bytes));
+    const uint32_t known = table->head().cuts;
+    REQUIRE(inbound->restart(beginning_at(source, 1)));
+    CHECK(table->head().cuts != known);
+    CHECK(table->head().cuts % 2 == 0);
+    CHECK(table->head().durable == segment);
 }
 
 TEST_CASE("inbound: another history is found when the seal of the first segment after the beginning comes") {
