@@ -49,8 +49,6 @@ Result<Durability> durability_from(const Arguments& arguments, std::string_view 
     HF_TRY(journal::check_is_source(volume, "nothing is written on it; say what fsync waits for on its source"));
     if (arguments.given(mode)) durability.mode = HF_TRY(journal::parse_durability_mode(arguments.text(mode)));
     if (arguments.given("--when-alone")) durability.degrade_after_ns = HF_TRY(journal::parse_when_alone(arguments.text("--when-alone")));
-    if (durability.waits() && !volume.journal_is_whole)
-        return Error{ErrorCode::unsupported, printable(volume.directory) + " was protected without --for-replicas, so it cannot get a replica that fsync could wait for"};
     return durability;
 }
 

@@ -124,7 +124,7 @@ Status Follower::round() {
     if (taken == 0)
         tail_->wait(known, idle_wait_ms);
     else if (is_caught_up)
-        std::this_thread::sleep_for(std::chrono::milliseconds(rest_ms));
+        std::this_thread::sleep_for(std::chrono::milliseconds(volume_.is_replica() ? replica_rest_ms : rest_ms));
     return ok();
 }
 

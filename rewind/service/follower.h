@@ -39,6 +39,8 @@ namespace holdfast::rewind {
 inline constexpr uint64_t follow_bytes_max = 8 << 20;
 // After a batch that caught up: every batch costs the disk two flushes, which those of the applications wait for.
 inline constexpr uint32_t rest_ms = 20;
+// On a replica there are none, and its lag is mostly the rest.
+inline constexpr uint32_t replica_rest_ms = 5;
 inline constexpr uint32_t idle_wait_ms = 100;
 inline constexpr uint64_t checkpoint_interval_ns = 5'000'000'000;
 inline constexpr uint64_t checkpoint_bytes = 256 << 20;

@@ -54,6 +54,7 @@ public:
     Bookmarks& bookmarks() { return *bookmarks_; }
     PastMounts& past_mounts() { return past_mounts_; }
     bool is_supervised() const { return options_.is_supervised(); }
+    bool applies_late() const { return options_.delay_ns > 0; }
     // True when long work should end soon.
     bool is_ending() const { return ending_; }
     void ask_to_end();

@@ -13,6 +13,8 @@ namespace holdfast::rewind {
 
 namespace {
 
+constexpr uint64_t apply_wait_ms = 60'000;
+
 class PipeLine final : public SyncLine {
 public:
     explicit PipeLine(SyncPipe& pipe) : pipe_(pipe) {}
@@ -61,6 +63,8 @@ Status repair_store(Service& service, SyncPipe& pipe, const Json& request) {
     RepairOptions options;
     options.accept_deletions = request.contains("accept_deletions") && request["accept_deletions"] == true;
     options.progress = [&](const WorkProgress&) { return !service.is_ending(); };
+    // What is here already is history that the comparison would pass over. Where it cannot be applied there is a gap instead.
+    if (!service.applies_late()) (void)service.follower().reach(service.follower().published(), apply_wait_ms).has_value();
     RepairEvidence evidence;
     HF_TRY(service.follower().on_store([&](Store& store) -> Status {
         PipeLine line(pipe);

@@ -8,7 +8,8 @@ Two hosts as network namespaces on one machine (test/support/replicated.py), con
     lag         a steady load of fsynced 4 KiB writes, 200 a second: from the write's return until the replica has applied it
     catch-up    the replica's engine is stopped, MEGABYTES are written, it is started: bytes of journal a second until it has them on
                 its disk; beside it `zstd -1` through one TLS connection into a file that is synced, of the same bytes, over the same link
-    first copy  FILES small files: from the start of the engines until all is applied; beside it rsync over the same link, without encryption
+    first copy  FILES small files of a protected directory: from the moment that it is to be sent until its replica has all; beside it rsync over the
+                same link, without encryption
     wire        bytes that left the source's namespace for each byte that was written
     CPU         seconds of both engines for each GB of journal
 """
@@ -188,7 +189,7 @@ def first_copy(network, files):
     work = Path(tempfile.mkdtemp(prefix="holdfast-bench-replication-"))
     try:
         tree = work / "tree"
-        pair = Pair(network, work, fill=False, target="10.77.2.1")
+        pair = Pair(network, work, fill=False, target="10.77.2.1", protect=())
         many_files(tree, files)
         os.sync()
         config = work / "rsyncd.conf"
@@ -205,7 +206,6 @@ def first_copy(network, files):
             daemon.kill()
             daemon.wait()
         with pair:
-            # What `protect --for-replicas` writes is the copy's first half, so it counts.
             bad = until("everything is applied", pair.arrived, 600)
             if bad:
                 raise SystemExit(bad)

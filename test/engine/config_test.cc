@@ -48,8 +48,23 @@ TEST_CASE("config: everything that can be said is understood, in the order of th
     CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", 90'000'000'000, true}});
 }
 
+struct Refused {
+    std::string text;
+    const char* sentence;
+};
+
+void check_refused(const std::vector<Refused>& table) {
+    for (const Refused& row : table) {
+        CAPTURE(row.text.substr(0, 300));
+        const auto config = parse_config(row.text, "f");
+        REQUIRE_FALSE(config);
+        CHECK(config.error().code == ErrorCode::invalid_argument);
+        CHECK_THAT(config.error().message, Catch::StartsWith("f, line ") && Catch::Contains(row.sentence));
+    }
+}
+
 TEST_CASE("config: what cannot be taken is refused with file, line and what is wrong") {
-    struct { std::string text; const char* sentence; } const table[] = {
+    check_refused({
         {"name = ", "f, line 1"},
         {"\n\nlisten = 0.0.0.0:4848", "f, line 3"},
         {"name = \"a\"\nname = \"b\"", "line 2"},
@@ -94,11 +109,16 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {send("/a", "b") + "schedule = [{days = \"mon\", from = 20, to = 6}]", "what goes past midnight is two rows"},
         {send("/a", "b") + "except = []", "`except` must be a list of texts"},
         {send("/a", "b") + "except = [\"2026-02-30\"]", "\"2026-02-30\" is no date"},
-        {listen + keep(id, "b", "/s") + "delay = \"soon\"", "\"soon\" is no delay"},
-        {listen + keep(id, "b", "/s") + "accept_deletions = \"yes\"", "`accept_deletions` must be true or false"},
         {listen + "[[keep]]\nfrom = \"b\"\nstore = \"/s\"", "`volume` is missing"},
         {listen + "[[keep]]\nvolume = \"" + id + "\"\nstore = \"/s\"", "`from` is missing"},
         {listen + "[[keep]]\nvolume = \"" + id + "\"\nfrom = \"b\"", "`store` is missing"},
+    });
+}
+
+TEST_CASE("config: a replica that cannot be kept is refused as well") {
+    check_refused({
+        {listen + keep(id, "b", "/s") + "delay = \"soon\"", "\"soon\" is no delay"},
+        {listen + keep(id, "b", "/s") + "accept_deletions = \"yes\"", "`accept_deletions` must be true or false"},
         {listen + keep("/srv/data", "b", "/s"), "is no volume id; `holdfast status` on the source shows it"},
         {listen + keep(id + "0", "b", "/s"), "is no volume id"},
         {listen + keep(id, ".b", "/s"), "cannot name a peer"},
@@ -111,14 +131,7 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {listen + send("//s/./", "b") + keep(id, "b", "/s"), "from where a [[keep]] takes it"},
         {listen + keep(id, "b", "/s") + send("/s/image", "b"), "from where a [[keep]] takes it"},
         {listen + keep(id, "b", "/s") + send("/s", "c") + send(id, "c"), "the replica in \"/s\" is sent to \"c\" twice, under two names"},
-    };
-    for (const auto& row : table) {
-        CAPTURE(row.text.substr(0, 300));
-        const auto config = parse_config(row.text, "f");
-        REQUIRE_FALSE(config);
-        CHECK(config.error().code == ErrorCode::invalid_argument);
-        CHECK_THAT(config.error().message, Catch::StartsWith("f, line ") && Catch::Contains(row.sentence));
-    }
+    });
 }
 
 TEST_CASE("config: a replica may be sent on to third hosts, and other volumes to where it comes from") {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "replicator/engine/guest.h"
+#include "replicator/engine/key_rotation.h"
 #include "replicator/engine/replica_edge.h"
 #include "replicator/engine/source_edge.h"
 #include "rewind/sync/repair_mark.h"
@@ -41,6 +42,7 @@ struct Bench : SourceBench {
     Hosts keys;
     LoopThread thread;
     std::optional<Host> alpha, beta;
+    std::unique_ptr<KeyRotation> alpha_keys, beta_keys;
     std::optional<Guests> guests;
     std::unique_ptr<SourceEdge> source;
     std::unique_ptr<ReplicaEdge> replica;
@@ -62,6 +64,8 @@ struct Bench : SourceBench {
         thread.on_loop([&] {
             alpha.emplace(Host{thread.loop(), system_clock(), "alpha", keys.client, Peers::load(place / "alpha.json").value()});
             beta.emplace(Host{thread.loop(), system_clock(), "beta", keys.server, Peers::load(place / "beta.json").value()});
+            alpha_keys = rotation_of(*alpha);
+            beta_keys = rotation_of(*beta);
         });
         REQUIRE(alpha->peers.add({"beta", {keys.server.fingerprint()}, address}));
         REQUIRE(beta->peers.add({"alpha", {keys.client.fingerprint()}, ""}));
@@ -83,9 +87,18 @@ struct Bench : SourceBench {
         });
     }
     ~Bench() {
-        thread.on_loop([&] { source.reset(), replica.reset(), guests.reset(); });
+        thread.on_loop([&] { source.reset(), replica.reset(), guests.reset(), alpha_keys.reset(), beta_keys.reset(); });
         thread.end();
         for (const char* name : {"HOLDFAST_STATE_DIR", "HOLDFAST_RUN_DIR", "HOLDFAST_STORE_BIN"}) ::unsetenv(name);
+    }
+
+    // Keys that stay as they are.
+    std::unique_ptr<KeyRotation> rotation_of(Host& host) {
+        const std::string directory = place / host.name;
+        std::filesystem::create_directory(directory);
+        auto keys_of = KeyRotation::open(host, directory, {[] {}, [] {}, [] {}}).value();
+        host.keys = keys_of.get();
+        return keys_of;
     }
 
     // The source's store is asked for a moment, and tells one.

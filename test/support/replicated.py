@@ -184,13 +184,13 @@ class Pair:
             self.forwarder = Forwarder(self.network, self.work)
             if self.wants_fill:
                 fill(self.tree)
-            self.began = time.monotonic()
             self.alpha.holdfast("protect", self.tree, "--store", self.store, *self.protect)
             self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
             for host in (self.alpha, self.beta):
                 host.start()
             code = json.loads(self.beta.holdfast("pair", "--json"))["code"]
             self.alpha.holdfast("pair", f"{self.target}:{PORT}", "--code", code)
+            self.began = time.monotonic()
             self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n')
             self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n')
         except BaseException:
