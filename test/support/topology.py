@@ -51,7 +51,7 @@ class Topology:
                 self.hosts[name] = Host(self.network, name, self.work, text)
             fill(self.tree)
             self.alpha = self.hosts["alpha"]
-            self.alpha.holdfast("protect", self.tree, "--store", self.store, "--for-replicas")
+            self.alpha.holdfast("protect", self.tree, "--store", self.store)
             self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
             for host in self.hosts.values():
                 host.start()

@@ -305,8 +305,7 @@ def begin(pair):
     place = pair.work / "lone"
     tree, store = place / "tree", place / "store"
     tree.mkdir(parents=True)
-    check("begin: a directory that can have no replica is refused", refused(pair, pair.alpha, 4, "protect", tree, "--store", store, "--durability", "sync") or ("" if not store.exists() else "a store was made"))
-    pair.alpha.holdfast("protect", tree, "--store", store, "--for-replicas", "--durability", "sync")
+    pair.alpha.holdfast("protect", tree, "--store", store, "--durability", "sync")
     caller = Caller(tree / "a")
     check("begin: fsync does not wait for a first copy", caller.returns(8))
     status = json.loads(pair.alpha.holdfast("status", tree, "--json"))["volumes"][0]
