@@ -10,6 +10,7 @@
 #include "journal/store_layout.h"
 #include "journal/writer.h"
 #include "rewind/store_state.h"
+#include "rewind/sync/repair_mark.h"
 
 namespace holdfast::rewind {
 
@@ -51,6 +52,8 @@ Status check_others(const Volume& wanted) {
 // A store whose history has begun is not opened: its service may be following already.
 Status begin_history(const Volume& volume, Lsn at) {
     auto store_disk = HF_TRY(open_disk(volume.store));
+    // One that is being filled by comparison is not empty any more, and not yet full.
+    if (HF_TRY(load_repair_mark(*store_disk))) return ok();
     const auto pending = store_disk->open(first_copy_file, Disk::Open::existing_read_only);
     if (!pending && pending.error().code == ErrorCode::not_found) return ok();
     auto disk = HF_TRY(open_disk(volume.journal_directory));

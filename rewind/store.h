@@ -75,7 +75,8 @@ public:
     bool is_repairing() const;
     // Records with addresses from applied() on, repair_record_step apart; a GAP_END is the last and stands right before UNTIL.
     Status apply_repairs(Batch& batch);
-    Status finish_repair();  // REQUIRES: applied() is UNTIL
+    Status finish_repair();  // REQUIRES: has_reached_repair()
+    bool has_reached_repair() const;  // applied() is UNTIL
 
     Lsn applied() const;       // the image and the views know everything below this
     Lsn window_begin() const;  // the oldest moment

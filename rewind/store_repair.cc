@@ -36,6 +36,10 @@ bool Store::is_repairing() const {
     return impl_->repair_log != nullptr;
 }
 
+bool Store::has_reached_repair() const {
+    return is_repairing() && impl_->repair_log->until() == applied();
+}
+
 Status Store::begin_repair(Lsn until) {
     if (impl_->failure) return *impl_->failure;
     HF_CHECK(!first_copy_pending() && until > applied());
@@ -60,7 +64,7 @@ Status Store::Impl::apply_repairs(Batch& batch) {
 
 Status Store::finish_repair() {
     if (impl_->failure) return *impl_->failure;
-    HF_CHECK(is_repairing() && impl_->repair_log->until() == applied());
+    HF_CHECK(has_reached_repair());
     HF_TRY(impl_->fence(impl_->checkpoint()));
     HF_TRY(impl_->fence(RepairLog::remove(*impl_->store_disk)));
     impl_->repair_log.reset();

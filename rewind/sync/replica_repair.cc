@@ -81,8 +81,7 @@ public:
 
     Result<RepairEvidence> run(const std::string& store_directory) {
         const uint64_t started = clock_.monotonic_ns();
-        const auto mark = HF_TRY(load_repair_mark(store_disk_));
-        if (mark == RepairMark{true, point_} && store_.applied() == point_.at) return evidence_;
+        if (HF_TRY(was_reached())) return evidence_;
         if (point_.at <= store_.applied() && !(store_.is_empty() || store_.first_copy_pending()))
             return Error{ErrorCode::unsupported, "the replica's history reaches to address " + std::to_string(store_.applied()) + ", the source's to " + std::to_string(point_.at) +
                                                      ": no repair can be put between the two. Give the replica an empty store, and keep the old one for its history"};
@@ -101,6 +100,16 @@ public:
     }
 
 private:
+    // An earlier attempt got there, and was cut off before it could say so.
+    Result<bool> was_reached() {
+        const auto mark = HF_TRY(load_repair_mark(store_disk_));
+        if (store_.has_reached_repair()) HF_TRY(store_.finish_repair());
+        if (!mark || mark->point != point_ || store_.is_repairing() || store_.first_copy_pending() || store_.applied() != point_.at) return false;
+        HF_TRY(save_repair_mark(store_disk_, {true, point_}));
+        evidence_.sentence = "it was equal already";
+        return true;
+    }
+
     Result<Catalog> fetch(const std::string& store_directory) {
         Catalog catalog = HF_TRY(Catalog::make(store_directory));
         bool is_whole = false;

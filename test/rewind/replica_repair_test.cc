@@ -100,6 +100,13 @@ public:
         need(rewind::restore(view, need(rewind::plan_restore(view, "", target, false))));
         return target;
     }
+    const std::string& directory() const { return directory_; }
+    // As if the end had come right before the mark was completed.
+    void forget_completion() {
+        auto was = *mark();
+        was.is_complete = false;
+        need(rewind::save_repair_mark(*disk_, was));
+    }
     std::optional<rewind::RepairMark> mark() { return need(rewind::load_repair_mark(*disk_)); }
 
 private:
@@ -171,6 +178,37 @@ TEST_CASE("replica repair: a filling that is cut off, or dies, is continued") {
     need(replica.repair(at));
     CHECK(tree_difference(source.live(), replica.image()) == "");
     CHECK(replica.store().applied() == at);
+}
+
+TEST_CASE("replica repair: a filling that was cut off is not taken for an empty history when the store is opened for its engine again") {
+    StoreBench source;
+    for (int i = 0; i < 20; ++i) write_file(source.live("file " + std::to_string(i)), "x");
+    const Lsn at = source.record();
+    Replica replica(source);
+    REQUIRE(!replica.repair(at, 10).has_value());
+    REQUIRE(replica.store().first_copy_pending());
+    replica.close();
+    need(rewind::make_replica_store(replica.directory(), source.volume().id, source.volume().segment_bytes, source.volume().origin, 0));
+    replica.open();
+    CHECK(replica.store().first_copy_pending());
+    need(replica.repair(at));
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+}
+
+TEST_CASE("replica repair: one that got there and could not say so is complete when it is asked again") {
+    StoreBench source;
+    write_file(source.live("file"), "x");
+    Replica replica(source);
+    Lsn at = source.record();
+    for (const bool is_first : {true, false}) {
+        CAPTURE(is_first);
+        need(replica.repair(at));
+        replica.forget_completion();
+        need(replica.repair(at));
+        CHECK(replica.mark()->is_complete);
+        write_file(source.live("file"), "y");
+        at = source.record();
+    }
 }
 
 TEST_CASE("replica repair: what the replica was before stays in its window") {

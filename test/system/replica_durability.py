@@ -306,11 +306,13 @@ def begin(pair):
     tree, store = place / "tree", place / "store"
     tree.mkdir(parents=True)
     pair.alpha.holdfast("protect", tree, "--store", store, "--durability", "sync")
-    caller = Caller(tree / "a")
-    check("begin: fsync does not wait for a first copy", caller.returns(8))
-    status = json.loads(pair.alpha.holdfast("status", tree, "--json"))["volumes"][0]
-    check("begin: and that is told", "" if status["state"] == "degraded" else status)
-    pair.alpha.holdfast("unprotect", tree, "--forget")
+    try:
+        caller = Caller(tree / "a")
+        check("begin: fsync does not wait for a first copy", caller.returns(8))
+        status = json.loads(pair.alpha.holdfast("status", tree, "--json"))["volumes"][0]
+        check("begin: and that is told", "" if status["state"] == "degraded" else status)
+    finally:
+        pair.alpha.holdfast("unprotect", tree, "--forget")
 
 
 def main():

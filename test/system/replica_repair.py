@@ -96,10 +96,20 @@ def cut_off(pair, seed):
 
 
 def emptied(pair, seed):
+    """And killed twice while it is filled."""
+    dice = random.Random(seed)
+    send = pair.alpha.config.read_text()
+    pair.alpha.configure(send.replace('to = "beta"', 'to = "beta"\nlimit = "24M"'))
     pair.beta.stop()
     shutil.rmtree(pair.replica)
     with Application(pair, seed):
         pair.beta.start()
+        for victim in ("engine of the replica", "store of the replica"):
+            check("emptied: it is being filled", until("it is being compared", lambda: is_repairing(pair), 30) and pair.alpha.tail())
+            time.sleep(0.3 + dice.random())
+            check("emptied: it is not full yet", "" if (pair.replica / "first-copy").exists() else "there is no first copy under way")
+            kill(pair, victim)
+        pair.alpha.configure(send)
         check("emptied: it is filled anew", until("it streams", lambda: pair.alpha.edge()["state"] == "streaming", 60) and pair.beta.tail())
     compare(pair, "emptied")
 
