@@ -160,8 +160,9 @@ Status Service::run() {
     wait_for_end();
     ending_ = true;
     log_info("The store service applies what is left and ends.");
-    Status finished = finish();
+    // First: a comparison holds the follower's thread, and may be waiting for the other host.
     sync_server_.reset();
+    Status finished = finish();
     server_.reset();
     past_mounts_.end();
     if (finished) log_info("Everything up to lsn " + std::to_string(follower_.applied()) + " is applied.");

@@ -12,7 +12,10 @@
 
 #include "journal/segment.h"
 #include "journal/writer.h"
+#include "base/unix_socket.h"
 #include "rewind/image.h"
+#include "rewind/sync/repair_mark.h"
+#include "rewind/sync/sync_pipe.h"
 #include "test/support/scratch.h"
 
 namespace holdfast::rewind {
@@ -243,6 +246,43 @@ TEST_CASE("service: the store of a replica is not rewound") {
     bench.make(file, root, "f", S_IFREG | 0644);
     CHECK(bench.refusal({{"verb", "rewind"}, {"path", ""}, {"to", "now"}, {"dry_run", true}}) == ErrorCode::unsupported);
     CHECK(bench.ask({{"verb", "ls"}, {"path", ""}, {"at", "now"}})["entries"].size() == 1);
+}
+
+TEST_CASE("service: told to end while it waits for another host's answer, it ends, and the store is as it was") {
+    if (!is_root()) return;
+    Bench bench;
+    bench.volume.role = journal::VolumeRole::replica;
+    bench.start();
+    SyncPipe engine(connect_unix(journal::sync_socket(bench.volume.id)).value());
+    REQUIRE(engine.send({{"role", "repair"}, {"point", to_json(RepairPoint{1 << 20, 1, 0, {}})}}));
+    REQUIRE(engine.receive()->part == SyncPart::peer);  // it asks, and is not answered
+    bench.end();
+    auto store = open_disk(bench.volume.store).value();
+    CHECK_FALSE(load_repair_mark(*store)->has_value());
+}
+
+TEST_CASE("service: the sync socket refuses what it does not know, and a source's store is not made equal to another") {
+    if (!is_root()) return;
+    Bench bench;
+    bench.start();
+    const struct { Json says; ErrorCode code; } table[] = {
+        {{{"role", "drop"}}, ErrorCode::invalid_argument},
+        {{{"role", 7}}, ErrorCode::invalid_argument},
+        {{{"role", "repair"}, {"point", to_json(RepairPoint{1 << 20, 1, 0, {}})}}, ErrorCode::unsupported},
+    };
+    for (const auto& [says, code] : table) {
+        CAPTURE(says.dump());
+        SyncPipe engine(connect_unix(journal::sync_socket(bench.volume.id)).value());
+        REQUIRE(engine.send(says));
+        const SyncMessage told = engine.receive().value();
+        const auto answer = control_of(told);
+        REQUIRE(!answer);
+        CHECK(answer.error().code == code);
+    }
+    SyncPipe engine(connect_unix(journal::sync_socket(bench.volume.id)).value());
+    REQUIRE(engine.send(Json{{"role", "serve"}}));
+    const SyncMessage told = engine.receive().value();
+    CHECK(control_of(told)->contains("at"));
 }
 
 TEST_CASE("service: verify finds nothing wrong in a sound store, and what is wrong in a damaged one") {
