@@ -158,8 +158,10 @@ Status free_space_ahead(int fd, const Record& record, uint64_t block_bytes) {
     const auto up = [block_bytes](uint64_t offset) {
         return std::min((offset + block_bytes - 1) / block_bytes * block_bytes, file_bytes_max);
     };
-    const uint64_t first = up(HF_TRY(size_of(fd))), last = up(gap_end(record));
+    const uint64_t size = HF_TRY(size_of(fd)), first = up(size), last = up(gap_end(record));
     if (first >= last) return ok();
+    // A punch beyond the end of a file does nothing on ext4; there the space goes when the file is cut to the size that it has.
+    HF_TRY(set_file_size(fd, size));
     // A file system that cannot free a range has allocated none ahead that anybody could see.
     HF_TRY(try_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first, last - first));
     return ok();

@@ -31,8 +31,8 @@ public:
         change(data_record(HF_WRITE, journal::Write{offset, bytes_of(std::string_view(bytes))}));
     }
     void truncate(uint64_t size) { change(data_record(HF_TRUNCATE, journal::Truncate{size})); }
-    void allocate(uint64_t offset, uint64_t length) {
-        change(data_record(HF_FALLOCATE, journal::Fallocate{offset, length, 0}));
+    void allocate(uint64_t offset, uint64_t length, uint32_t mode = 0) {
+        change(data_record(HF_FALLOCATE, journal::Fallocate{offset, length, mode}));
     }
 
     // Is SIZE one that its file system knows? The file has it afterwards.
@@ -71,6 +71,14 @@ TEST_CASE("change_data: where a file grows over space that was allocated ahead i
     SECTION("allocated behind its end") { file.allocate(24 * block_bytes, block_bytes); }
     CHECK(file.is_data(16));
     for (uint64_t block = 17; block < 24; ++block) CHECK_FALSE(file.is_data(block));
+}
+
+TEST_CASE("change_data: space that was set aside behind a file's end is a hole where the file grows over it, also once that was read") {
+    GrowingFile file;
+    file.write(0, 300);
+    file.allocate(3 * block_bytes, 5 * block_bytes, HF_FALLOC_KEEP_SIZE);
+    file.write(24 * block_bytes, 300);
+    for (uint64_t block = 1; block < 24; ++block) CHECK_FALSE(file.is_data(block));
 }
 
 TEST_CASE("change_data: a file grows to the largest size of its file system") {
