@@ -253,7 +253,9 @@ def pasts(source, replica, live, work):
 
 
 def retention(source, replica):
-    check("the seed's place went to the replica", sorted(os.listdir(source.store / "journal/cursors")) != ["replica-test", "store"] and os.listdir(source.store / "journal/cursors"))
+    # A shipper that was killed may have left the beginning of a cursor.
+    cursors = sorted(path.name for path in (source.store / "journal/cursors").iterdir() if path.suffix != ".new")
+    check("the seed's place went to the replica", "" if cursors == ["replica-test", "store"] else cursors)
     for host in (source, replica):
         kept = [name for name in os.listdir(host.store / "journal") if (host.store / "journal" / name).is_file()]
         first = host.holdfast("journal", "dump", host.store, "--limit", "1")
