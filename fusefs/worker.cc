@@ -101,7 +101,7 @@ private:
     // Only who holds the oldest segment pays.
     Status cut_off(journal::Lsn lowest) {
         const uint64_t segment_bytes = journal_.volume.segment_bytes;
-        for (const std::string& consumer : HF_TRY(journal::cut_off_replicas(*journal_.cursors, journal_.volume.id, (lowest / segment_bytes + 1) * segment_bytes)))
+        for (const std::string& consumer : HF_TRY(journal::cut_off_replicas(*journal_.cursors, journal_.volume.id, segment_bytes, (lowest / segment_bytes + 1) * segment_bytes)))
             log_warning("The journal is nearly full and keeps nothing more for " + quoted(consumer) + ", which was at address " + std::to_string(lowest) +
                         "; it is repaired by comparison when it is back.");
         return ok();

@@ -81,10 +81,10 @@ Status retire_seed(Disk& disk, const VolumeId& volume) {
     return disk.sync_directory();
 }
 
-Result<std::vector<std::string>> cut_off_replicas(Disk& disk, const VolumeId& volume, Lsn below) {
+Result<std::vector<std::string>> cut_off_replicas(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, Lsn below) {
     const auto cursors = HF_TRY(load_cursors(disk, volume));
     for (const auto& [consumer, position] : cursors)
-        if (consumer == store_consumer) below = std::min(below, position);
+        if (consumer == store_consumer) below = std::min(below, position - position % segment_bytes);
     std::vector<std::string> cut;
     for (const auto& [consumer, position] : cursors) {
         if (!consumer.starts_with(replica_consumer_prefix) || position >= below) continue;

@@ -32,8 +32,9 @@ Result<std::optional<Lsn>> lowest_cursor(Disk& disk, const VolumeId& volume);
 // Removes the cursor `seed` as soon as a replica has one of its own, which holds the journal from then on. Durable on
 // return. For the one that releases segments.
 Status retire_seed(Disk& disk, const VolumeId& volume);
-// Removes the cursors of replicas that lie below BELOW and are behind the volume's own store: the journal keeps nothing more for them. They
-// find out when they are served next, and are repaired by comparison. Returns their consumers' names; durable on return.
-Result<std::vector<std::string>> cut_off_replicas(Disk& disk, const VolumeId& volume, Lsn below);
+// Removes the cursors of replicas that lie below BELOW and in an older segment than that of the volume's own store, which holds its own for
+// itself: the journal keeps nothing more for them. They find out when they are served next, and are repaired by comparison. Returns their
+// consumers' names; durable on return.
+Result<std::vector<std::string>> cut_off_replicas(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, Lsn below);
 
 }  // namespace holdfast::journal
