@@ -27,4 +27,9 @@ Result<std::string> read_small_file(Disk& disk, std::string_view name, size_t by
     return contents;
 }
 
+Status remove_small_file(Disk& disk, std::string_view name) {
+    if (Status removed = disk.remove(name); !removed && removed.error().code != ErrorCode::not_found) return removed;
+    return disk.sync_directory();
+}
+
 }  // namespace holdfast

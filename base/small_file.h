@@ -16,5 +16,7 @@ inline constexpr std::string_view small_file_suffix = ".new";
 Status replace_small_file(Disk& disk, std::string_view name, std::string_view contents);
 // Errors: not_found; corrupt when it is longer than BYTES_MAX.
 Result<std::string> read_small_file(Disk& disk, std::string_view name, size_t bytes_max);
+// Also when there is none. Durable on return.
+Status remove_small_file(Disk& disk, std::string_view name);
 
 }  // namespace holdfast

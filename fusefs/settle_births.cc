@@ -11,7 +11,6 @@ namespace {
 
 constexpr size_t chunk_bytes = 4 << 20;
 
-bool is_birth(uint16_t type) { return type == HF_CREATE || type == HF_MKDIR || type == HF_MKNOD || type == HF_SYMLINK; }
 
 // Headers are followed from record to record; where none stands (an address that was reserved and not filled) the
 // search goes on eight bytes further. Only a birth of the very object has its checksum examined.
@@ -29,7 +28,7 @@ Result<bool> segment_knows_birth(File& segment, journal::Lsn first, journal::Lsn
             std::memcpy(&header, bytes.data() + inside, sizeof header);
             const bool stands = header.lsn == first + at + inside && header.length >= sizeof header &&
                                 header.length <= HF_RECORD_BYTES_MAX && header.length % HF_RECORD_ALIGNMENT == 0;
-            if (stands && is_birth(header.type) && journal::from_disk(header.object) == object &&
+            if (stands && journal::is_birth(static_cast<hf_record_type>(header.type)) && journal::from_disk(header.object) == object &&
                 journal::decode_record(ByteSpan(bytes.data() + inside, got - inside), header.lsn))
                 return true;
             inside += stands ? header.length : HF_RECORD_ALIGNMENT;

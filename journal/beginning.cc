@@ -1,10 +1,7 @@
 #include "journal/beginning.h"
 
-#include <algorithm>
-
 #include "base/json.h"
 #include "base/small_file.h"
-#include "base/text.h"
 
 namespace holdfast::journal {
 
@@ -27,9 +24,9 @@ Result<std::optional<Beginning>> load_beginning(Disk& journal) {
     const Json json = Json::parse(HF_TRY(std::move(text)), nullptr, false);
     try {
         Beginning beginning{.lsn = json.at("lsn").get<Lsn>(), .equal_at = json.at("equal_at").get<Lsn>()};
-        const auto chain = unhex(json.at("chain").get<std::string>());
-        if (!chain || chain->size() != beginning.chain.size() || beginning.equal_at < beginning.lsn) return damaged();
-        std::copy(chain->begin(), chain->end(), beginning.chain.begin());
+        const auto chain = parse_chain(json.at("chain").get<std::string>());
+        if (!chain || beginning.equal_at < beginning.lsn) return damaged();
+        beginning.chain = *chain;
         return std::optional(beginning);
     } catch (const Json::exception&) {
         return damaged();
@@ -37,13 +34,12 @@ Result<std::optional<Beginning>> load_beginning(Disk& journal) {
 }
 
 Status save_beginning(Disk& journal, const Beginning& beginning) {
-    const Json json = {{"lsn", beginning.lsn}, {"chain", hex(beginning.chain.data(), beginning.chain.size())}, {"equal_at", beginning.equal_at}};
+    const Json json = {{"lsn", beginning.lsn}, {"chain", to_text(beginning.chain)}, {"equal_at", beginning.equal_at}};
     return replace_small_file(journal, beginning_file, json.dump() + "\n");
 }
 
 Status remove_beginning(Disk& journal) {
-    if (Status removed = journal.remove(beginning_file); !removed && removed.error().code != ErrorCode::not_found) return removed;
-    return journal.sync_directory();
+    return remove_small_file(journal, beginning_file);
 }
 
 }  // namespace holdfast::journal

@@ -169,6 +169,10 @@ hf_record_type birth_type(uint32_t mode) {
     }
 }
 
+bool is_birth(hf_record_type type) {
+    return type == HF_CREATE || type == HF_MKDIR || type == HF_MKNOD || type == HF_SYMLINK;
+}
+
 uint32_t encoded_length(const Body& body) {
     size_t data = 0;
     if (const auto* write = std::get_if<Write>(&body)) data = write->data.size();

@@ -79,6 +79,8 @@ struct Record {
 
 // The type that goes with a birth of this mode.
 hf_record_type birth_type(uint32_t mode);
+// A record of this type carries a Birth.
+bool is_birth(hf_record_type type);
 const char* to_string(hf_record_type type);
 
 // Bytes that a record with this body takes in the stream.

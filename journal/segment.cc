@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace holdfast::journal {
 namespace {
@@ -197,6 +198,18 @@ Result<std::optional<SegmentEnd>> read_seal(File& file, uint64_t index, uint64_t
     if (!record || record->type != HF_SEGMENT_END || record->end() != segment_end(index, segment_bytes))
         return std::optional<SegmentEnd>();
     return std::optional<SegmentEnd>(record->as<SegmentEnd>());
+}
+
+std::string to_text(const ChainHash::Value& chain) {
+    return hex(chain.data(), chain.size());
+}
+
+Result<ChainHash::Value> parse_chain(std::string_view text) {
+    ChainHash::Value chain{};
+    const auto bytes = unhex(text);
+    if (!bytes || bytes->size() != chain.size()) return Error{ErrorCode::corrupt, "no value of a hash chain"};
+    std::copy(bytes->begin(), bytes->end(), chain.begin());
+    return chain;
 }
 
 }  // namespace holdfast::journal

@@ -97,6 +97,10 @@ private:
     uint64_t count_ = 0;
 };
 
+// A chain's value in small files and on sockets: hexadecimal. Errors: corrupt.
+std::string to_text(const ChainHash::Value& chain);
+Result<ChainHash::Value> parse_chain(std::string_view text);
+
 // The record that seals a segment at LSN. Its length, for encoding, is segment_end - LSN.
 Record seal_record(const ChainHash& chain, Lsn lsn, uint64_t time_ns);
 // The seal of segment INDEX read from the end of FILE; nothing when none is there. Errors: io.

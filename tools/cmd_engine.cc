@@ -70,10 +70,15 @@ Result<Report> pair(const Arguments& arguments) {
     return report;
 }
 
+std::string joined(const Json& texts, const char* separator) {
+    std::string all;
+    for (const Json& text : texts) all += (all.empty() ? "" : separator) + printable(text.get<std::string>());
+    return all;
+}
+
 // A rotation that is under way.
 std::string rotation_text(const Json& rotation) {
-    std::string waiting;
-    for (const Json& peer : rotation.at("waiting_for")) waiting += (waiting.empty() ? "" : ", ") + printable(peer.get<std::string>());
+    const std::string waiting = joined(rotation.at("waiting_for"), ", ");
     return "The next key of this host is " + rotation.at("next_key").get<std::string>() + ". It is shown when all peers keep it, or from " +
            cli::local_time(rotation.at("until_ns").get<uint64_t>()) + " on.\n" + (waiting.empty() ? "" : "Not told yet: " + waiting + ".\n");
 }
@@ -134,12 +139,6 @@ Result<Report> replica_now(const Arguments& arguments) {
                      "What is published now is sent to " + printable(arguments.text("PEER")) + ", whatever its hours; `holdfast engine status` shows how far it is.\n");
 }
 
-std::string joined(const Json& sentences) {
-    std::string all;
-    for (const Json& sentence : sentences) all += (all.empty() ? "" : "; ") + printable(sentence.get<std::string>());
-    return all;
-}
-
 Result<Report> maintenance_prepare(const Arguments& arguments) {
     Json request = Json::object();
     (void)HF_TRY(arguments.duration_ns_or("--timeout", 0));
@@ -153,7 +152,7 @@ Result<Report> maintenance_prepare(const Arguments& arguments) {
         report.json = status.at("maintenance");
         if (report.json.at("state") == "none")
             return Error{ErrorCode::unavailable, "this host is not in maintenance, and its streams go on: " + printable(report.json.value("why", "it was ended"))};
-        const std::string waiting = joined(report.json.at("behind"));
+        const std::string waiting = joined(report.json.at("behind"), "; ");
         if (!waiting.empty() && std::exchange(shown, waiting) != waiting) std::fprintf(stderr, "waiting: %s\n", waiting.c_str());
     }
     report.text = "This host is in maintenance: its replicas have everything that was published, and its streams are at rest. Reboot it, then `holdfast maintenance done`.\n";

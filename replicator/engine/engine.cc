@@ -22,6 +22,15 @@ bool names(const KeepRule& rule, const ReplicaEdge& edge) {
     return rule == edge.rule();
 }
 
+// A member of a request that may be left out.
+Result<uint64_t> duration_in(const Engine::Request& request, const std::string& name, uint64_t fallback_ns) {
+    const auto member = request.find(name);
+    if (member == request.end()) return fallback_ns;
+    const auto given = parse_duration_ns(member->second);
+    if (!given) return Error{ErrorCode::invalid_argument, "`" + name + "` must be a time, as 90s, 15m, 2h or 7d"};
+    return *given;
+}
+
 // The peers to whom the replica of RULE is sent on.
 std::vector<std::string> onward_of(const Config& config, const KeepRule& rule) {
     std::vector<std::string> peers;
@@ -176,13 +185,9 @@ Maintenance::Callbacks Engine::maintenance_callbacks() {
 }
 
 void Engine::prepare_maintenance(const Request& request, Answer answer) {
-    uint64_t timeout_ns = maintenance_timeout_ns_default;
-    if (const auto timeout = request.find("timeout"); timeout != request.end()) {
-        const auto given = parse_duration_ns(timeout->second);
-        if (!given) return answer(Error{ErrorCode::invalid_argument, "`timeout` must be a time, as 90s, 15m or 2h"});
-        timeout_ns = *given;
-    }
-    if (Status begun = maintenance_->prepare(timeout_ns); !begun) return answer(begun.error());
+    const auto timeout_ns = duration_in(request, "timeout", maintenance_timeout_ns_default);
+    if (!timeout_ns) return answer(timeout_ns.error());
+    if (Status begun = maintenance_->prepare(*timeout_ns); !begun) return answer(begun.error());
     answer(maintenance_->show());
 }
 
@@ -273,13 +278,9 @@ void Engine::peers(const Request&, Answer answer) {
 }
 
 void Engine::rotate_key(const Request& request, Answer answer) {
-    uint64_t within_ns = rotation_ns_default;
-    if (const auto within = request.find("within"); within != request.end()) {
-        const auto given = parse_duration_ns(within->second);
-        if (!given) return answer(Error{ErrorCode::invalid_argument, "`within` must be a time, as 90s, 15m, 2h or 7d"});
-        within_ns = *given;
-    }
-    if (Status begun = keys_->begin(within_ns); !begun) return answer(begun.error());
+    const auto within_ns = duration_in(request, "within", rotation_ns_default);
+    if (!within_ns) return answer(within_ns.error());
+    if (Status begun = keys_->begin(*within_ns); !begun) return answer(begun.error());
     Json told{{"key", to_string(host_.identity.fingerprint())}};
     keys_->show(told);
     answer(std::move(told));

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <unordered_set>
 
@@ -27,10 +26,47 @@ bool is_directory(const TreeObject& object) {
     return (object.attributes.mode & S_IFMT) == S_IFDIR;
 }
 
+Error stopped() {
+    return {ErrorCode::unavailable, "the first copy was asked to stop; it will be continued"};
+}
+
+// Commits and reports now and then.
+class Pulse {
+public:
+    Pulse(BaselineSink& sink, const FirstCopyReport& report, const Clock& clock, const ProgressSink& progress)
+        : sink_(sink), report_(report), clock_(clock), progress_(progress) {}
+
+    Status tell() {
+        const uint64_t now = clock_.monotonic_ns();
+        if (now - committed_ns_ >= commit_every_ns) {
+            HF_TRY(sink_.commit());
+            committed_ns_ = clock_.monotonic_ns();
+        }
+        if (!report()) return stopped();
+        return ok();
+    }
+
+    // False: asked to stop.
+    bool report() {
+        const uint64_t now = clock_.monotonic_ns();
+        if (!progress_ || now - told_ns_ < report_every_ns) return true;
+        told_ns_ = now;
+        return progress_({report_.objects, report_.bytes, 0, 0});
+    }
+
+private:
+    BaselineSink& sink_;
+    const FirstCopyReport& report_;
+    const Clock& clock_;
+    const ProgressSink& progress_;
+    uint64_t committed_ns_ = clock_.monotonic_ns();
+    uint64_t told_ns_ = 0;
+};
+
 class FirstCopy {
 public:
-    FirstCopy(SourceTree& tree, FileCopy& files, BaselineSink& sink, const Image& image, FirstCopyReport& report, const std::function<Status()>& tell)
-        : tree_(tree), files_(files), sink_(sink), image_(image), report_(report), tell_(tell) {}
+    FirstCopy(SourceTree& tree, FileCopy& files, BaselineSink& sink, const Image& image, FirstCopyReport& report, Pulse& pulse)
+        : tree_(tree), files_(files), sink_(sink), image_(image), report_(report), pulse_(pulse) {}
 
     Status run() {
         const TreeObject root = HF_TRY(tree_.root());
@@ -59,7 +95,7 @@ private:
             const TreeObject directory = std::move(pending.back());
             pending.pop_back();
             HF_TRY(prune_directory(directory, pending));
-            HF_TRY(tell_());
+            HF_TRY(pulse_.tell());
         }
         return ok();
     }
@@ -117,7 +153,7 @@ private:
                 auto copied = copy(step.directory.id, *directory, object);
                 if (!copied) return std::move(copied).error().within("copy " + quoted(object.name));
                 if (is_directory(object)) steps.push_back({std::move(object), false});
-                HF_TRY(tell_());
+                HF_TRY(pulse_.tell());
             }
         }
         return ok();
@@ -162,45 +198,8 @@ private:
     BaselineSink& sink_;
     const Image& image_;
     FirstCopyReport& report_;
-    const std::function<Status()>& tell_;
+    Pulse& pulse_;
     std::unordered_set<ObjectId> linked_;
-};
-
-Error stopped() {
-    return {ErrorCode::unavailable, "the first copy was asked to stop; it will be continued"};
-}
-
-// Commits and reports now and then.
-class Pulse {
-public:
-    Pulse(BaselineSink& sink, const FirstCopyReport& report, const Clock& clock, const ProgressSink& progress)
-        : sink_(sink), report_(report), clock_(clock), progress_(progress) {}
-
-    Status tell() {
-        const uint64_t now = clock_.monotonic_ns();
-        if (now - committed_ns_ >= commit_every_ns) {
-            HF_TRY(sink_.commit());
-            committed_ns_ = clock_.monotonic_ns();
-        }
-        if (!report()) return stopped();
-        return ok();
-    }
-
-    // False: asked to stop.
-    bool report() {
-        const uint64_t now = clock_.monotonic_ns();
-        if (!progress_ || now - told_ns_ < report_every_ns) return true;
-        told_ns_ = now;
-        return progress_({report_.objects, report_.bytes, 0, 0});
-    }
-
-private:
-    BaselineSink& sink_;
-    const FirstCopyReport& report_;
-    const Clock& clock_;
-    const ProgressSink& progress_;
-    uint64_t committed_ns_ = clock_.monotonic_ns();
-    uint64_t told_ns_ = 0;
 };
 
 // From the files of the backing tree.
@@ -271,8 +270,7 @@ Result<FirstCopyReport> first_copy(SourceTree& tree, FileCopy& files, BaselineSi
                                    const ProgressSink& progress) {
     FirstCopyReport report;
     Pulse pulse(sink, report, clock, progress);
-    const std::function<Status()> tell = [&] { return pulse.tell(); };
-    HF_TRY(FirstCopy(tree, files, sink, image, report, tell).run());
+    HF_TRY(FirstCopy(tree, files, sink, image, report, pulse).run());
     return report;
 }
 
@@ -280,8 +278,7 @@ Result<FirstCopyReport> first_copy(BackingTree& tree, BaselineSink& sink, const 
     FirstCopyReport report;
     Pulse pulse(sink, report, clock, progress);
     TreeFileCopy files(sink, image, report, pulse);
-    const std::function<Status()> tell = [&] { return pulse.tell(); };
-    HF_TRY(FirstCopy(tree, files, sink, image, report, tell).run());
+    HF_TRY(FirstCopy(tree, files, sink, image, report, pulse).run());
     return report;
 }
 

@@ -12,8 +12,6 @@ namespace {
 
 // Written through any file, this goes; so it comes after the bytes.
 constexpr std::string_view capability_xattr = "security.capability";
-// Larger sets of xattrs do not fit into a record of birth; the rest follows one by one.
-constexpr size_t birth_xattr_bytes_max = 256 << 10;
 
 bool is_regular(uint32_t mode) {
     return (mode & S_IFMT) == S_IFREG;
@@ -30,22 +28,15 @@ const std::string* find_xattr(const XattrList& list, std::string_view name) {
 Status ObjectRepair::bear(const ObjectId& parent, SourceDirectory& directory, const TreeObject& object) {
     const uint32_t type = object.attributes.mode & S_IFMT;
     const XattrList xattrs = HF_TRY(directory.xattrs(object));
-    journal::Birth birth;
-    birth.parent = parent;
-    birth.name = object.name;
-    birth.attributes = record_attributes(object.attributes, HF_ATTR_ALL);
     std::string target;
     if (type == S_IFLNK) target = HF_TRY(directory.target(object));
-    birth.target = target;
-    if (type == S_IFCHR || type == S_IFBLK) birth.rdev = object.attributes.rdev;
-
+    journal::Birth birth = birth_of(parent, object.name, object.attributes, target);
     std::vector<journal::Xattr> later;
-    size_t bytes = 0;
-    for (const auto& [name, value] : xattrs) {
-        bytes += name.size() + value.size();
-        const bool fits = bytes <= birth_xattr_bytes_max;
-        if (type == S_IFREG && name == capability_xattr) continue;  // fill() sets it
-        (fits ? birth.xattrs : later).push_back({name, value});
+    const size_t in_birth = xattrs_in_birth(xattrs);
+    for (size_t i = 0; i < xattrs.size(); ++i) {
+        const auto& [name, value] = xattrs[i];
+        if (type == S_IFREG && name == capability_xattr) continue;  // comes with the bytes
+        (i < in_birth ? birth.xattrs : later).push_back({name, value});
     }
     HF_TRY(ledger_.bear(object.id, birth));
     for (const journal::Xattr& xattr : later)

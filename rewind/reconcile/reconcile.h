@@ -13,7 +13,7 @@
 //
 // Crashes. Nothing is decided twice: every step is a record, and a run that was interrupted (an open gap at the
 // journal's end) is simply run again. Objects that are out of place wait in a staging directory of the image that exists
-
+// as long as the comparison does.
 //
 // Deletion brake. A listing that fails stops the work. So does a tree that lost more than half of at least
 // deletion_brake_objects objects: nothing is deleted, the sentence says what to do.

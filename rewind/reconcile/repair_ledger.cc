@@ -1,5 +1,7 @@
 #include "rewind/reconcile/repair_ledger.h"
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 
 namespace holdfast::rewind {
@@ -8,6 +10,27 @@ using journal::Record;
 
 namespace {
 constexpr uint64_t report_every_ns = 400'000'000;
+constexpr size_t birth_xattr_bytes_max = 256 << 10;
+}
+
+journal::Birth birth_of(const ObjectId& parent, std::string_view name, const ObjectAttributes& attributes, std::string_view target) {
+    journal::Birth birth;
+    birth.parent = parent;
+    birth.name = name;
+    birth.attributes = record_attributes(attributes, HF_ATTR_ALL);
+    birth.target = target;
+    if (S_ISCHR(attributes.mode) || S_ISBLK(attributes.mode)) birth.rdev = attributes.rdev;
+    return birth;
+}
+
+size_t xattrs_in_birth(const XattrList& xattrs) {
+    size_t bytes = 0, count = 0;
+    for (const auto& [name, value] : xattrs) {
+        bytes += name.size() + value.size();
+        if (bytes > birth_xattr_bytes_max) break;
+        ++count;
+    }
+    return count;
 }
 
 journal::Attributes record_attributes(const ObjectAttributes& attributes, uint32_t valid) {

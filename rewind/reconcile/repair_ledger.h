@@ -14,6 +14,10 @@ namespace holdfast::rewind {
 inline constexpr uint64_t ledger_unsettled_bytes_max = 32 << 20;
 inline constexpr uint64_t ledger_unsettled_names_max = 100'000;
 
+// The birth of an object that has NAME in PARENT, without its xattrs: as many of them as xattrs_in_birth() says fit into the record, from
+// the front; the rest follows one by one. It borrows NAME and TARGET.
+journal::Birth birth_of(const ObjectId& parent, std::string_view name, const ObjectAttributes& attributes, std::string_view target);
+size_t xattrs_in_birth(const XattrList& xattrs);
 // VALID: HF_ATTR_*.
 journal::Attributes record_attributes(const ObjectAttributes& attributes, uint32_t valid);
 

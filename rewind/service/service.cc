@@ -90,7 +90,7 @@ Status Service::open() {
     server_ = HF_TRY(JsonServer::start(
         journal::store_socket(volume_.id),
         [this](const Json& request, const JsonServer::Progress& progress) { return answer(request, progress); }));
-    sync_server_ = HF_TRY(SyncServer::start(*this));
+    sync_server_ = HF_TRY(serve_sync(*this));
     return ok();
 }
 

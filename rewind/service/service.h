@@ -86,7 +86,7 @@ private:
     std::atomic<int> requests_{0};
     std::atomic<uint64_t> last_request_ns_{0};
     std::unique_ptr<JsonServer> server_;
-    std::unique_ptr<SyncServer> sync_server_;
+    std::unique_ptr<UnixServer> sync_server_;
 };
 
 }  // namespace holdfast::rewind

@@ -86,7 +86,7 @@ Status talk(Service& service, SyncPipe& pipe) {
 
 }  // namespace
 
-Result<std::unique_ptr<SyncServer>> SyncServer::start(Service& service) {
+Result<std::unique_ptr<UnixServer>> serve_sync(Service& service) {
     const auto serve = [&service](int fd) {
         SyncPipe pipe{UniqueFd(::dup(fd))};
         Status done = talk(service, pipe);
@@ -94,8 +94,7 @@ Result<std::unique_ptr<SyncServer>> SyncServer::start(Service& service) {
         log_warning("A comparison with another host ended: " + done.error().message + ".");
         (void)pipe.send(json_of(done.error())).has_value();
     };
-    auto server = HF_TRY(UnixServer::start(journal::sync_socket(service.volume().id), sync_connections_max, serve, [](int) {}));
-    return std::unique_ptr<SyncServer>(new SyncServer(std::move(server)));
+    return UnixServer::start(journal::sync_socket(service.volume().id), sync_connections_max, serve, [](int) {});
 }
 
 }  // namespace holdfast::rewind

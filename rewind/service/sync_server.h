@@ -1,7 +1,7 @@
 // Answers on sync.sock (sync/sync_pipe.h): tells an engine's replica elsewhere of this store, or makes this store equal to its
 // source. One thread for each connection, at most sync_connections_max; one more is closed.
 //
-// Thread rule: start and destruction from one thread. Ownership: the service outlives it.
+// Thread rule: start and destruction from one thread. Ownership: the service outlives the server.
 #pragma once
 
 #include <memory>
@@ -15,13 +15,7 @@ class Service;
 
 inline constexpr int sync_connections_max = 8;
 
-class SyncServer {
-public:
-    static Result<std::unique_ptr<SyncServer>> start(Service& service);
-
-private:
-    explicit SyncServer(std::unique_ptr<UnixServer> server) : server_(std::move(server)) {}
-    std::unique_ptr<UnixServer> server_;
-};
+// Errors: those of UnixServer::start().
+Result<std::unique_ptr<UnixServer>> serve_sync(Service& service);
 
 }  // namespace holdfast::rewind

@@ -30,10 +30,6 @@ Error damaged(const std::string& why) {
     return {ErrorCode::corrupt, "the catalog of the source's tree makes no sense: " + why};
 }
 
-bool is_birth(hf_record_type type) {
-    return type == HF_CREATE || type == HF_MKDIR || type == HF_MKNOD || type == HF_SYMLINK;
-}
-
 struct FoundItem {
     CatalogItem item;
     size_t bytes;
@@ -132,7 +128,7 @@ public:
         Items items(catalog_.file_.get(), address_of(object), catalog_.bytes_, object_bytes);
         XattrList found;
         const auto first = HF_TRY(items.next());
-        if (first && is_birth(first->record.type))
+        if (first && journal::is_birth(first->record.type))
             for (const journal::Xattr& xattr : first->record.as<journal::Birth>().xattrs) found.emplace_back(xattr.name, xattr.value);
         for (;;) {
             const auto item = HF_TRY(items.next());
@@ -187,7 +183,7 @@ Status Catalog::take(const CatalogItem& item, uint64_t at) {
         const bool fits = is_after_object_ && !is_private_xattr(item.record.as<journal::SetXattr>().xattr.name);
         return fits ? ok() : Status(damaged("an extended attribute without an object"));
     }
-    if (is_birth(type)) return take_birth(item, at);
+    if (journal::is_birth(type)) return take_birth(item, at);
     const bool is_top = type == HF_SETATTR && !has_top_ && item.record.object == journal::root_object && item.record.as<journal::SetAttr>().attributes.valid == HF_ATTR_ALL &&
                         S_ISDIR(item.record.as<journal::SetAttr>().attributes.mode);
     if (!is_top) return damaged("it does not begin with the top, or goes on with what is no object");

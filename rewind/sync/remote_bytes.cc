@@ -106,9 +106,7 @@ Status RemoteBytes::take_digests(const std::shared_ptr<File>& file, const DataEx
     const ObjectId id = file->object.id;
     const ReadRange read = [&](uint64_t offset, MutableByteSpan into) { return ledger_.target().read(id, offset, into); };
     std::vector<std::byte> ours;
-    ExtentSet data(file->image.data);
-    data.clip(std::min(file->object.attributes.size, file->image.size));
-    HF_TRY(digest_range(secret_, data.take(), read, piece.offset, piece.length, ours));
+    HF_TRY(digest_range(secret_, file->image.data, read, piece.offset, piece.length, ours));
     ledger_.compared(piece.length);
     if (answer.payload.size() != ours.size()) return Error{ErrorCode::corrupt, "the source answered with digests that were not asked for"};
     // Chunks that differ, runs of them at once; before what waits, so that little is held for long.

@@ -41,8 +41,7 @@ Result<std::unique_ptr<RepairLog>> RepairLog::begin(Disk& disk, Lsn at, Lsn unti
 }
 
 Status RepairLog::remove(Disk& disk) {
-    if (Status removed = disk.remove(log_file); !removed && removed.error().code != ErrorCode::not_found) return removed;
-    return disk.sync_directory();
+    return remove_small_file(disk, log_file);
 }
 
 Status RepairLog::restart(Lsn at) {

@@ -1,9 +1,6 @@
 #include "rewind/sync/repair_mark.h"
 
-#include <algorithm>
-
 #include "base/small_file.h"
-#include "base/text.h"
 
 namespace holdfast::rewind {
 
@@ -20,15 +17,13 @@ Error damaged() {
 }  // namespace
 
 Json to_json(const RepairPoint& point) {
-    return {{"at", point.at}, {"time_ns", point.time_ns}, {"begin", point.begin}, {"begin_chain", hex(point.begin_chain.data(), point.begin_chain.size())}};
+    return {{"at", point.at}, {"time_ns", point.time_ns}, {"begin", point.begin}, {"begin_chain", journal::to_text(point.begin_chain)}};
 }
 
 Result<RepairPoint> repair_point_of(const Json& json) {
     try {
         RepairPoint point{.at = json.at("at").get<journal::Lsn>(), .time_ns = json.at("time_ns").get<uint64_t>(), .begin = json.at("begin").get<journal::Lsn>()};
-        const auto chain = unhex(json.at("begin_chain").get<std::string>());
-        if (!chain || chain->size() != point.begin_chain.size()) return Error{ErrorCode::corrupt, "a repair point without the hash of its beginning"};
-        std::copy(chain->begin(), chain->end(), point.begin_chain.begin());
+        point.begin_chain = HF_TRY(journal::parse_chain(json.at("begin_chain").get<std::string>()));
         return point;
     } catch (const Json::exception&) {
         return Error{ErrorCode::corrupt, "a repair point that is none"};
@@ -53,8 +48,7 @@ Status save_repair_mark(Disk& store, const RepairMark& mark) {
 }
 
 Status remove_repair_mark(Disk& store) {
-    if (Status removed = store.remove(mark_file); !removed && removed.error().code != ErrorCode::not_found) return removed;
-    return store.sync_directory();
+    return remove_small_file(store, mark_file);
 }
 
 }  // namespace holdfast::rewind

@@ -8,23 +8,6 @@
 
 namespace holdfast::rewind {
 
-namespace {
-
-// As in a repair: larger sets follow one by one.
-constexpr size_t birth_xattr_bytes_max = 256 << 10;
-
-size_t count_of_first(const XattrList& xattrs) {
-    size_t bytes = 0, count = 0;
-    for (const auto& [name, value] : xattrs) {
-        bytes += name.size() + value.size();
-        if (bytes > birth_xattr_bytes_max) break;
-        ++count;
-    }
-    return count;
-}
-
-}  // namespace
-
 std::vector<std::byte> SyncSource::answer(ByteSpan bytes) {
     const auto question = decode_question(bytes);
     auto answered = question ? answer_to(*question) : Result<SyncAnswer>(question.error());
@@ -88,23 +71,17 @@ Status SyncSource::add_top(std::vector<std::byte>& page) {
 Status SyncSource::add_object(const ObjectId& directory, const std::string& name, const ObjectId& object, std::vector<std::byte>& page) {
     const ObjectAttributes attributes = HF_TRY(view_.attributes(object));
     const XattrList xattrs = HF_TRY(view_.xattrs(object));
-    const uint32_t type = attributes.mode & S_IFMT;
     std::string target;
-    if (type == S_IFLNK) target = HF_TRY(view_.readlink(object));
-    journal::Birth birth;
-    birth.parent = directory;
-    birth.name = name;
-    birth.attributes = record_attributes(attributes, HF_ATTR_ALL);
-    birth.target = target;
-    if (type == S_IFCHR || type == S_IFBLK) birth.rdev = attributes.rdev;
-    const size_t first = count_of_first(xattrs);
+    if (S_ISLNK(attributes.mode)) target = HF_TRY(view_.readlink(object));
+    journal::Birth birth = birth_of(directory, name, attributes, target);
+    const size_t first = xattrs_in_birth(xattrs);
     for (size_t i = 0; i < first; ++i) birth.xattrs.push_back({xattrs[i].first, xattrs[i].second});
     CatalogItem item{{}, attributes.nlink, attributes.size};
     item.record.type = journal::birth_type(attributes.mode);
     item.record.object = object;
     item.record.body = std::move(birth);
     append_item(item, page);
-    if (type == S_IFDIR) directories_.push_back(object);
+    if (S_ISDIR(attributes.mode)) directories_.push_back(object);
     return add_xattrs(object, xattrs, first, page);
 }
 

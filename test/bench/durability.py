@@ -113,10 +113,7 @@ def main():
             near, far = work / "near", work / "far"
             for place in (near, far):
                 place.mkdir()
-            # The forwarder's place is taken by the kernel.
-            run(*network.inside("alpha"), "ip", "route", "add", "10.77.2.0/24", "via", "10.77.1.9")
-            run(*network.inside("beta"), "ip", "route", "add", "10.77.1.0/24", "via", "10.77.2.9")
-            run(*network.inside("between"), "sysctl", "-qw", "net.ipv4.ip_forward=1")
+            network.forward()
             measure(network, near, "10.77.2.1", options, "near")
             link = subprocess.Popen([sys.executable, SUPPORT / "lossy_link.py", network.names["alpha"], "10.78.0.1", network.names["beta"], "10.78.0.2", str(options.delay / 2), "0"],
                                     stdout=subprocess.PIPE, text=True)

@@ -31,14 +31,6 @@ from replicated import PORT, Network, Pair, run, until
 from volume import cpu_seconds
 
 
-def direct(network):
-    """The forwarder's place is taken by the kernel: beta under the address that alpha knows."""
-    between = network.inside("between")
-    run(*network.inside("alpha"), "ip", "route", "add", "10.77.2.0/24", "via", "10.77.1.9")
-    run(*network.inside("beta"), "ip", "route", "add", "10.77.1.0/24", "via", "10.77.2.9")
-    run(*between, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-
-
 def sent_bytes(network):
     link = json.loads(run("ip", "-j", "-s", "-n", network.names["alpha"], "link", "show", "eth0"))[0]
     return int(link["stats64"]["tx"]["bytes"])
@@ -228,7 +220,7 @@ def main():
     print(f"{os.cpu_count()} cores, kernel {os.uname().release}, load {os.getloadavg()[0]:.1f}, medians of {options.rounds} rounds\n", flush=True)
     try:
         with Network() as network:
-            direct(network)
+            network.forward()
             with Pair(network, work, target="10.77.2.1") as pair:
                 until("the beginning is applied", pair.arrived, 120)
                 lags = [lag(pair) for _ in range(options.rounds)]
