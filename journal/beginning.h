@@ -1,5 +1,5 @@
-// Where a replica's journal begins when the replica was made equal to its source by comparison: the small file `beginning` of the
-// journal directory.
+// Where a replica's journal begins when the replica was made equal to its source by comparison, or when its journal was cut within the oldest
+// segment that it keeps: the small file `beginning` of the journal directory.
 //
 // A journal that begins in the middle has no seal before it, so this file says what the hash chain is there, until the first segment has
 // its own seal and the next one goes on from it. It also stands for a journal of which nothing is kept yet. It goes with the segment that it speaks of.
@@ -19,7 +19,7 @@ namespace holdfast::journal {
 struct Beginning {
     Lsn lsn = 0;                // a segment begins here
     ChainHash::Value chain{};   // over everything before
-    Lsn equal_at = 0;           // the image was made equal here, in the same segment: it cannot go back to what lies before
+    Lsn equal_at = 0;           // in the same segment: the image cannot go back to what lies before, because it was made equal here
     bool operator==(const Beginning&) const = default;
 };
 

@@ -19,7 +19,8 @@
 // is found by the chain when the segment is sealed.
 //
 // Limits: a batch is at most inbound_batch_bytes_max and ends at or before the end of a segment. Of a journal that begins in
-// the middle (any index may come first) the chain at its beginning is taken on trust from its first seal, unless restart() said it.
+// the middle (any index may come first) the chain at its beginning is taken on trust from its first seal, unless restart() or a seal that
+// was cut off said it.
 //
 // Readers beside the store's, which ship this journal on, are not held while its end is cut: the table's word `cuts` is odd
 // meanwhile and another one after, so that they drop what they read by the old one and begin anew.
@@ -88,7 +89,7 @@ public:
     // Forgets everything from AT on, which the caller has kept elsewhere when it matters: this history is not the
     // source's. Durable on return, and may be repeated after a crash. received() is AT then; the beginning of the
     // segment when AT is the address of its first record, because the header may be another's too; and zero when
-    // nothing is left and there is no beginning. Who reads this journal must stop before and begin with a new Reader after, since a Reader may
+    // nothing is left and the chain there is not known. Who reads this journal must stop before and begin with a new Reader after, since a Reader may
     // hold what was forgotten. Errors: not_found when AT is not in what is kept or no boundary of records, and then
     // nothing is changed; corrupt, io; when it fails half way the object is fenced.
     Status cut(Lsn at);
@@ -121,7 +122,8 @@ private:
     Status make_kept_durable();
 
     // inbound_cut.cc: what goes.
-    Result<std::optional<ChainHash>> chain_up_to(Lsn at);
+    Result<std::optional<ChainHash::Value>> chain_before(uint64_t index);
+    Result<std::optional<ChainHash>> chain_up_to(Lsn at, const std::optional<ChainHash::Value>& before);
     Status drop_from(Lsn at);
     Status shorten_newest();
     Status remove_durably(uint64_t index);
@@ -130,6 +132,7 @@ private:
     Status forget_all();
     void stand_at_beginning();
     std::optional<ChainHash::Value> chain_known_before(uint64_t index) const;
+    Status keep_beginning(const Beginning& beginning);
     Status drop_outlived_beginning();
 
     void publish();

@@ -15,7 +15,10 @@ Status Inbound::cut(Lsn at) {
     if (at < begin() || at > received_)
         return Error{ErrorCode::not_found, "the inbound journal cannot be cut at the address " + std::to_string(at) + ": it keeps those from " +
                                                std::to_string(begin()) + " to " + std::to_string(received_)};
-    std::optional<ChainHash> chain = HF_TRY(chain_up_to(at));
+    const uint64_t index = segment_of(at, segment_bytes_);
+    const auto before = HF_TRY(chain_before(index));
+    std::optional<ChainHash> chain = HF_TRY(chain_up_to(at, before));
+    if (index == segments_.front() && before) HF_TRY(keep_beginning({segment_begin(index, segment_bytes_), *before, segment_begin(index, segment_bytes_)}));
     announce_cut();
     if (Status dropped = drop_from(at); !dropped) return fence(dropped.error());
     announce_cut_done();
@@ -23,20 +26,25 @@ Status Inbound::cut(Lsn at) {
     return ok();
 }
 
-// The chain that goes on at AT, nothing when it is not known. Errors: not_found when AT is no boundary.
-Result<std::optional<ChainHash>> Inbound::chain_up_to(Lsn at) {
-    const uint64_t index = segment_of(at, segment_bytes_);
-    std::optional<ChainHash::Value> before = chain_known_before(index);
+// The chain where segment INDEX begins: nothing when it is not known.
+Result<std::optional<ChainHash::Value>> Inbound::chain_before(uint64_t index) {
+    using Known = std::optional<ChainHash::Value>;
     if (index > segments_.front()) {
         const auto previous = HF_TRY(disk_.open(segment_name(index - 1), Disk::Open::existing_read_only));
-        if (const auto seal = HF_TRY(find_seal(*previous, index - 1, segment_bytes_))) before = seal->chain_after;
+        if (const auto seal = HF_TRY(find_seal(*previous, index - 1, segment_bytes_))) return Known(seal->chain_after);
     }
-    if (place_of(at) == 0) return before ? std::optional(ChainHash(*before)) : std::nullopt;
-
+    if (const Known known = chain_known_before(index)) return known;
+    if (index > segments_.back()) return Known();
     const auto file = HF_TRY(disk_.open(segment_name(index), Disk::Open::existing_read_only));
-    if (!before) {
-        if (const auto own = HF_TRY(find_seal(*file, index, segment_bytes_))) before = own->chain_before;
-    }
+    const auto own = HF_TRY(find_seal(*file, index, segment_bytes_));
+    return own ? Known(own->chain_before) : Known();
+}
+
+// The chain that goes on at AT, nothing when it is not known. Errors: not_found when AT is no boundary.
+Result<std::optional<ChainHash>> Inbound::chain_up_to(Lsn at, const std::optional<ChainHash::Value>& before) {
+    if (place_of(at) == 0) return before ? std::optional(ChainHash(*before)) : std::nullopt;
+    const uint64_t index = segment_of(at, segment_bytes_);
+    const auto file = HF_TRY(disk_.open(segment_name(index), Disk::Open::existing_read_only));
     ChainHash chain(before.value_or(ChainHash::Value{}));
     SegmentWalk walk = HF_TRY(SegmentWalk::open(*file, index, segment_bytes_));
     while (walk.position() < at) {

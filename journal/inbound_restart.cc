@@ -44,6 +44,14 @@ std::optional<ChainHash::Value> Inbound::chain_known_before(uint64_t index) cons
     return std::nullopt;
 }
 
+// A cut takes the seal of the oldest segment away, and with it what the disk knew of the chain before.
+Status Inbound::keep_beginning(const Beginning& beginning) {
+    if (beginning_ || beginning.lsn == 0) return ok();
+    HF_TRY(save_beginning(disk_, beginning));
+    beginning_ = beginning;
+    return ok();
+}
+
 // The beginning is that of the oldest segment, or of a journal without any; when that has been released it means nothing.
 Status Inbound::drop_outlived_beginning() {
     if (!beginning_ || segments_.empty() || segments_.front() == segment_of(beginning_->lsn, segment_bytes_)) return ok();

@@ -1,9 +1,11 @@
 #include <catch2/catch.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <map>
 #include <random>
 
+#include "journal/beginning.h"
 #include "journal/chain_at.h"
 #include "test/support/faulty_disk.h"
 #include "test/support/journal_builder.h"
@@ -263,11 +265,30 @@ TEST_CASE("inbound: it is not cut at an address that is no boundary or not kept"
     CHECK(inbound->received() == replica.received);
     CHECK(inbound->cut(replica.received).has_value());
     CHECK(files_of(replica.disk) == files);
-    REQUIRE(inbound->cut(segment).has_value());
-    CHECK(inbound->is_empty());
-    CHECK(inbound->received() == 0);
-    CHECK(inbound->cut(segment).has_value());
-    CHECK(replica.disk.list()->empty());
+}
+
+TEST_CASE("inbound: cut within its oldest segment, whose seal goes, it still knows the chain there") {
+    Replica replica(3 * segment + 100'000);
+    auto inbound = must_open(replica.disk);
+    REQUIRE(inbound->release_below(2 * segment).has_value());
+    const auto& records = replica.source.records();
+    const auto inside = std::find_if(records.begin(), records.end(), [](const auto& record) { return record.lsn > 2 * segment + segment / 2; });
+    for (const Lsn at : {inside->lsn, 2 * segment}) {
+        INFO("cut at " << at);
+        for (int time = 0; time < 2; ++time) REQUIRE(inbound->cut(at).has_value());
+        CHECK_FALSE(inbound->is_empty());
+        CHECK(inbound->received() == at);
+        std::mt19937_64 random(at);
+        const auto later = replica.disk.after_power_loss(random);
+        inbound = must_open(*later);
+        const auto known = chain_at(*later, bench_volume, segment, at);
+        REQUIRE(known.has_value());
+        CHECK(*known == *chain_at(replica.source.disk(), bench_volume, segment, at));
+        REQUIRE(replica.source.ship_all(*inbound, 200'000).has_value());
+        REQUIRE(inbound->release_below(3 * segment).has_value());
+        CHECK(load_beginning(*later)->has_value() == (inbound->begin() == 2 * segment));
+        inbound = must_open(replica.disk);
+    }
 }
 
 }  // namespace
