@@ -76,6 +76,8 @@ public:
     Status compact();  // for measuring, and after pruning
 
     Result<std::optional<ImageLocation>> location(const ObjectId& object) const;
+    // The next objects behind AFTER, in the order of ids, that lie in the image or the graveyard; at most LIMIT.
+    Result<std::vector<ObjectId>> objects_after(const ObjectId& after, size_t limit) const;
     // Undo ranges that answer for [offset, offset + length) at T: disjoint, ascending, clipped to the range.
     Result<std::vector<DataUndo>> data_at(const ObjectId& object, uint64_t offset, uint64_t length, Lsn at) const;
     Result<std::optional<ObjectAttributes>> attributes_at(const ObjectId& object, Lsn at) const;

@@ -15,6 +15,20 @@ Result<std::optional<ImageLocation>> Index::location(const ObjectId& object) con
     return std::optional(ImageLocation{std::string(rest), static_cast<uint32_t>(mode), static_cast<uint32_t>(links)});
 }
 
+Result<std::vector<ObjectId>> Index::objects_after(const ObjectId& after, size_t limit) const {
+    const Impl::Prefix prefix(std::string(1, static_cast<char>(IndexTable::location)));
+    const auto entries = impl_->iterate(prefix);
+    std::vector<ObjectId> objects;
+    for (entries->Seek(KeyWriter(IndexTable::location).object(after).bytes()); entries->Valid() && objects.size() < limit; entries->Next()) {
+        KeyReader key(view_of(entries->key()).substr(prefix.bytes.size()));
+        const ObjectId object = key.object();
+        if (!key.is_whole() || key.left() != 0) return index_nonsense();
+        if (object != after) objects.push_back(object);
+    }
+    HF_TRY(index_status(entries->status(), "read the index"));
+    return objects;
+}
+
 Result<std::vector<DataUndo>> Index::data_at(const ObjectId& object, uint64_t offset, uint64_t length, Lsn at) const {
     const Impl::Prefix prefix(KeyWriter(IndexTable::data).object(object).bytes());
     auto found = HF_TRY(find_data(*impl_->iterate(prefix), object, offset, length, at));

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "rewind/reconcile/orphans.h"
 #include "rewind/service/service.h"
+#include "rewind/sync/comparison.h"
 #include "rewind/sync/replica_repair.h"
 #include "rewind/sync/sync_pipe.h"
 #include "rewind/sync/sync_source.h"
@@ -30,21 +31,41 @@ private:
     SyncPipe& pipe_;
 };
 
-// Tells of the store as it is now, until the other side has enough.
-Status serve_source(Service& service, SyncPipe& pipe) {
+struct Told {
     Lsn at = 0;
     uint64_t time_ns = 0;
     std::vector<ObjectId> orphans;
-    HF_TRY(service.follower().on_store([&](Store& store) -> Status {
-        at = store.applied();
-        HF_TRY(store.check_moment(at));
-        time_ns = HF_TRY(store.index().time_at_lsn(at)).value_or(0);
-        orphans = HF_TRY(open_orphans(store, at));
+};
+
+// The store as it is now.
+Status look_at_now(Service& service, Told& told) {
+    return service.follower().on_store([&](Store& store) -> Status {
+        told.at = store.applied();
+        HF_TRY(store.check_moment(told.at));
+        told.time_ns = HF_TRY(store.index().time_at_lsn(told.at)).value_or(0);
+        told.orphans = HF_TRY(open_orphans(store, told.at));
         return ok();
-    }));
+    });
+}
+
+std::optional<uint64_t> number_in(const Json& request, const char* key) {
+    if (!request.contains(key) || !request[key].is_number_unsigned()) return std::nullopt;
+    return request[key].get<uint64_t>();
+}
+
+// Tells of the store as it is now, or at the moment that is asked for, until the other side has enough.
+Status serve_source(Service& service, SyncPipe& pipe, const Json& request) {
+    Told told;
+    const auto asked = number_in(request, "at");
+    if (asked) HF_TRY(service.follower().reach(*asked, apply_wait_ms));
+    if (!asked) HF_TRY(look_at_now(service, told));
     const StoreLoan store = HF_TRY(service.borrow());
-    SyncSource source(View(*store, at), std::move(orphans));
-    HF_TRY(pipe.send(Json{{"at", at}, {"time_ns", time_ns}}));
+    if (asked) {
+        told.at = *asked;
+        HF_TRY(store->check_moment(told.at));
+    }
+    SyncSource source(*store, told.at, std::move(told.orphans));
+    HF_TRY(pipe.send(Json{{"at", told.at}, {"time_ns", told.time_ns}}));
     for (;;) {
         auto question = pipe.receive();
         if (!question && question.error().code == ErrorCode::unavailable) return ok();
@@ -75,13 +96,34 @@ Status repair_store(Service& service, SyncPipe& pipe, const Json& request) {
     return pipe.send(Json{{"done", to_json(evidence)}});
 }
 
+// Of what is applied now: the source has that, too.
+Status compare_store(Service& service, SyncPipe& pipe, const Json& request) {
+    CompareOptions options;
+    if (request.contains("position")) options.from = HF_TRY(compare_position_of(request["position"]));
+    options.bytes_max = number_in(request, "bytes_max").value_or(UINT64_MAX);
+    options.progress = [&](const ComparedPart&) -> Status {
+        if (service.is_ending()) return Error{ErrorCode::unavailable, "the store service ends"};
+        const auto failure = service.follower().condition().failure;
+        return failure ? Status(*failure) : ok();
+    };
+    const StoreLoan store = HF_TRY(service.borrow());
+    const Lsn at = store->applied();
+    HF_TRY(store->check_moment(at));
+    const uint64_t time_ns = HF_TRY(store->index().time_at_lsn(at)).value_or(0);
+    HF_TRY(pipe.send(Json{{"at", at}, {"time_ns", time_ns}}));
+    PipeLine line(pipe);
+    const ComparedPart part = HF_TRY(compare_stores(*store, at, line, options));
+    return pipe.send(Json{{"compared", to_json(part)}});
+}
+
 Status talk(Service& service, SyncPipe& pipe) {
     const SyncMessage first = HF_TRY(pipe.receive());
     const Json request = HF_TRY(control_of(first));
     const std::string role = request.contains("role") && request["role"].is_string() ? request["role"].get<std::string>() : "";
-    if (role == "serve") return serve_source(service, pipe);
+    if (role == "serve") return serve_source(service, pipe, request);
     if (role == "repair") return repair_store(service, pipe, request);
-    return Error{ErrorCode::invalid_argument, "the sync socket knows the roles \"serve\" and \"repair\""};
+    if (role == "compare") return compare_store(service, pipe, request);
+    return Error{ErrorCode::invalid_argument, "the sync socket knows the roles \"serve\", \"repair\" and \"compare\""};
 }
 
 }  // namespace

@@ -26,11 +26,17 @@ static_assert(sizeof(WireAnswer) == 8);
 constexpr uint32_t flag_last = 1, flag_failed = 2;
 
 bool is_kind(uint32_t kind) {
-    return kind >= static_cast<uint32_t>(SyncKind::begin) && kind <= static_cast<uint32_t>(SyncKind::bytes);
+    return kind >= static_cast<uint32_t>(SyncKind::begin) && kind <= static_cast<uint32_t>(SyncKind::path);
 }
 
 // Nothing: it may be asked.
 const char* objection_to(const SyncQuestion& question) {
+    const bool is_whole_object = question.kind == SyncKind::objects || question.kind == SyncKind::path;
+    if (is_whole_object || question.kind == SyncKind::stretch) {
+        if (question.length != 0 || (is_whole_object && question.offset != 0)) return "it names a range where none belongs";
+        if (!question.object && question.kind != SyncKind::objects) return "it names no object";
+        return question.offset > INT64_MAX ? "its range is beyond all files" : nullptr;
+    }
     const bool is_range = question.kind == SyncKind::digests || question.kind == SyncKind::bytes;
     if (!is_range) return question.length != 0 || question.offset != 0 || question.object ? "it names a range where none belongs" : nullptr;
     if (!question.object) return "it names no object";

@@ -6,6 +6,11 @@
 //     digests   object, offset, length                    16 bytes for each chunk of the range (digest.h)
 //     bytes     object, offset, length                    a WRITE record for each run of data in the range; the rest are holes
 //
+// and when the two are only looked at (comparison.h):
+//     objects   object                                    digests of those behind it in the order of ids (object_digest.h); the last page says so
+//     stretch   object, offset                            a digest of its bytes from there on; nothing when it has none there
+//     path      object                                    where it lies; nothing when it has no name
+//
 // A question that cannot be answered is answered with an error; then the source says nothing more.
 //
 //     question = { u32 kind, u32 length, u64 offset, object id (16), secret }
@@ -25,7 +30,7 @@
 
 namespace holdfast::rewind {
 
-enum class SyncKind : uint32_t { begin = 1, catalog = 2, digests = 3, bytes = 4 };
+enum class SyncKind : uint32_t { begin = 1, catalog = 2, digests = 3, bytes = 4, objects = 5, stretch = 6, path = 7 };
 
 inline constexpr uint32_t sync_secret_bytes = 192;
 inline constexpr uint32_t digest_chunk_bytes = 64 << 10;

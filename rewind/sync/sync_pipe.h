@@ -3,12 +3,13 @@
 //     stream = { u32 length of bytes, u8 part, 3 zeros, bytes }          little-endian
 //
 // The engine connects and speaks first, a control message: {"role": "serve"} at the source, {"role": "repair", "point": …} at the
-// replica. The service at the source answers {"at", "time_ns"}: the moment that it will tell of. From then on messages for the other
-// store pass through both engines, which do not look into them:
+// replica. The service at the source answers {"at", "time_ns"}: the moment that it will tell of. When the two are only looked at the replica is
+// first, {"role": "compare", "position", "bytes_max"} (comparison.h), its service answers {"at", "time_ns"}, and the source is told
+// {"role": "serve", "at"}. From then on messages for the other store pass through both engines, which do not look into them:
 //
 //     replica's store ⇄ its engine ⇄ the source's engine ⇄ source's store
 //
-// At the end the replica's service says {"done": evidence}; either says {"error": …} instead when it cannot go on. Who closes
+// At the end the replica's service says {"done": evidence} or {"compared": part}; either says {"error": …} instead when it cannot go on. Who closes
 // the connection ends the matter. The source answers what it is asked, in the order of the questions, and says nothing else; so who
 // asks bounds what lies on the way (sync_under_way_bytes_max).
 //

@@ -23,6 +23,9 @@ Result<SyncAnswer> SyncSource::answer_to(const SyncQuestion& question) {
         case SyncKind::catalog: return page();
         case SyncKind::digests: return digests(question);
         case SyncKind::bytes: return bytes(question);
+        case SyncKind::objects: return objects(question.object);
+        case SyncKind::stretch: return stretch(question);
+        case SyncKind::path: return path(question.object);
     }
     return Error{ErrorCode::corrupt, "a question that is none"};
 }
@@ -125,6 +128,44 @@ Result<SyncAnswer> SyncSource::bytes(const SyncQuestion& question) {
         record.body = journal::Write{extent.offset, ByteSpan(data).first(got)};
         append_record(std::move(record), answer.payload);
     }
+    return answer;
+}
+
+Result<ObjectReader*> SyncSource::reader() {
+    if (!secret_) return Error{ErrorCode::corrupt, "digests were asked for before their secret was told"};
+    if (!reader_) reader_.emplace(store_, view_.at(), *secret_);
+    return &*reader_;
+}
+
+Result<SyncAnswer> SyncSource::objects(const ObjectId& after) {
+    ObjectReader& reader = *HF_TRY(this->reader());
+    SyncAnswer answer{SyncKind::objects, false, {}, {}};
+    const auto ids = HF_TRY(reader.ids_after(after, compared_objects_max));
+    const uint64_t read_before = reader.bytes_read();
+    ObjectPage page;
+    size_t told = 0;
+    while (told < ids.size() && reader.bytes_read() - read_before < compared_page_bytes) {
+        page.to = ids[told++];
+        if (const auto object = HF_TRY(reader.look_anyway(page.to, compared_inline_bytes))) page.objects.push_back(*object);
+    }
+    answer.is_last = told == ids.size() && ids.size() < compared_objects_max;
+    if (answer.is_last) page.to = last_object;
+    answer.payload = encode_objects(page);
+    return answer;
+}
+
+Result<SyncAnswer> SyncSource::stretch(const SyncQuestion& question) {
+    ObjectReader& reader = *HF_TRY(this->reader());
+    SyncAnswer answer{SyncKind::stretch, false, {}, {}};
+    answer.payload = encode_stretch(HF_TRY(reader.stretch(question.object, question.offset, compared_stretch_bytes)));
+    return answer;
+}
+
+Result<SyncAnswer> SyncSource::path(const ObjectId& object) {
+    ObjectReader& reader = *HF_TRY(this->reader());
+    SyncAnswer answer{SyncKind::path, false, {}, {}};
+    const auto path = HF_TRY(reader.path(object));
+    if (path) answer.payload.assign(bytes_of(*path).begin(), bytes_of(*path).end());
     return answer;
 }
 

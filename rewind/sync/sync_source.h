@@ -12,16 +12,22 @@
 
 #include "rewind/sync/catalog.h"
 #include "rewind/sync/digest.h"
+#include "rewind/sync/object_digest.h"
 #include "rewind/view.h"
 
 namespace holdfast::rewind {
 
 inline constexpr size_t catalog_page_bytes = 256 << 10;
+// Of a page of objects: how many, how much of each, and how much of all is read for it at least before it ends.
+inline constexpr size_t compared_objects_max = 512;
+inline constexpr uint64_t compared_inline_bytes = 64 << 10;
+inline constexpr uint64_t compared_page_bytes = 4 << 20;
+inline constexpr uint64_t compared_stretch_bytes = 4 << 20;
 
 class SyncSource {
 public:
-    // ORPHANS: what open_orphans() said at VIEW's moment.
-    SyncSource(const View& view, std::vector<ObjectId> orphans) : view_(view), orphans_(std::move(orphans)) {}
+    // ORPHANS: what open_orphans() said at the moment AT.
+    SyncSource(const Store& store, Lsn at, std::vector<ObjectId> orphans) : store_(store), view_(store, at), orphans_(std::move(orphans)) {}
 
     // The answer to QUESTION, whatever that is.
     std::vector<std::byte> answer(ByteSpan question);
@@ -36,7 +42,12 @@ private:
     Result<SyncAnswer> digests(const SyncQuestion& question);
     Result<SyncAnswer> bytes(const SyncQuestion& question);
     Status look_at(const ObjectId& object);
+    Result<SyncAnswer> objects(const ObjectId& after);
+    Result<SyncAnswer> stretch(const SyncQuestion& question);
+    Result<SyncAnswer> path(const ObjectId& object);
+    Result<ObjectReader*> reader();
 
+    const Store& store_;
     const View view_;
     std::optional<SyncSecret> secret_;
 
@@ -51,6 +62,8 @@ private:
     // The file that was asked for last.
     ObjectId file_;
     std::vector<DataExtent> extents_;
+
+    std::optional<ObjectReader> reader_;
 };
 
 }  // namespace holdfast::rewind

@@ -1,5 +1,5 @@
 // Arbitrary bytes as what two stores say to each other while one is made equal to the other: questions, answers, what an engine passes
-// on, and pages of a catalog, of which whatever is taken must be a tree that can be walked to its end. The records in a
+// on, what is told of objects that are compared, and pages of a catalog, of which whatever is taken must be a tree that can be walked to its end. The records in a
 // catalog get right checksums, or hardly any would be looked at.
 
 #include <sys/stat.h>
@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "rewind/sync/catalog.h"
+#include "rewind/sync/object_digest.h"
 #include "rewind/sync/sync_pipe.h"
 #include "test/fuzz/target.h"
 
@@ -98,6 +99,21 @@ void try_catalog(ByteSpan bytes) {
     walk(tree, catalog->names());
 }
 
+// What was taken says the same when it is told again.
+void try_objects(ByteSpan bytes) {
+    const ObjectId after{5, 0, 0};
+    const auto page = decode_objects(bytes, after);
+    if (!page) return;
+    const auto again = encode_objects(*page);
+    HF_CHECK(std::equal(again.begin(), again.end(), bytes.begin(), bytes.end()));
+    for (const ObjectDigest& object : page->objects) HF_CHECK(object.object > after && object.object <= page->to && object.bytes.end <= object.size);
+}
+
+void try_stretch(ByteSpan bytes) {
+    const auto stretch = decode_stretch(bytes, 4096);
+    if (stretch && *stretch) HF_CHECK((*stretch)->end > 4096);
+}
+
 std::vector<std::byte> sample_page() {
     std::vector<std::byte> page;
     const auto add = [&](hf_record_type type, const ObjectId& object, journal::Body body, uint32_t links, uint64_t size) {
@@ -127,6 +143,17 @@ std::vector<std::byte> sample_page() {
     return page;
 }
 
+ObjectPage sample_objects() {
+    ObjectDigest file, directory;
+    file.object = {8, 1, 1};
+    file.mode = S_IFREG | 0644;
+    file.size = 5000;
+    file.bytes = {4096, 1, {}};
+    directory.object = {7, 1, 1};
+    directory.mode = S_IFDIR | 0755;
+    return {{9, 0, 0}, {directory, file}};
+}
+
 }  // namespace
 
 std::vector<fuzz::Input> fuzz::seeds() {
@@ -138,17 +165,20 @@ std::vector<fuzz::Input> fuzz::seeds() {
     record.body = journal::Write{4096, bytes_of(std::string_view("some bytes"))};
     append_record(record, answer.payload);
     return {input(0, encode_question({SyncKind::begin, {}, 0, 0, SyncSecret{}})), input(0, encode_question({SyncKind::bytes, {8, 1, 1}, 4096, 10, {}})),
-            input(1, encode_answer(answer)), input(2, encode_sync_control(Json{{"role", "serve"}})), input(3, sample_page())};
+            input(0, encode_question({SyncKind::objects, {8, 1, 1}, 0, 0, {}})), input(0, encode_question({SyncKind::stretch, {8, 1, 1}, 4096, 0, {}})),
+            input(4, encode_objects(sample_objects())), input(5, encode_stretch(Stretch{8192, 1, {}})), input(1, encode_answer(answer)), input(2, encode_sync_control(Json{{"role", "serve"}})), input(3, sample_page())};
 }
 
 // The first byte says as what.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size == 0) return 0;
     const std::vector<std::byte> bytes = fuzz::copy_of(data + 1, size - 1);
-    switch (data[0] % 4) {
+    switch (data[0] % 6) {
         case 0: try_question(bytes); break;
         case 1: try_answer(bytes); break;
         case 2: try_pipe(bytes); break;
+        case 4: try_objects(bytes); break;
+        case 5: try_stretch(bytes); break;
         default: try_catalog(bytes);
     }
     return 0;

@@ -12,7 +12,7 @@
 #include "rewind/replica_store.h"
 #include "rewind/restore/restore.h"
 #include "rewind/sync/replica_repair.h"
-#include "rewind/sync/sync_source.h"
+#include "test/rewind/direct_line.h"
 #include "test/rewind/random_tree.h"
 #include "test/rewind/same_tree.h"
 #include "test/rewind/store_bench.h"
@@ -28,33 +28,6 @@ T need(Result<T> result) {
     if (!result) FAIL(result.error().message);
     if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
-
-// The source in this process. Answers that are left before the line breaks; what happens then.
-class DirectLine final : public rewind::SyncLine {
-public:
-    DirectLine(const rewind::Store& source, Lsn at) : source_(rewind::View(source, at), {}) {}
-
-    Status ask(ByteSpan question) override {
-        answers_.push_back(source_.answer(question));
-        return ok();
-    }
-    Result<std::vector<std::byte>> answer() override {
-        if (answers_left-- == 0) {
-            if (at_break) at_break();
-            return Error{ErrorCode::unavailable, "the line broke"};
-        }
-        auto answer = std::move(answers_.front());
-        answers_.pop_front();
-        return answer;
-    }
-
-    uint64_t answers_left = UINT64_MAX;
-    std::function<void()> at_break;
-
-private:
-    rewind::SyncSource source_;
-    std::deque<std::vector<std::byte>> answers_;
-};
 
 class Replica {
 public:
