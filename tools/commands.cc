@@ -10,7 +10,7 @@ const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
         protect_command,         unprotect_command,    status_command,          wait_command,            durability_command,
         bookmark_create_command, bookmark_list_command, bookmark_rename_command, bookmark_delete_command,
-        log_command,             ls_command,           cat_command,             diff_command,
+        log_command,             ls_command,           cat_command,             diff_command, compare_command,
         restore_command,         rewind_command,       mount_past_command,      umount_past_command,
         verify_command,          journal_dump_command, engine_status_command,   events_command,          pair_command,
         peer_list_command,       peer_revoke_command,  key_rotate_command,       config_check_command,    config_reload_command,

@@ -49,6 +49,7 @@ const std::vector<Route>& routes() {
         {"POST", "/v1/suspend", &Engine::suspend, {"volume", "peer"}},
         {"POST", "/v1/resume", &Engine::resume, {"volume", "peer"}},
         {"POST", "/v1/now", &Engine::run_now, {"volume", "peer"}},
+        {"POST", "/v1/compare", &Engine::compare, {"volume", "peer"}},
     };
     return all;
 }

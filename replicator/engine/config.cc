@@ -168,8 +168,16 @@ Result<SendRule> send_rule(const Table& table) {
     return rule;
 }
 
+Result<uint64_t> verify_in(const Table& table) {
+    const std::string text = HF_TRY(table.text("verify"));
+    const auto rate = parse_bytes(text);
+    if (!rate || (*rate != 0 && *rate < verify_bytes_per_second_min))
+        return table.wrong(quoted(text) + " is nothing to verify at; it is bytes a second, as 500K or 10M, at least " + human_bytes(verify_bytes_per_second_min) + ", or 0 for never");
+    return *rate;
+}
+
 Result<KeepRule> keep_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "from", "store", "delay", "accept_deletions"}));
+    HF_TRY(table.knows_only({"volume", "from", "store", "delay", "accept_deletions", "verify"}));
     KeepRule rule;
     rule.from = HF_TRY(table.text("from"));
     rule.store = HF_TRY(table.text("store"));
@@ -180,6 +188,7 @@ Result<KeepRule> keep_rule(const Table& table) {
     if (Status named = check_peer_name(rule.from); !named) return table.wrong(named.error().message);
     if (!rule.store.starts_with('/')) return table.wrong("`store` must be an absolute path");
     rule.accept_deletions = HF_TRY(table.flag("accept_deletions"));
+    if (table.has("verify")) rule.verify = HF_TRY(verify_in(table));
     if (!table.has("delay")) return rule;
     const std::string delay = HF_TRY(table.text("delay"));
     const auto delay_ns = parse_duration_ns(delay);

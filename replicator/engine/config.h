@@ -17,6 +17,7 @@
 //     from = "alpha"
 //     store = "/var/lib/holdfast/replicas/data"
 //     delay = "2h"                      # what arrives is applied when it is so old; absent: at once
+//     verify = "4M"                     # it is compared with the source all the time, so many bytes a second; this by default, "0": never
 //     accept_deletions = true           # a comparison with the source may delete most of what is here; absent: it stops and says so
 //
 //     [[notify]]                        # who is told of events (docs/events.md)
@@ -45,6 +46,9 @@ inline constexpr const char* config_file_default = "/etc/holdfast/holdfastd.toml
 inline constexpr size_t config_bytes_max = 1 << 20;
 inline constexpr size_t edges_max = 256;
 inline constexpr size_t notify_rules_max = 16;
+// The source reads as much.
+inline constexpr uint64_t verify_bytes_per_second_default = 4 << 20;
+inline constexpr uint64_t verify_bytes_per_second_min = 64 << 10;
 
 struct SendRule {
     std::string volume, to;
@@ -57,6 +61,7 @@ struct KeepRule {
     std::string from, store;
     uint64_t delay_ns = 0;
     bool accept_deletions = false;
+    uint64_t verify = verify_bytes_per_second_default;  // bytes a second
     bool operator==(const KeepRule&) const = default;
 };
 

@@ -57,6 +57,7 @@ public:
     void suspend(const Request& request, Answer answer);
     void resume(const Request& request, Answer answer);
     void run_now(const Request& request, Answer answer);
+    void compare(const Request& request, Answer answer);
     void reload(const Request& request, Answer answer);
 
 private:

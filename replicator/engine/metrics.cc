@@ -11,6 +11,11 @@ namespace {
 using Value = std::optional<uint64_t>;
 constexpr uint64_t nanoseconds = 1'000'000'000;
 
+Value whole(const EdgeStatus& edge, uint64_t Compared::*figure) {
+    const auto& last = edge.equality.whole;
+    return last && !last->has_failed ? Value((*last).*figure) : std::nullopt;
+}
+
 struct EdgeMetric {
     MetricFamily family;
     Value (*value)(const EdgeStatus& edge);
@@ -29,6 +34,9 @@ constexpr EdgeMetric edge_metrics[] = {
     {{"holdfast_edge_alone", "gauge", "", "Whether no replica of the volume keeps up or answers its fsyncs."}, [](const EdgeStatus& edge) -> Value { return edge.alone; }},
     {{"holdfast_edge_times_alone", "counter", "", "How often that began since the host started."}, [](const EdgeStatus& edge) -> Value { return edge.times_alone; }},
     {{"holdfast_edge_waiting_fsyncs", "gauge", "", "Fsyncs of the volume that wait for a replica."}, [](const EdgeStatus& edge) -> Value { return edge.waiting_fsyncs; }},
+    {{"holdfast_edge_compared_timestamp_seconds", "gauge", "seconds", "When the last comparison of everything began, whatever it found."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::began_ns); }, nanoseconds},
+    {{"holdfast_edge_differences", "gauge", "", "Objects that it found to differ."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::differences); }},
+    {{"holdfast_edge_compared_objects", "gauge", "", "Objects that it compared."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::objects); }},
     {{"holdfast_edge_sessions", "counter", "", "Connections that came to streaming."}, [](const EdgeStatus& edge) -> Value { return edge.totals.sessions; }},
     {{"holdfast_edge_stream_bytes", "counter", "bytes", "Records that were sent or taken, before they were packed."}, [](const EdgeStatus& edge) -> Value { return edge.totals.stream_bytes; }},
     {{"holdfast_edge_repair_bytes", "counter", "bytes", "What stores said while replicas were compared, before it was packed."}, [](const EdgeStatus& edge) -> Value { return edge.totals.repair_bytes; }},

@@ -30,12 +30,15 @@ Reason reason_of(const Error& error) {
 }  // namespace
 
 ReplicaEdge::ReplicaEdge(Host& host, const KeepRule& rule, std::vector<std::string> onward)
-    : host_(host), rule_(rule), onward_(std::move(onward)), work_(host.loop) {
+    : host_(host), rule_(rule), onward_(std::move(onward)), equality_(host.loop, journal::sync_socket(volume_), rule.verify, equality_events()), work_(host.loop) {
     watcher_ = std::thread([this] { watch(); });
     if (host_.is_in_maintenance) state_ = "maintenance";
     // What was received before is applied whether the source comes or not.
     work_.ask([this] { return open_existing(); }, [this](Status done) {
         unusable(done);
+    });
+    work_.ask([this] { return begun_round(); }, [this](const Result<std::optional<Round>>& round) {
+        if (round && *round) equality_.go_on_with(**round);
     });
     tick();
 }
@@ -44,6 +47,7 @@ ReplicaEdge::~ReplicaEdge() {
     *is_alive_ = false;
     host_.loop.cancel(tick_);
     close_link();
+    equality_.abandon();
     if (connection_) {
         connection_->set_events({});
         connection_->close({ErrorCode::unavailable, "this replica is not kept here any more"});
@@ -76,6 +80,11 @@ Status ReplicaEdge::open_existing() {
     if (!known) return known.error();
     HF_TRY(open(known->segment_bytes, known->journal_is_whole));
     return ok();
+}
+
+Result<std::optional<Round>> ReplicaEdge::begun_round() {
+    auto store = HF_TRY(open_disk(store_));
+    return load_equality(*store);
 }
 
 void ReplicaEdge::set_onward(std::vector<std::string> peers) {
@@ -195,7 +204,9 @@ void ReplicaEdge::carry_out(Actions actions) {
                                      });
                        },
                        [&](BeginRepair& begin) { begin_repair(begin.point); },
-                       [&](GiveStore& give) { if (link_) link_->give(give.bytes); },
+                       [&](GiveStore& give) { link_ ? link_->give(give.bytes) : equality_.give(give.bytes); },
+                       [&](WantComparison&) { equality_.ask(); },
+                       [&](BreakComparison& broken) { equality_.broken("the source: " + broken.why); },
                        [&](Close& close) { connection_->close({code_of(close.reason), std::string(to_string(close.reason)) + ": " + close.sentence}); },
                        [&](auto&) { fail({ErrorCode::unsupported, "the session asked for what only a source does"}); },
                    },
@@ -264,6 +275,32 @@ void ReplicaEdge::close_link() {
     link_.reset();
 }
 
+Status ReplicaEdge::compare() {
+    if (!receiver_ || !receiver_->is_streaming())
+        return Error{ErrorCode::unavailable, "the source of the replica in " + quoted(store_) + " is away, so nothing can be compared" + (why_.empty() ? "" : ": " + why_)};
+    if (!receiver_->is_source_able_to_compare())
+        return Error{ErrorCode::unsupported, "the engine of " + quoted(peer_) + " is of an older version, which cannot compare a replica with its source; bring it to this one"};
+    return equality_.ask_here();
+}
+
+Equality::Events ReplicaEdge::equality_events() {
+    return {.can_compare = [this] { return receiver_ && receiver_->can_compare(); },
+            .begun = [this](Lsn at) { carry_out(receiver_->on_comparison(at, host_.loop.now_ns())); },
+            .question = [this](std::vector<std::byte> bytes) { if (receiver_) carry_out(receiver_->on_store_question(std::move(bytes), host_.loop.now_ns())); },
+            .ended = [this](const Compared& compared) {
+                if (receiver_) carry_out(receiver_->on_compared(compared, host_.loop.now_ns()));
+                if (compared.differences > 0 && compared.is_whole)
+                    host_.events->raise(EventCode::replica_differs, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = summary(compared)});
+            },
+            .wait_ns = [this] { return connection_ && connection_->waiting_bytes() > sync_backlog_bytes_max ? sync_pause_ns : 0; },
+            .save = [this](const Round& round) {
+                work_.ask([store = store_, round]() -> Status {
+                    auto disk = HF_TRY(open_disk(store));
+                    return save_equality(*disk, round);
+                }, [](const Status&) {});
+            }};
+}
+
 void ReplicaEdge::answer(const Result<Lsn>& done, Answer answer) {
     if (!receiver_) return;
     if (!done) return fail(done.error());
@@ -277,6 +314,7 @@ void ReplicaEdge::fail(const Error& error) {
 void ReplicaEdge::tick() {
     const uint64_t now_ns = host_.loop.now_ns();
     if (receiver_) carry_out(receiver_->on_tick(now_ns));
+    equality_.tick();
     if (now_ns >= upkeep_due_ns_) {
         upkeep_due_ns_ = now_ns + upkeep_interval_ns;
         work_.ask([this] { return keep_up(); }, [this](Status done) {
@@ -297,6 +335,7 @@ void ReplicaEdge::over(const Error& why) {
     work_.forget();
     const EventCode lost = link_ ? EventCode::repair_failed : EventCode::source_lost;
     close_link();
+    equality_.abandon();
     receiver_.reset();
     totals_.add(connection_.get());
     connection_.reset();
@@ -400,6 +439,7 @@ EdgeStatus ReplicaEdge::status() const {
         status.published = receiver_->source_published();
     }
     status.totals = totals_;
+    status.equality = equality_.status();
     if (link_) status.totals.repair_bytes += link_->moved_bytes();
     status.totals.add(connection_.get());
     return status;

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "replicator/engine/equality.h"
 #include "replicator/engine/config.h"
 #include "replicator/engine/connection.h"
 #include "replicator/engine/host.h"
@@ -49,6 +50,9 @@ public:
     void attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames);
     // The peers to whom this replica is sent on: its journal keeps what they have not taken.
     void set_onward(std::vector<std::string> peers);
+    // All of it is compared with the source at one moment; status() tells what was found. Errors: unavailable (the source is away), unsupported
+    // (it is of an older version).
+    Status compare();
     void check_trust();
     // The host's maintenance has begun or is over.
     void check_hold();
@@ -65,6 +69,7 @@ private:
     // On the work's thread.
     Result<Opened> open(uint64_t segment_bytes, bool is_whole);
     Status open_existing();
+    Result<std::optional<Round>> begun_round();
     Status keep_up();
     Result<Hello> take_back(Lsn at);
     Result<Hello> repaired(Lsn at);
@@ -78,6 +83,7 @@ private:
     void begin_repair(const RepairBegins& point);
     void end_repair(const RepairBegins& point, const Json& told);
     void close_link();
+    Equality::Events equality_events();
     void answer(const Result<Lsn>& done, Answer answer);
     void fail(const Error& error);
     void tick();
@@ -107,6 +113,7 @@ private:
     std::optional<Receiver> receiver_;
     FrameReader frames_;
     std::shared_ptr<SyncLink> link_;  // during a repair
+    Equality equality_;
     uint64_t waiting_bytes_ = 0;
     uint64_t upkeep_due_ns_ = 0;
     Loop::TimerId tick_ = 0;

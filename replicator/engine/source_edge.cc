@@ -44,6 +44,7 @@ SourceEdge::~SourceEdge() {
         connection_->set_events({});
         connection_->close({ErrorCode::unavailable, "this replica is not served any more"});
     }
+    end_serving();
     is_ending_ = true;
     if (watcher_.joinable()) watcher_.join();
     if (place_) journal_->acknowledged().release(*place_);
@@ -135,7 +136,13 @@ void SourceEdge::carry_out(Actions actions) {
                        [&](SaveCursor& save) { cursor_wanted_ = std::max(cursor_wanted_, save.at); },
                        [&](Close& close) { connection_->close(as_error(close)); },
                        [&](OfferRepair&) { begin_repair(); },
-                       [&](AskStore& ask) { if (repair_) repair_->ask(ask.bytes); },
+                       [&](AskStore& ask) {
+                           if (repair_) repair_->ask(ask.bytes);
+                           else if (serving_) serving_->give(ask.bytes);
+                       },
+                       [&](ServeComparison& serve) { serve_comparison(serve.at); },
+                       [&](EndServing&) { end_serving(); },
+                       [&](NoteCompared& note) { note_compared(note.compared); },
                        [&](StepDown& down) {
                            host_.events->raise(EventCode::replica_superseded, {.volume = volume_, .peer = peer_, .why = "under the higher term " + std::to_string(down.term)});
                        },
@@ -199,6 +206,42 @@ void SourceEdge::drop_repair() {
 uint64_t SourceEdge::store_waits_ns() const {
     if (connection_->waiting_bytes() > sync_backlog_bytes_max) return sync_pause_ns;
     return pace_.wait_ns(host_.loop.now_ns());
+}
+
+// The store waits until it has applied the moment.
+void SourceEdge::serve_comparison(Lsn at) {
+    end_serving();
+    serving_ = SyncLink::open(host_.loop, journal::sync_socket(journal_->volume().id), {{"role", "serve"}, {"at", at}},
+                              {[](const Json&) {},
+                               [this](std::vector<std::byte> bytes) { if (sender_) carry_out(sender_->on_store_answer(std::move(bytes), host_.loop.now_ns())); },
+                               [this] { return connection_ ? store_waits_ns() : 0; },
+                               [this](const Error& why) { fail_serving(why); }});
+}
+
+void SourceEdge::fail_serving(const Error& why) {
+    end_serving();
+    if (sender_) carry_out(sender_->on_comparison_failure(why.message, host_.loop.now_ns()));
+}
+
+void SourceEdge::end_serving() {
+    if (!serving_) return;
+    totals_.repair_bytes += serving_->moved_bytes();
+    serving_->close();
+    serving_.reset();
+}
+
+void SourceEdge::note_compared(const Compared& compared) {
+    equality_.note(compared);
+    if (compared.is_whole && !compared.has_failed && compared.differences > 0)
+        host_.events->raise(EventCode::replica_found_different, {.volume = volume_, .peer = peer_, .why = summary(compared)});
+}
+
+Status SourceEdge::compare() {
+    if (!sender_ || !sender_->is_streaming()) return Error{ErrorCode::unavailable, "the replica of " + quoted(volume_) + " on " + quoted(peer_) + " is away, so nothing can be compared" + (why_.empty() ? "" : ": " + why_)};
+    if (!sender_->can_be_compared()) return Error{ErrorCode::unsupported, "the engine of " + quoted(peer_) + " is of an older version, which cannot compare a replica with its source; bring it to this one"};
+    HF_TRY(equality_.ask());
+    carry_out(sender_->ask_for_comparison(host_.loop.now_ns()));
+    return ok();
 }
 
 void SourceEdge::read(const ReadStream& what) {
@@ -338,6 +381,8 @@ void SourceEdge::over(const Error& why) {
     work_.forget();
     const bool was_repairing = repair_ != nullptr;
     drop_repair();
+    end_serving();
+    equality_.give_up("the stream was interrupted");
     sender_.reset();
     cursor_wanted_ = cursor_saved_ = 0;  // where the next greeting finds the replica may be before it
     totals_.add(connection_.get());
@@ -445,6 +490,7 @@ EdgeStatus SourceEdge::status() const {
         status.received = sender_->acknowledged().received;
     }
     if (sender_ && sender_->decision()) status.handshake = sender_->decision()->name;
+    status.equality = equality_;
     status.totals = totals_;
     if (repair_) status.totals.repair_bytes += repair_->moved_bytes();
     status.totals.add(connection_.get());

@@ -56,6 +56,9 @@ public:
     void set_schedule(const Schedule& schedule);
     // Sends what is published now, whatever the hours. Errors: busy (the replica is suspended, the host in maintenance).
     Status run_once();
+    // The replica compares all it has with what this host's store had at the same moment; status() tells what it found. Errors: unavailable (it is
+    // away), unsupported (it is of an older version).
+    Status compare();
     // A suspended replica is sent nothing; the journal keeps what it has not taken, and it goes on from there.
     void suspend();
     void resume();
@@ -92,6 +95,10 @@ private:
     void end_repair();
     void drop_repair();
     uint64_t store_waits_ns() const;
+    void serve_comparison(Lsn at);
+    void fail_serving(const Error& why);
+    void end_serving();
+    void note_compared(const Compared& compared);
     void fail(const Error& error);
     void tick();
     void save_cursor();
@@ -131,6 +138,7 @@ private:
     std::shared_ptr<Connection> connection_;
     std::optional<Sender> sender_;
     std::unique_ptr<SourceRepair> repair_;
+    std::shared_ptr<SyncLink> serving_;  // our store, while the replica's is compared with it
     FrameReader frames_;
     Pace pace_;
     std::optional<size_t> place_;  // of this replica, where acknowledgements are told
@@ -141,6 +149,7 @@ private:
     // What status() tells beside the session, and keeps when that is over.
     LagMeter lag_;
     std::optional<Lsn> durable_, applied_;
+    EqualityStatus equality_;
     EdgeTotals totals_;
 
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone

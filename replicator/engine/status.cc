@@ -1,5 +1,7 @@
 #include "replicator/engine/status.h"
 
+#include <utility>
+
 #include "replicator/engine/connection.h"
 
 namespace holdfast::replicator {
@@ -9,6 +11,49 @@ void EdgeTotals::add(const Connection* connection) {
     wire_sent_bytes += connection->sent_bytes();
     wire_received_bytes += connection->received_bytes();
 }
+
+Status EqualityStatus::ask() {
+    if (is_pending) return Error{ErrorCode::busy, "a comparison of this replica was asked for already and has not ended"};
+    is_pending = true;
+    return ok();
+}
+
+void EqualityStatus::give_up(const std::string& why) {
+    Compared failed;
+    failed.was_asked = failed.has_failed = true;
+    failed.text = why;
+    if (is_pending) note(failed);
+}
+
+void EqualityStatus::note(const Compared& compared) {
+    if (compared.was_asked && std::exchange(is_pending, false)) ++asked;
+    const bool is_result = compared.was_asked || (compared.is_whole && !compared.has_failed);
+    if (is_result) whole = compared;
+    if (!compared.has_failed) current = compared.is_whole ? std::nullopt : std::optional(compared);
+}
+
+std::string summary(const Compared& compared) {
+    std::string first = compared.text.substr(0, compared.text.find('\n'));
+    return std::to_string(compared.differences) + " of " + std::to_string(compared.objects) + " objects differ" + (first.empty() ? "" : ", among them " + first);
+}
+
+namespace {
+
+Json to_json(const Compared& compared) {
+    if (compared.has_failed) return {{"failed", compared.text}};
+    return {{"at", compared.at}, {"time_ns", compared.time_ns}, {"began_ns", compared.began_ns}, {"objects", compared.objects},
+            {"bytes", compared.bytes}, {"differences", compared.differences}, {"text", compared.text}};
+}
+
+// What is not known is left out.
+Json to_json(const EqualityStatus& equality) {
+    Json json = {{"asked", equality.asked}, {"pending", equality.is_pending}};
+    if (equality.current) json["current"] = to_json(*equality.current);
+    if (equality.whole) json["whole"] = to_json(*equality.whole);
+    return json;
+}
+
+}  // namespace
 
 Json to_json(const EdgeStatus& edge) {
     Json json = {{"role", edge.role},
@@ -23,6 +68,7 @@ Json to_json(const EdgeStatus& edge) {
     const struct { const char* name; const std::string& text; } texts[] = {{"store", edge.store}, {"why", edge.why}, {"handshake", edge.handshake}, {"durability", edge.durability}};
     for (const auto& [name, text] : texts)
         if (!text.empty()) json[name] = text;
+    json["equality"] = to_json(edge.equality);
     const struct { const char* name; std::optional<uint64_t> value; } figures[] = {
         {"published", edge.published}, {"sent", edge.sent},       {"received", edge.received}, {"durable", edge.durable},
         {"applied", edge.applied},     {"lag_ns", edge.lag_ns},   {"behind_bytes", edge.behind_bytes()},

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/result.h"
 #include "journal/ids.h"
+#include "replicator/protocol/messages.h"
 
 namespace holdfast::replicator {
-
-using journal::Lsn;
 
 class Connection;
 
@@ -28,6 +28,20 @@ struct EdgeTotals {
 
     // What went over CONNECTION until now; null: nothing.
     void add(const Connection* connection);
+};
+
+// What comparisons of a replica with its source have found, as either end knows it.
+struct EqualityStatus {
+    std::optional<Compared> current;  // of the round that is under way
+    std::optional<Compared> whole;    // the last that went over everything, or the one that was asked for and came to nothing
+    uint64_t asked = 0;               // how many of those that were asked for here have ended since the engine's start
+    bool is_pending = false;          // one is asked for and has not ended
+
+    // Errors: busy.
+    Status ask();
+    void note(const Compared& compared);
+    // What was asked for comes to nothing.
+    void give_up(const std::string& why);
 };
 
 struct EdgeStatus {
@@ -50,6 +64,7 @@ struct EdgeStatus {
     std::string durability = {};
     std::optional<uint64_t> alone = {}, times_alone = {}, waiting_fsyncs = {};
 
+    EqualityStatus equality = {};
     EdgeTotals totals = {};
 
     std::optional<uint64_t> behind_bytes() const {
@@ -63,6 +78,9 @@ struct EngineStatus {
     uint64_t refused = 0;
     std::vector<EdgeStatus> edges = {};
 };
+
+// "2 of 120 objects differ, among them …"
+std::string summary(const Compared& compared);
 
 // What is not known is left out.
 Json to_json(const EdgeStatus& edge);

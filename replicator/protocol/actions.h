@@ -29,6 +29,12 @@ struct SaveCursor { Lsn at; };
 struct OfferRepair {};
 // The replica's store asks ours; each answer comes by on_store_answer().
 struct AskStore { std::vector<std::byte> bytes; };
+// The replica's store compares itself with ours as it was at AT: it asks from now on (AskStore).
+struct ServeComparison { Lsn at; };
+// It asks no more.
+struct EndServing {};
+// What the replica found; its listing is its own word.
+struct NoteCompared { Compared compared; };
 // Another source with a higher term exists: stop writing at once (I8).
 struct StepDown { uint64_t term; };
 
@@ -46,8 +52,13 @@ struct BeginRepair { RepairBegins point; };
 // An answer from the source's store.
 struct GiveStore { std::vector<std::byte> bytes; };
 
+// The source wants all compared.
+struct WantComparison {};
+// The source's store cannot be compared with now; answered by on_compared().
+struct BreakComparison { std::string why; };
+
 using Action = std::variant<Send, AskPosition, Close, ReadStream, SaveCursor, OfferRepair, AskStore, StepDown, PersistTerm, BeginSegment, StoreRecords, SyncJournal, RewindTo,
-                            BeginRepair, GiveStore>;
+                            BeginRepair, GiveStore, ServeComparison, EndServing, NoteCompared, WantComparison, BreakComparison>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::replicator

@@ -22,6 +22,9 @@ inline constexpr int repairs_max = 2;
 // Questions of one greeting: halving 2^64 addresses takes 64, for each time that a replica greets.
 inline constexpr int probes_max = 70 * (rewinds_max + repairs_max + 1);
 
+// Since which version of the protocol stores are compared within the stream.
+inline constexpr uint16_t comparing_version = 2;
+
 class Dialogue {
 public:
     explicit Dialogue(uint64_t now_ns) : heard_ns_(now_ns), sent_ns_(now_ns) {}

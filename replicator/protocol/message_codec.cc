@@ -61,8 +61,8 @@ public:
         rest_ = rest_.subspan(sizeof value);
         return value;
     }
-    std::string text(uint32_t bytes) {
-        if (bytes > rest_.size() || bytes > HF_FRAME_SENTENCE_BYTES_MAX) {
+    std::string text(uint32_t bytes, uint32_t bytes_max = HF_FRAME_SENTENCE_BYTES_MAX) {
+        if (bytes > rest_.size() || bytes > bytes_max) {
             is_whole_ = false;
             return {};
         }
@@ -124,6 +124,19 @@ Result<Message> decode_goodbye(Payload payload) {
     return Message(Goodbye{static_cast<Reason>(wire.code), std::move(sentence)});
 }
 
+hf_wire_compared to_wire(const Compared& compared, size_t text_bytes) {
+    const uint32_t flags = (compared.is_whole ? HF_COMPARED_WHOLE : 0) | (compared.was_asked ? HF_COMPARED_ASKED : 0) | (compared.has_failed ? HF_COMPARED_FAILED : 0);
+    return {compared.at, compared.time_ns, compared.began_ns, compared.objects, compared.bytes, compared.differences, flags, static_cast<uint32_t>(text_bytes)};
+}
+
+Result<Message> decode_compared(Payload payload) {
+    const auto wire = payload.take<hf_wire_compared>();
+    std::string text = payload.text(wire.text_bytes, HF_FRAME_LIST_BYTES_MAX);
+    if (!payload.is_done() || (wire.flags & ~(HF_COMPARED_WHOLE | HF_COMPARED_ASKED | HF_COMPARED_FAILED))) return malformed("result of a comparison");
+    return Message(Compared{wire.at, wire.time_ns, wire.began_ns, wire.objects, wire.bytes, wire.differences, (wire.flags & HF_COMPARED_WHOLE) != 0,
+                            (wire.flags & HF_COMPARED_ASKED) != 0, (wire.flags & HF_COMPARED_FAILED) != 0, std::move(text)});
+}
+
 Result<Message> decode_records(Payload payload) {
     const auto wire = payload.take<hf_wire_records>();
     Records records{wire.first, wire.end, payload.rest()};
@@ -179,6 +192,12 @@ hf_frame_type encode_payload(const Message& message, std::vector<std::byte>& out
                 HF_CHECK(sync.bytes.size() <= HF_FRAME_SYNC_BYTES_MAX);
                 return put(out, sync.bytes), HF_FRAME_SYNC;
             },
+            [&](const Compare& compare) { return put(out, bytes_of(hf_wire_compare{compare.at})), HF_FRAME_COMPARE; },
+            [&](const Compared& compared) {
+                const auto text = std::string_view(compared.text).substr(0, HF_FRAME_LIST_BYTES_MAX);
+                put(out, bytes_of(to_wire(compared, text.size())));
+                return put(out, bytes_of(text)), HF_FRAME_COMPARED;
+            },
             [&](const NextKey& next) { return put(out, bytes_of(next.key)), HF_FRAME_NEXT_KEY; },
             [&](const KeyKept& kept) { return put(out, bytes_of(kept.key)), HF_FRAME_KEY_KEPT; },
         },
@@ -206,6 +225,8 @@ Result<Message> decode_payload(uint16_t type, ByteSpan bytes) {
         case HF_FRAME_SYNC:
             if (bytes.size() > HF_FRAME_SYNC_BYTES_MAX) return malformed("piece of a comparison");
             return Message(SyncBytes{payload.rest()});
+        case HF_FRAME_COMPARE: return decode_fixed<hf_wire_compare>(payload, "comparison", [](const hf_wire_compare& wire) { return Compare{wire.at}; });
+        case HF_FRAME_COMPARED: return decode_compared(payload);
         case HF_FRAME_NEXT_KEY: return decode_fixed<hf_wire_key>(payload, "key", [](const hf_wire_key& key) { return NextKey{std::to_array(key.fingerprint)}; });
         case HF_FRAME_KEY_KEPT: return decode_fixed<hf_wire_key>(payload, "key", [](const hf_wire_key& key) { return KeyKept{std::to_array(key.fingerprint)}; });
     }

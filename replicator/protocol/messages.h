@@ -74,12 +74,26 @@ struct Heartbeat { Lsn published = 0; bool operator==(const Heartbeat&) const = 
 struct RepairBegins { Lsn at = 0; uint64_t time_ns = 0; Position begin; bool operator==(const RepairBegins&) const = default; };
 // What the store of one host says to that of the other (rewind/sync); nobody between looks into it. At most HF_FRAME_SYNC_BYTES_MAX.
 struct SyncBytes { std::vector<std::byte> bytes; bool operator==(const SyncBytes&) const = default; };
+// Replica: its store is compared with the source's at AT. Source, zero: it should be, wholly.
+struct Compare { Lsn at = 0; bool operator==(const Compare&) const = default; };
+// What was found so far, since the comparison of all objects began.
+struct Compared {
+    Lsn at = 0;             // the moment of the last part
+    uint64_t time_ns = 0;   // of it
+    uint64_t began_ns = 0;  // the moment of the first part
+    uint64_t objects = 0, bytes = 0, differences = 0;
+    bool is_whole = false;   // every object was compared
+    bool was_asked = false;  // for, by a person; then all parts are of one moment
+    bool has_failed = false;
+    std::string text;  // what differs, a line for each, as far as it is listed; or why it failed. At most HF_FRAME_LIST_BYTES_MAX
+    bool operator==(const Compared&) const = default;
+};
 struct Goodbye { Reason reason = Reason::shutdown; std::string sentence; bool operator==(const Goodbye&) const = default; };
 // Of hosts, not of the volume: sessions never see them (feed.h).
 struct NextKey { std::array<uint8_t, 32> key{}; bool operator==(const NextKey&) const = default; };
 struct KeyKept { std::array<uint8_t, 32> key{}; bool operator==(const KeyKept&) const = default; };
 
-using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye, RepairBegins, SyncBytes, NextKey, KeyKept>;
+using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye, RepairBegins, SyncBytes, Compare, Compared, NextKey, KeyKept>;
 
 // A message with what its frame's header says about it.
 struct Received {

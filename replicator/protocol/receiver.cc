@@ -30,6 +30,8 @@ Actions Receiver::on_message(Received received, uint64_t now_ns) {
     else if (auto* answer = std::get_if<SyncBytes>(&message)) take(*answer, now_ns, actions);
     else if (auto* segment = std::get_if<SegmentBegins>(&message)) take(std::move(*segment), now_ns, actions);
     else if (auto* records = std::get_if<Records>(&message)) take(std::move(*records), now_ns, actions);
+    else if (const auto* wanted = std::get_if<Compare>(&message)) take(*wanted, now_ns, actions);
+    else if (auto* compared = std::get_if<Compared>(&message)) take(*compared, now_ns, actions);
     else if (const auto* beat = std::get_if<Heartbeat>(&message)) source_published_ = std::max(source_published_, beat->published);
     else if (const auto* goodbye = std::get_if<Goodbye>(&message)) dialogue_.drop(goodbye->reason, "the source ended the session: " + goodbye->sentence, actions);
     else violation("it sent a message that only a replica sends", now_ns, actions);
@@ -53,6 +55,7 @@ void Receiver::take(const Hello& peer, uint64_t now_ns, Actions& actions) {
     if (state_ != State::greeting) return violation("it greeted twice", now_ns, actions);
     if (const auto objection = objection_to(peer, Role::source)) return dialogue_.end(objection->reason, objection->sentence, now_ns, actions);
     source_published_ = peer.end.lsn;
+    source_version_ = peer.version;
     state_ = State::placed_by_source;
 }
 
@@ -121,14 +124,48 @@ void Receiver::take(const RepairBegins& point, uint64_t now_ns, Actions& actions
 }
 
 void Receiver::take(SyncBytes& answer, uint64_t now_ns, Actions& actions) {
-    if (state_ != State::repairing) return violation("its store answers ours, and no repair is under way", now_ns, actions);
+    if (comparing_ == Comparing::ending) return;  // it was under way when we said so
+    if (state_ != State::repairing && comparing_ == Comparing::no) return violation("its store answers ours, and nothing is compared", now_ns, actions);
     actions.push_back(GiveStore{std::move(answer.bytes)});
 }
 
 Actions Receiver::on_store_question(std::vector<std::byte> bytes, uint64_t now_ns) {
     Actions actions;
-    if (is_repairing()) dialogue_.send(SyncBytes{std::move(bytes)}, now_ns, actions);
+    if (is_repairing() || comparing_ == Comparing::yes) dialogue_.send(SyncBytes{std::move(bytes)}, now_ns, actions);
     return actions;
+}
+
+Actions Receiver::on_comparison(Lsn at, uint64_t now_ns) {
+    HF_CHECK(can_compare());
+    Actions actions;
+    comparing_ = Comparing::yes;
+    dialogue_.send(Compare{at}, now_ns, actions);
+    return actions;
+}
+
+Actions Receiver::on_compared(const Compared& compared, uint64_t now_ns) {
+    Actions actions;
+    if (comparing_ != Comparing::yes) return actions;
+    comparing_ = Comparing::ending;
+    dialogue_.send(compared, now_ns, actions);
+    return actions;
+}
+
+void Receiver::take(const Compare& wanted, uint64_t now_ns, Actions& actions) {
+    if (state_ != State::streaming || wanted.at != 0) return violation("it asks for a comparison at the wrong time", now_ns, actions);
+    actions.push_back(WantComparison{});
+}
+
+void Receiver::take(Compared& compared, uint64_t now_ns, Actions& actions) {
+    if (comparing_ == Comparing::no) return violation("it ends a comparison that was not begun", now_ns, actions);
+    if (comparing_ == Comparing::ending) {
+        comparing_ = Comparing::no;
+        return;
+    }
+    // It cannot go on. Our own word ends the matter for both.
+    comparing_ = Comparing::no;
+    dialogue_.send(Compared{.has_failed = true, .text = compared.text}, now_ns, actions);
+    actions.push_back(BreakComparison{std::move(compared.text)});
 }
 
 Actions Receiver::on_repaired(const Hello& self, uint64_t now_ns) {

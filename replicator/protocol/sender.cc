@@ -31,6 +31,8 @@ Actions Sender::on_message(Received received, uint64_t now_ns) {
     else if (const auto* answer = std::get_if<PositionIs>(&received.message)) take(*answer, now_ns, actions);
     else if (const auto* ack = std::get_if<Ack>(&received.message)) take(*ack, now_ns, actions);
     else if (auto* question = std::get_if<SyncBytes>(&received.message)) take(*question, now_ns, actions);
+    else if (const auto* compare = std::get_if<Compare>(&received.message)) take(*compare, now_ns, actions);
+    else if (auto* compared = std::get_if<Compared>(&received.message)) take(*compared, now_ns, actions);
     else if (const auto* goodbye = std::get_if<Goodbye>(&received.message)) dialogue_.drop(goodbye->reason, "the replica ended the session: " + goodbye->sentence, actions);
     else if (!std::holds_alternative<Heartbeat>(received.message)) violation("it sent a message that only a source sends", now_ns, actions);
     return actions;
@@ -119,13 +121,45 @@ Actions Sender::on_repair_offered(const RepairBegins& offer, const Hello& self, 
 }
 
 void Sender::take(SyncBytes& question, uint64_t now_ns, Actions& actions) {
-    if (state_ != State::repairing) return violation("its store asks ours, and no repair is under way", now_ns, actions);
+    if (comparing_ == Comparing::broken) return;  // it was under way when we said so
+    if (state_ != State::repairing && comparing_ == Comparing::no) return violation("its store asks ours, and nothing is compared", now_ns, actions);
     actions.push_back(AskStore{std::move(question.bytes)});
+}
+
+void Sender::take(const Compare& compare, uint64_t now_ns, Actions& actions) {
+    if (state_ != State::streaming || comparing_ != Comparing::no) return violation("it begins a comparison at the wrong time", now_ns, actions);
+    comparing_ = Comparing::yes;
+    actions.push_back(ServeComparison{compare.at});
+}
+
+void Sender::take(Compared& compared, uint64_t now_ns, Actions& actions) {
+    if (comparing_ == Comparing::no) return violation("it tells of a comparison that it did not begin", now_ns, actions);
+    if (comparing_ == Comparing::yes) {
+        actions.push_back(EndServing{});
+        dialogue_.send(Compared{}, now_ns, actions);
+    }
+    comparing_ = Comparing::no;
+    actions.push_back(NoteCompared{std::move(compared)});
+}
+
+Actions Sender::ask_for_comparison(uint64_t now_ns) {
+    Actions actions;
+    if (can_be_compared()) dialogue_.send(Compare{}, now_ns, actions);
+    return actions;
+}
+
+Actions Sender::on_comparison_failure(const std::string& why, uint64_t now_ns) {
+    Actions actions;
+    if (comparing_ != Comparing::yes || is_over()) return actions;
+    comparing_ = Comparing::broken;
+    dialogue_.send(Compared{.has_failed = true, .text = why}, now_ns, actions);
+    return actions;
 }
 
 Actions Sender::on_store_answer(std::vector<std::byte> bytes, uint64_t now_ns) {
     Actions actions;
-    if (state_ == State::repairing && !is_over()) dialogue_.send(SyncBytes{std::move(bytes)}, now_ns, actions);
+    const bool is_wanted = state_ == State::repairing || comparing_ == Comparing::yes;
+    if (is_wanted && !is_over()) dialogue_.send(SyncBytes{std::move(bytes)}, now_ns, actions);
     return actions;
 }
 

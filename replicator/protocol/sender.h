@@ -9,6 +9,9 @@
 // During a repair the two stores talk through the session, the replica's asking and the source's answering (rewind/sync); the session passes
 // on what they say. At its end the replica greets again, and is placed where its journal begins now.
 //
+// While it streams, the replica's store may compare itself with ours (COMPARE): its questions and the answers go between the records. Such a comparison is
+// over when both have said so (COMPARED), so that a question that was on the way is not taken for one of the next.
+//
 // What is sent and not yet received by the peer is bounded by window_bytes_max; then the session waits for an
 // acknowledgement. It resumes at the replica's durable end, so nothing is taken for delivered that a power cut there
 // could undo.
@@ -46,7 +49,11 @@ public:
     Actions on_published(Lsn published, uint64_t now_ns);
     // OfferRepair. SELF is the source's greeting of now: its history must still reach back to OFFER.begin, and reach to OFFER.at.
     Actions on_repair_offered(const RepairBegins& offer, const Hello& self, uint64_t now_ns);
-    Actions on_store_answer(std::vector<std::byte> bytes, uint64_t now_ns);  // AskStore; ignored when there is no repair any more
+    Actions on_store_answer(std::vector<std::byte> bytes, uint64_t now_ns);  // AskStore; ignored when nobody waits for it any more
+    // All of the replica is to be compared, once. Nothing happens when can_be_compared() is false.
+    Actions ask_for_comparison(uint64_t now_ns);
+    // Our store cannot serve the comparison that is under way.
+    Actions on_comparison_failure(const std::string& why, uint64_t now_ns);
     // Our own side cannot go on: the journal cannot be read, the engine stops.
     Actions on_failure(Reason reason, const std::string& sentence, uint64_t now_ns);
     Actions on_tick(uint64_t now_ns);
@@ -55,6 +62,8 @@ public:
 
     bool is_over() const { return dialogue_.is_over(); }
     bool is_streaming() const { return state_ == State::streaming && !is_over(); }
+    // The peer understands COMPARE.
+    bool can_be_compared() const { return is_streaming() && peer_.version >= comparing_version; }
     // From OfferRepair until the replica greets again.
     bool is_repairing() const { return (state_ == State::offering || state_ == State::repairing) && !is_over(); }
     const Ack& acknowledged() const { return acknowledged_; }
@@ -64,6 +73,7 @@ public:
 
 private:
     enum class State { greeting, placing, offering, repairing, streaming };
+    enum class Comparing { no, yes, broken };
 
     void greet(const Hello& peer, uint64_t now_ns, Actions& actions);
     void ask(uint64_t now_ns, Actions& actions);
@@ -73,6 +83,8 @@ private:
     void take(const PositionIs& answer, uint64_t now_ns, Actions& actions);
     void take(const Ack& ack, uint64_t now_ns, Actions& actions);
     void take(SyncBytes& question, uint64_t now_ns, Actions& actions);
+    void take(const Compare& compare, uint64_t now_ns, Actions& actions);
+    void take(Compared& compared, uint64_t now_ns, Actions& actions);
     void pump(Actions& actions);
     void violation(const char* what, uint64_t now_ns, Actions& actions);
 
@@ -94,6 +106,7 @@ private:
     Lsn sent_ = 0;
     bool is_reading_ = false;
     Ack acknowledged_;
+    Comparing comparing_ = Comparing::no;
 };
 
 }  // namespace holdfast::replicator

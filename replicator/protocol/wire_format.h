@@ -8,13 +8,14 @@
 #include <cstdint>
 
 #define HF_WIRE_MAGIC 0x52464e48u /* "HNFR" */
-#define HF_WIRE_VERSION 1
+#define HF_WIRE_VERSION 2 /* 2: comparisons within the stream */
 #define HF_WIRE_VERSION_OLDEST 1 /* the oldest that this program still speaks */
 
 #define HF_FRAME_PLAIN_BYTES_MAX (4u << 20)              /* payload of a frame once unpacked */
 #define HF_FRAME_STORED_BYTES_MAX HF_FRAME_PLAIN_BYTES_MAX /* packed is never larger: else it is sent as it is */
 #define HF_FRAME_SENTENCE_BYTES_MAX 1024u
 #define HF_FRAME_SYNC_BYTES_MAX (2u << 20) /* what a store says to another at once */
+#define HF_FRAME_LIST_BYTES_MAX (64u << 10) /* of what differs */
 
 #define HF_FRAME_ZSTD 0x0001u /* the payload is one zstd frame */
 
@@ -29,7 +30,9 @@ enum hf_frame_type : uint16_t {
     HF_FRAME_HEARTBEAT = 8,  // both
     HF_FRAME_GOODBYE = 9,    // both: why this session ends
     HF_FRAME_REPAIR = 10,    // source: the moment that the replica is made equal to
-    HF_FRAME_SYNC = 11,      // both, during a repair: what one store says to the other
+    HF_FRAME_SYNC = 11,      // both, during a repair or a comparison: what one store says to the other
+    HF_FRAME_COMPARE = 12,   // replica: its store compares itself with the source's now; source: it should, all of it. Since version 2
+    HF_FRAME_COMPARED = 13,  // both: for us the comparison is over; from the replica with what was found. Since version 2
     // Of hosts, not of the volume; at any time after the greeting.
     HF_FRAME_NEXT_KEY = 32,  // both: this host will show another key
     HF_FRAME_KEY_KEPT = 33,  // both: it is on this host's list of peers, durably
@@ -92,6 +95,25 @@ struct hf_wire_repair {
     struct hf_wire_position begin;  // where the replica's journal begins afterwards: the segment that holds the moment
 };
 
+struct hf_wire_compare {
+    uint64_t at;  // the moment; from the source zero
+};
+
+#define HF_COMPARED_WHOLE 0x1u  /* all objects: since `began_ns` */
+#define HF_COMPARED_ASKED 0x2u  /* it was asked for, and is of one moment */
+#define HF_COMPARED_FAILED 0x4u /* it came to nothing; the text says why */
+
+struct hf_wire_compared {
+    uint64_t at;        // the moment of the last part
+    uint64_t time_ns;   // of it
+    uint64_t began_ns;  // the moment of the first part
+    uint64_t objects;   // of all parts so far
+    uint64_t bytes;
+    uint64_t differences;
+    uint32_t flags;     // HF_COMPARED_*
+    uint32_t text_bytes;
+};
+
 struct hf_wire_records {
     uint64_t first;  // address of the first record
     uint64_t end;    // past the last one, in the stream
@@ -122,6 +144,8 @@ static_assert(sizeof(hf_wire_answer) == 40);
 static_assert(sizeof(hf_wire_hello) == 80);
 static_assert(sizeof(hf_wire_verdict) == 16);
 static_assert(sizeof(hf_wire_repair) == 40);
+static_assert(sizeof(hf_wire_compare) == 8);
+static_assert(sizeof(hf_wire_compared) == 56);
 static_assert(sizeof(hf_wire_records) == 16);
 static_assert(sizeof(hf_wire_ack) == 24);
 static_assert(sizeof(hf_wire_heartbeat) == 8);

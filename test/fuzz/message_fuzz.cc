@@ -16,7 +16,7 @@ std::vector<fuzz::Input> fuzz::seeds() {
     const std::vector<std::byte> header(sizeof(hf_segment_header)), bytes(100, std::byte{1});
     std::vector<Input> all;
     for (const Message& message : std::initializer_list<Message>{Hello{}, Probe{1}, PositionIs{1, true, {2, {}}}, Verdict{Outcome::refuse, 5, "because"}, SegmentBegins{header},
-                                                                 Records{1, 2, bytes}, Ack{1, 2, 3}, Heartbeat{4}, Goodbye{Reason::shutdown, "bye"}, RepairBegins{5, 6, {4, {}}}, SyncBytes{bytes}, NextKey{{1, 2}}, KeyKept{{3}}}) {
+                                                                 Records{1, 2, bytes}, Ack{1, 2, 3}, Heartbeat{4}, Goodbye{Reason::shutdown, "bye"}, RepairBegins{5, 6, {4, {}}}, SyncBytes{bytes}, Compare{1}, Compared{1, 2, 3, 4, 5, 6, true, true, false, "x"}, NextKey{{1, 2}}, KeyKept{{3}}}) {
         std::vector<std::byte> payload;
         const auto type = static_cast<uint8_t>(encode_payload(message, payload));
         all.push_back(joined({type}, input_of(payload)));

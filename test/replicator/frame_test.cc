@@ -37,6 +37,8 @@ std::vector<Message> samples() {
             Goodbye{Reason::storage, "the disk is full"},
             RepairBegins{70'000, 5, position(65'536)},
             SyncBytes{noise(300, 4)},
+            Compare{70'000},
+            Compared{5, 6, 7, 8, 9, 10, true, false, true, "a list"},
             SyncBytes{},
             NextKey{{1, 2, 3}},
             KeyKept{{4, 5}}};

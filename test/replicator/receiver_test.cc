@@ -259,3 +259,63 @@ TEST_CASE("receiver: a store that cannot go on, and one that comes to its end to
     CHECK(receiver.on_store_question({}, 0).empty());
     CHECK(receiver.on_repaired(greeting(Role::replica, segment_bytes), 0).empty());
 }
+
+namespace {
+
+Receiver comparing() {
+    Receiver receiver = streaming_from(8000);
+    REQUIRE(receiver.can_compare());
+    const Actions actions = receiver.on_comparison(7000, 0);
+    REQUIRE(find_sent<Compare>(actions));
+    CHECK(find_sent<Compare>(actions)->at == 7000);
+    CHECK_FALSE(receiver.can_compare());
+    return receiver;
+}
+
+}  // namespace
+
+TEST_CASE("receiver: a comparison's questions and answers go between the records, and it ends when both have said so") {
+    Receiver receiver = comparing();
+    CHECK(find_sent<SyncBytes>(receiver.on_store_question({std::byte{1}}, 0)));
+    CHECK(find<StoreRecords>(receiver.on_message(from_source(records(8000, 8064)), 0)));
+    CHECK(find<GiveStore>(receiver.on_message(from_source(SyncBytes{{std::byte{2}}}), 0)));
+    const Actions ended = receiver.on_compared(Compared{.at = 7000, .objects = 3, .is_whole = true}, 0);
+    REQUIRE(find_sent<Compared>(ended));
+    CHECK(find_sent<Compared>(ended)->objects == 3);
+    // What was on the way is dropped, and nothing new begins before the source has said that it is over.
+    CHECK(receiver.on_store_question({std::byte{1}}, 0).empty());
+    CHECK(receiver.on_message(from_source(SyncBytes{{std::byte{2}}}), 0).empty());
+    CHECK_FALSE(receiver.can_compare());
+    CHECK(receiver.on_message(from_source(Compared{}), 0).empty());
+    CHECK(receiver.can_compare());
+    CHECK(receiver.on_compared(Compared{}, 0).empty());
+}
+
+TEST_CASE("receiver: a source that cannot be compared with says so, and is told that it is over") {
+    Receiver receiver = comparing();
+    const Actions actions = receiver.on_message(from_source(Compared{.has_failed = true, .text = "no store"}), 0);
+    REQUIRE(find<BreakComparison>(actions));
+    CHECK(find<BreakComparison>(actions)->why == "no store");
+    CHECK(find_sent<Compared>(actions));
+    CHECK(receiver.can_compare());
+}
+
+TEST_CASE("receiver: a source asks for a comparison, and one of version 1 is not compared with") {
+    Receiver receiver = streaming_from(8000);
+    CHECK(find<WantComparison>(receiver.on_message(from_source(Compare{}), 0)));
+    Receiver of_old(greeting(Role::replica, 8000), 1, 0);
+    of_old.start(0);
+    Hello old = greeting(Role::source, 10'000);
+    old.version = 1;
+    of_old.on_message(from_source(old), 0);
+    of_old.on_message(from_source(Verdict{Outcome::resume, 8000, ""}), 0);
+    REQUIRE(of_old.is_streaming());
+    CHECK_FALSE(of_old.can_compare());
+}
+
+TEST_CASE("receiver: what belongs to no comparison breaks the protocol") {
+    for (const Message& message : {Message(SyncBytes{}), Message(Compared{}), Message(Compare{5})}) {
+        Receiver receiver = streaming_from(8000);
+        CHECK(reason_of(receiver.on_message(from_source(message), 0)) == Reason::protocol);
+    }
+}

@@ -254,3 +254,55 @@ TEST_CASE("sender: a moment that comes when the session is over, or cannot be ha
     CHECK(sender.on_repair_offered(offer, source_of_now, 0).empty());
     CHECK(sender.on_store_answer({}, 0).empty());
 }
+
+TEST_CASE("sender: a replica's store asks within the stream, and the comparison ends when both have said so") {
+    Sender sender = streaming_from(8000);
+    REQUIRE(sender.can_be_compared());
+    CHECK(find_sent<Compare>(sender.ask_for_comparison(0)));
+    const Actions begun = sender.on_message(from_replica(Compare{7000}), 0);
+    REQUIRE(find<ServeComparison>(begun));
+    CHECK(find<ServeComparison>(begun)->at == 7000);
+    CHECK(find<AskStore>(sender.on_message(from_replica(SyncBytes{{std::byte{1}}}), 0)));
+    CHECK(find_sent<SyncBytes>(sender.on_store_answer({std::byte{2}}, 0)));
+    const Actions ended = sender.on_message(from_replica(Compared{.at = 7000, .differences = 2}), 0);
+    CHECK(find<EndServing>(ended));
+    CHECK(find_sent<Compared>(ended));
+    REQUIRE(find<NoteCompared>(ended));
+    CHECK(find<NoteCompared>(ended)->compared.differences == 2);
+    CHECK(sender.on_store_answer({std::byte{2}}, 0).empty());
+    CHECK(find<ServeComparison>(sender.on_message(from_replica(Compare{7500}), 0)));
+}
+
+TEST_CASE("sender: a store that cannot serve ends the comparison, and what was on the way is dropped") {
+    Sender sender = streaming_from(8000);
+    CHECK(sender.on_comparison_failure("nothing is under way", 0).empty());
+    sender.on_message(from_replica(Compare{7000}), 0);
+    const Actions failed = sender.on_comparison_failure("no store", 0);
+    REQUIRE(find_sent<Compared>(failed));
+    CHECK(find_sent<Compared>(failed)->text == "no store");
+    CHECK(sender.on_message(from_replica(SyncBytes{{std::byte{1}}}), 0).empty());
+    const Actions over = sender.on_message(from_replica(Compared{.has_failed = true}), 0);
+    CHECK(find<NoteCompared>(over));
+    CHECK_FALSE(find_sent<Compared>(over));
+    CHECK(find<ServeComparison>(sender.on_message(from_replica(Compare{7500}), 0)));
+}
+
+TEST_CASE("sender: what belongs to no comparison breaks the protocol, and a replica of version 1 is not asked for one") {
+    for (const Message& message : {Message(SyncBytes{}), Message(Compared{})}) {
+        Sender sender = streaming_from(8000);
+        CHECK(reason_of(sender.on_message(from_replica(message), 0)) == Reason::protocol);
+    }
+    Sender twice = streaming_from(8000);
+    twice.on_message(from_replica(Compare{7000}), 0);
+    CHECK(reason_of(twice.on_message(from_replica(Compare{7000}), 0)) == Reason::protocol);
+    Sender sender(greeting(Role::source, at(10'000)), 1, 0);
+    sender.start(0);
+    Hello old = greeting(Role::replica, at(8000));
+    old.version = 1;
+    sender.on_message(from_replica(old), 0);
+    sender.on_position(8000, at(8000), 0);
+    sender.on_message(from_replica(PositionIs{8000, true, at(8000)}), 0);
+    REQUIRE(sender.is_streaming());
+    CHECK_FALSE(sender.can_be_compared());
+    CHECK(sender.ask_for_comparison(0).empty());
+}
