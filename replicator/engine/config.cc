@@ -177,7 +177,7 @@ Result<uint64_t> verify_in(const Table& table) {
 }
 
 Result<KeepRule> keep_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "from", "store", "delay", "accept_deletions", "verify"}));
+    HF_TRY(table.knows_only({"volume", "from", "store", "delay", "accept_deletions", "trust_times", "verify"}));
     KeepRule rule;
     rule.from = HF_TRY(table.text("from"));
     rule.store = HF_TRY(table.text("store"));
@@ -188,6 +188,7 @@ Result<KeepRule> keep_rule(const Table& table) {
     if (Status named = check_peer_name(rule.from); !named) return table.wrong(named.error().message);
     if (!rule.store.starts_with('/')) return table.wrong("`store` must be an absolute path");
     rule.accept_deletions = HF_TRY(table.flag("accept_deletions"));
+    rule.trust_times = HF_TRY(table.flag("trust_times"));
     if (table.has("verify")) rule.verify = HF_TRY(verify_in(table));
     if (!table.has("delay")) return rule;
     const std::string delay = HF_TRY(table.text("delay"));

@@ -18,6 +18,7 @@
 //     store = "/var/lib/holdfast/replicas/data"
 //     delay = "2h"                      # what arrives is applied when it is so old; absent: at once
 //     verify = "4M"                     # it is compared with the source all the time, so many bytes a second; this by default, "0": never
+//     trust_times = true                # a repair takes files of equal size and time for equal; absent: it compares their bytes
 //     accept_deletions = true           # a comparison with the source may delete most of what is here; absent: it stops and says so
 //
 //     [[notify]]                        # who is told of events (docs/events.md)
@@ -60,7 +61,7 @@ struct KeepRule {
     journal::VolumeId volume;
     std::string from, store;
     uint64_t delay_ns = 0;
-    bool accept_deletions = false;
+    bool accept_deletions = false, trust_times = false;
     uint64_t verify = verify_bytes_per_second_default;  // bytes a second
     bool operator==(const KeepRule&) const = default;
 };

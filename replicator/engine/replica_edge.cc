@@ -245,7 +245,8 @@ void ReplicaEdge::begin_repair(const RepairBegins& point) {
     host_.events->raise(EventCode::repair_begins, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_});
     const Json request = {{"role", "repair"},
                           {"point", rewind::to_json(rewind::RepairPoint{point.at, point.time_ns, point.begin.lsn, point.begin.chain})},
-                          {"accept_deletions", rule_.accept_deletions}};
+                          {"accept_deletions", rule_.accept_deletions},
+                          {"trust_times", rule_.trust_times}};
     link_ = SyncLink::open(host_.loop, journal::sync_socket(volume_), request,
                            {[this, point](const Json& told) { end_repair(point, told); },
                             [this](std::vector<std::byte> bytes) { carry_out(receiver_->on_store_question(std::move(bytes), host_.loop.now_ns())); },

@@ -83,6 +83,7 @@ Status repair_store(Service& service, SyncPipe& pipe, const Json& request) {
     auto disk = HF_TRY(open_disk(service.volume().store));
     RepairOptions options;
     options.accept_deletions = request.contains("accept_deletions") && request["accept_deletions"] == true;
+    options.trust_times = request.contains("trust_times") && request["trust_times"] == true;
     options.progress = [&](const WorkProgress&) { return !service.is_ending(); };
     // What is here already is history that the comparison would pass over. Where it cannot be applied there is a gap instead.
     if (!service.applies_late()) (void)service.follower().reach(service.follower().published(), apply_wait_ms).has_value();

@@ -50,8 +50,8 @@ private:
 // A repair's files. Their bytes come later than everything else about them, so what writing changes is set once more then.
 class RemoteFileBytes final : public FileBytes {
 public:
-    RemoteFileBytes(RepairLedger& ledger, Questions& questions, const SyncSecret& secret)
-        : ledger_(ledger), bytes_(ledger, questions, secret, [&ledger](const RemoteBytes::File& file) -> Status {
+    RemoteFileBytes(RepairLedger& ledger, Questions& questions, const SyncSecret& secret, bool trusts_times)
+        : ledger_(ledger), trusts_times_(trusts_times), bytes_(ledger, questions, secret, [&ledger](const RemoteBytes::File& file) -> Status {
               if (!file.was_changed) return ok();
               HF_TRY(repeat_what_writing_clears(ledger, file.object, file.xattrs));
               return ledger.set_attributes(file.object.id, file.object.attributes, HF_ATTR_MTIME);
@@ -63,14 +63,21 @@ public:
         return bytes_.compare(object, std::move(xattrs), 0);
     }
     Result<bool> compare(SourceDirectory& directory, const TreeObject& object, const ObjectAttributes& seen) override {
+        if (trusts_times_ && object.attributes.size == seen.size && object.attributes.mtime_ns == seen.mtime_ns) {
+            ++trusted_;
+            return false;
+        }
         HF_TRY(bytes_.compare(object, HF_TRY(directory.xattrs(object)), seen.size));
         return false;
     }
     Status drain() { return bytes_.drain(); }
     uint64_t files() const { return bytes_.files(); }
+    uint64_t trusted() const { return trusted_; }
 
 private:
     RepairLedger& ledger_;
+    const bool trusts_times_;
+    uint64_t trusted_ = 0;
     RemoteBytes bytes_;
 };
 
@@ -85,6 +92,8 @@ public:
         if (point_.at <= store_.applied() && !(store_.is_empty() || store_.first_copy_pending()))
             return Error{ErrorCode::unsupported, "the replica's history reaches to address " + std::to_string(store_.applied()) + ", the source's to " + std::to_string(point_.at) +
                                                      ": no repair can be put between the two. Give the replica an empty store, and keep the old one for its history"};
+        const auto before = HF_TRY(load_repair_mark(store_disk_));
+        trusts_times_ = options_.trust_times && !store_.is_repairing() && !(before && !before->is_complete);
         Catalog catalog = HF_TRY(fetch(store_directory));
         HF_TRY(save_repair_mark(store_disk_, {false, point_}));
         if (store_.is_empty()) HF_TRY(store_.begin_first_copy());
@@ -152,7 +161,7 @@ private:
         HF_TRY(target.open_gap("the replica had lost its place in the source's journal"));
         RepairLedger ledger(target, options_.progress);
         for (const ObjectId& object : HF_TRY(open_orphans(store_, store_.applied()))) HF_TRY(ledger.change(HF_ORPHAN_END, object, journal::OrphanEnd{}));
-        RemoteFileBytes bytes(ledger, questions_, secret_);
+        RemoteFileBytes bytes(ledger, questions_, secret_, trusts_times_);
         TreeRepairOptions tree_options;
         tree_options.deletion_brake = options_.accept_deletions ? 0 : deletion_brake_objects;
         tree_options.brake_advice = "say `accept_deletions = true` in the replica's [[keep]] and reload the configuration";
@@ -162,6 +171,7 @@ private:
         take_figures(ledger);
         evidence_.repairs = ledger.repairs();
         evidence_.files_compared = bytes.files();
+        evidence_.files_trusted = bytes.trusted();
         evidence_.objects_removed = walk.removed();
         return target.finish("the replica was compared with the source");
     }
@@ -182,6 +192,7 @@ private:
     const Clock& clock_;
     Questions questions_;
     const SyncSecret secret_;
+    bool trusts_times_ = false;
     RepairEvidence evidence_;
 };
 
@@ -189,7 +200,7 @@ private:
 
 Json to_json(const RepairEvidence& evidence) {
     return {{"is_first_copy", evidence.is_first_copy}, {"objects", evidence.objects},
-            {"files_compared", evidence.files_compared}, {"bytes_compared", evidence.bytes_compared},
+            {"files_compared", evidence.files_compared}, {"files_trusted", evidence.files_trusted}, {"bytes_compared", evidence.bytes_compared},
             {"bytes_received", evidence.bytes_received}, {"bytes_written", evidence.bytes_written},
             {"repairs", evidence.repairs}, {"objects_removed", evidence.objects_removed},
             {"seconds", evidence.seconds}, {"sentence", evidence.sentence}};

@@ -24,6 +24,9 @@ namespace holdfast::rewind {
 struct RepairOptions {
     // More than half of at least deletion_brake_objects objects may be gone.
     bool accept_deletions = false;
+    // Files of equal size and time of modification are taken for equal: their bytes are not compared. Not in a repair that goes on with one that was
+    // cut off, because that may have set a time and not brought the bytes yet.
+    bool trust_times = false;
     ProgressSink progress;
 };
 
@@ -31,6 +34,7 @@ struct RepairEvidence {
     bool is_first_copy = false;
     uint64_t objects = 0;         // that the source has
     uint64_t files_compared = 0;
+    uint64_t files_trusted = 0;
     uint64_t bytes_compared = 0;
     uint64_t bytes_received = 0;
     uint64_t bytes_written = 0;

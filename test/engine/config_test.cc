@@ -37,7 +37,7 @@ TEST_CASE("config: an empty file is a host that does nothing, under its own name
 
 TEST_CASE("config: everything that can be said is understood, in the order of the file") {
     const auto config = parse_config("name = \"alpha\" # comment\n" + listen + "address = \"alpha.example.org:4848\"\n" + send("/srv/data", "beta") +
-                                         send("/srv/data", "gamma") + send(id, "delta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"\naccept_deletions = true",
+                                         send("/srv/data", "gamma") + send(id, "delta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"\naccept_deletions = true\ntrust_times = true\nverify = \"1M\"",
                                      "f");
     REQUIRE(config);
     CHECK(config->name == "alpha");
@@ -45,7 +45,7 @@ TEST_CASE("config: everything that can be said is understood, in the order of th
     CHECK(config->address == "alpha.example.org:4848");
     CHECK(config->send == std::vector<SendRule>{{"/srv/data", "beta"}, {"/srv/data", "gamma"}, {id, "delta"}});
     const auto volume = [](const std::string& text) { return journal::parse_volume_id(text).value(); };
-    CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", 90'000'000'000, true}});
+    CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", 90'000'000'000, true, true, 1 << 20}});
 }
 
 struct Refused {
@@ -118,6 +118,7 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
 TEST_CASE("config: a replica that cannot be kept is refused as well") {
     check_refused({
         {listen + keep(id, "b", "/s") + "delay = \"soon\"", "\"soon\" is no delay"},
+        {listen + keep(id, "b", "/s") + "verify = \"10\"", "\"10\" is nothing to verify at; it is bytes a second"},
         {listen + keep(id, "b", "/s") + "accept_deletions = \"yes\"", "`accept_deletions` must be true or false"},
         {listen + keep("/srv/data", "b", "/s"), "is no volume id; `holdfast status` on the source shows it"},
         {listen + keep(id + "0", "b", "/s"), "is no volume id"},

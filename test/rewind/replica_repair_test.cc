@@ -66,6 +66,7 @@ public:
         open();
     }
     rewind::Store& store() { return *store_; }
+    bool trusts_times = false;
     std::string image() const { return volume_.store + "/image"; }
     std::string restored(Lsn at) {
         const rewind::View view(*store_, at);
@@ -87,6 +88,7 @@ private:
         const Lsn begin = at - at % volume_.segment_bytes;
         rewind::RepairOptions options;
         options.accept_deletions = accepts;
+        options.trust_times = trusts_times;
         return rewind::repair_replica(*store_, *disk_, volume_.store, {at, 1'000'000'000 + at, begin, {}}, line, options, system_clock());
     }
 
@@ -264,6 +266,33 @@ TEST_CASE("replica repair: large files travel by what differs in them") {
     CHECK(tree_difference(source.live(), replica.image()) == "");
     CHECK(repaired.bytes_received < 4 * rewind::digest_chunk_bytes);
     CHECK(repaired.bytes_written == 3 * 4096);
+}
+
+TEST_CASE("replica repair: files of equal size and time are trusted when that is wanted, but not after a repair that was cut off") {
+    StoreBench source;
+    for (const char* name : {"a", "b"}) write_file(source.live(name), std::string(100'000, 'x'));
+    Replica replica(source);
+    need(replica.repair(source.record()));
+    // What only a comparison of bytes finds: another byte under the same size and time.
+    const auto damage = [&](const char* name) {
+        struct stat before;
+        REQUIRE(stat((replica.image() + "/" + name).c_str(), &before) == 0);
+        std::fstream(replica.image() + "/" + name, std::ios::binary | std::ios::in | std::ios::out).put('y');
+        const timespec times[2] = {before.st_atim, before.st_mtim};
+        REQUIRE(utimensat(AT_FDCWD, (replica.image() + "/" + name).c_str(), times, 0) == 0);
+    };
+    damage("a");
+    write_file(source.live("c"), "c");
+    replica.trusts_times = true;
+    const auto trusted = need(replica.repair(source.record()));
+    CHECK(trusted.files_trusted == 2);
+    CHECK(tree_difference(source.live(), replica.image()) != "");
+    write_file(source.live("d"), "d");
+    const Lsn at = source.record();
+    for (uint64_t answers = 1; !replica.store().is_repairing(); ++answers) REQUIRE(!replica.repair(at, answers).has_value());
+    const auto compared = need(replica.repair(at));
+    CHECK(compared.files_trusted == 0);
+    CHECK(tree_difference(source.live(), replica.image()) == "");
 }
 
 TEST_CASE("replica repair: the brake stops before anything is deleted") {
