@@ -1,6 +1,8 @@
 #include "journal/inbound.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -10,6 +12,8 @@
 
 namespace holdfast::journal {
 namespace {
+
+constexpr size_t early_write_bytes_min = 256 << 10;
 
 Error out_of_turn(std::string_view why) {
     return {ErrorCode::invalid_argument, "the inbound journal cannot take this now: " + std::string(why)};
@@ -118,7 +122,11 @@ Status Inbound::append(ByteSpan records) {
 }
 
 Status Inbound::write_batch(const InboundBatch& batch) {
-    for (const InboundBatch::Run& run : batch.runs) HF_TRY(file_->pwrite(run.bytes, place_of(run.lsn)));
+    for (const InboundBatch::Run& run : batch.runs) {
+        HF_TRY(file_->pwrite(run.bytes, place_of(run.lsn)));
+        // Of a source that catches up: while the sync that follows waits nothing is taken in, so the disk has begun by then.
+        if (run.bytes.size() >= early_write_bytes_min) file_->start_sync(place_of(run.lsn), run.bytes.size());
+    }
     if (batch.seal) HF_TRY(file_->truncate(place_of(batch.written_end)));
     return ok();
 }
@@ -143,8 +151,25 @@ Result<ChainHash> Inbound::chain_of_unknown_beginning(const ChainHash::Value& be
     return chain;
 }
 
-Status Inbound::sync() {
+std::shared_ptr<Inbound::BegunSync> Inbound::begin_sync() {
+    if (fence_ || begun_sync_ || has_unsynced_name_ || !file_ || durable_ == received_) return nullptr;
+    return begun_sync_ = std::make_shared<BegunSync>(file_, received_);
+}
+
+// Before anything else is synced or goes. The kernel tells a failed write to one sync of a file alone: were a second one made while
+// this one fails, it might be told that all is well, and what is lost would be acknowledged.
+Status Inbound::end_sync() {
     if (fence_) return fence_error();
+    if (!begun_sync_) return ok();
+    const auto begun = std::exchange(begun_sync_, nullptr);
+    if (const Status& synced = begun->run(); !synced) return fence(synced.error());
+    durable_ = std::max(durable_, begun->until());
+    publish();
+    return ok();
+}
+
+Status Inbound::sync() {
+    HF_TRY(end_sync());
     if (segments_.empty() || (durable_ == received_ && !has_unsynced_name_)) return ok();
     // The file first: when its name is durable, its header is.
     if (Status synced = file_->sync(); !synced) return fence(synced.error());

@@ -7,6 +7,7 @@
 //     received() at a segment's beginning:   begin_segment(header)      then received() is its first record's address
 //     otherwise:                             append(records)            records back to back, from received() on
 //     now and then:                          sync()                     then durable() == received()
+//     or, while more comes in:               begin_sync(), end_sync()   then what was received at the beginning is durable
 //
 // Durability: append() reaches the page cache and so survives the process; readers may read it at once. What is below
 // durable() survives a power cut. A segment is completely durable, its name too, before the next one is begun, so
@@ -30,6 +31,7 @@
 
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -49,6 +51,23 @@ class SegmentWalk;
 
 class Inbound {
 public:
+    // A sync that was begun. run() blocks until the disk has answered, whoever calls it, and any thread may.
+    class BegunSync {
+    public:
+        BegunSync(std::shared_ptr<File> file, Lsn until) : until_(until), file_(std::move(file)) {}
+        const Status& run() {
+            std::call_once(once_, [this] { done_ = file_->sync(); });
+            return done_;
+        }
+        Lsn until() const { return until_; }
+
+    private:
+        const Lsn until_;
+        const std::shared_ptr<File> file_;
+        std::once_flag once_;
+        Status done_;
+    };
+
     // Finds the end of the whole records. In the newest segment what is torn behind them is cut off, and a newest file
     // without a header is removed: the source sends both again. Older segments are judged by header, seal and chain;
     // damage there is not for this function to repair, and nothing is changed then. All that is kept is durable on
@@ -82,6 +101,12 @@ public:
     Status append(ByteSpan records);
     // Everything received is durable on return. Errors: io, and the object is fenced.
     Status sync();
+    // The same while more is appended: the caller has it run by another thread and calls end_sync() afterwards, which makes what was received
+    // at the beginning durable. Whatever else needs to know how it went runs it itself, or waits for it. Null when sync() is to be
+    // used: one is under way, nothing is to be synced, or a name is, which must be before anything else is done.
+    std::shared_ptr<BegunSync> begin_sync();
+    // Errors: io, and the object is fenced.
+    Status end_sync();
 
     // As journal::chain_at(). At received() also when the disk alone does not tell any more.
     Result<ChainHash::Value> chain_at(Lsn at);
@@ -152,7 +177,8 @@ private:
     // is_sealed_ or segments_ empty: received_ is a segment's beginning.
     std::optional<Beginning> beginning_;
     std::deque<uint64_t> segments_;
-    std::unique_ptr<File> file_;
+    std::shared_ptr<File> file_;
+    std::shared_ptr<BegunSync> begun_sync_;  // of file_
     bool is_sealed_ = false;        // the newest
     bool has_unsynced_name_ = false;
     Lsn received_ = 0;

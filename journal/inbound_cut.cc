@@ -7,7 +7,7 @@
 namespace holdfast::journal {
 
 Status Inbound::cut(Lsn at) {
-    if (fence_) return fence_error();
+    HF_TRY(end_sync());
     if (segments_.empty()) return ok();
     // With nothing left of a segment but its header, the header goes too: it may be that of another history.
     at = moment_of(at, segment_bytes_);

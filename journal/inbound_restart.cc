@@ -8,7 +8,7 @@ namespace holdfast::journal {
 // this knows that it must be asked for again.
 Status Inbound::restart(const Beginning& beginning) {
     HF_CHECK(place_of(beginning.lsn) == 0 && segment_of(beginning.equal_at, segment_bytes_) == segment_of(beginning.lsn, segment_bytes_));
-    if (fence_) return fence_error();
+    HF_TRY(end_sync());
     announce_cut();
     if (Status forgotten = forget_all(); !forgotten) return fence(forgotten.error());
     if (Status saved = save_beginning(disk_, beginning); !saved) return fence(saved.error());

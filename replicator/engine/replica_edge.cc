@@ -30,7 +30,7 @@ Reason reason_of(const Error& error) {
 }  // namespace
 
 ReplicaEdge::ReplicaEdge(Host& host, const KeepRule& rule, std::vector<std::string> onward)
-    : host_(host), rule_(rule), onward_(std::move(onward)), equality_(host.loop, journal::sync_socket(volume_), rule.verify, equality_events()), work_(host.loop) {
+    : host_(host), rule_(rule), onward_(std::move(onward)), equality_(host.loop, journal::sync_socket(volume_), rule.verify, equality_events()), sync_work_(host.loop), work_(host.loop) {
     watcher_ = std::thread([this] { watch(); });
     if (host_.is_in_maintenance) state_ = "maintenance";
     // What was received before is applied whether the source comes or not.
@@ -190,9 +190,7 @@ void ReplicaEdge::carry_out(Actions actions) {
                                      [this](Status done) { if (!done) fail(done.error()); });
                        },
                        [&](StoreRecords& store) { carry_out(store); },
-                       [&](SyncJournal&) {
-                           work_.ask([this] { return journal_->sync(); }, [this](Result<Lsn> durable) { answer(durable, &Receiver::on_synced); });
-                       },
+                       [&](SyncJournal&) { sync_journal(); },
                        [&](RewindTo& to) {
                            state_ = "going back";
                            host_.events->raise(EventCode::replica_goes_back, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = "from address " + std::to_string(to.at) + " on"});
@@ -238,6 +236,25 @@ void ReplicaEdge::carry_out(StoreRecords& store) {
             if (waiting_bytes_ <= waiting_bytes_max && connection_) connection_->resume();
             answer(received, &Receiver::on_stored);
         });
+}
+
+// With nothing behind it the shortest way is best: an fsync of the source's may be waiting.
+void ReplicaEdge::sync_journal() {
+    const auto synced = [this](Result<Lsn> durable) { answer(durable, &Receiver::on_synced); };
+    if (waiting_bytes_ == 0) return work_.ask([this] { return journal_->sync(); }, synced);
+    work_.ask([this] { return journal_->begin_sync(); },
+              [this, synced](std::shared_ptr<journal::Inbound::BegunSync> begun) {
+                  if (!begun) return work_.ask([this] { return journal_->sync(); }, synced);
+                  sync_beside(std::move(begun));
+              });
+}
+
+void ReplicaEdge::sync_beside(std::shared_ptr<journal::Inbound::BegunSync> begun) {
+    // How it went is asked for by end_sync(), in the thread that the journal belongs to.
+    sync_work_.ask([begun = std::move(begun)] { return begun->run().has_value(); },
+                   [this](bool) {
+                       work_.ask([this] { return journal_->end_sync(); }, [this](Result<Lsn> durable) { answer(durable, &Receiver::on_synced); });
+                   });
 }
 
 void ReplicaEdge::begin_repair(const RepairBegins& point) {
@@ -334,6 +351,7 @@ void ReplicaEdge::unusable(const Status& done) {
 
 void ReplicaEdge::over(const Error& why) {
     work_.forget();
+    sync_work_.forget();
     const EventCode lost = link_ ? EventCode::repair_failed : EventCode::source_lost;
     close_link();
     equality_.abandon();

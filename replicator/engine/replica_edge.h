@@ -80,6 +80,8 @@ private:
     void take(ByteSpan bytes);
     void carry_out(Actions actions);
     void carry_out(StoreRecords& store);
+    void sync_journal();
+    void sync_beside(std::shared_ptr<journal::Inbound::BegunSync> begun);
     void begin_repair(const RepairBegins& point);
     void end_repair(const RepairBegins& point, const Json& told);
     void close_link();
@@ -125,7 +127,8 @@ private:
     uint64_t times_moved_ = 0;       // by applied_mutex_: an answer from before is none about the store as it is
     std::atomic<bool> is_ending_{false}, is_told_{false};
     std::thread watcher_;
-    Work work_;  // last: its jobs use the others
+    Work sync_work_;  // waits for the disk while work_ takes in what comes
+    Work work_;       // last: its jobs use the others
 };
 
 }  // namespace holdfast::replicator

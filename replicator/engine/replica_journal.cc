@@ -104,6 +104,11 @@ Result<Lsn> ReplicaJournal::sync() {
     return inbound_->durable();
 }
 
+Result<Lsn> ReplicaJournal::end_sync() {
+    HF_TRY(inbound_->end_sync());
+    return inbound_->durable();
+}
+
 // While a complete mark is there nothing of what came since the repair was told as durable; so a journal that was opened anew may
 // begin anew as well, and need not find out whether what it holds is from before.
 Status ReplicaJournal::settle_repair() {

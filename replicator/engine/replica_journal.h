@@ -39,6 +39,9 @@ public:
     const std::optional<rewind::RepairPoint>& begun_anew() const { return begun_anew_; }
     // Makes everything received durable. Returns how far that is. Errors: io.
     Result<Lsn> sync();
+    // The same in two steps, between which more may be appended (journal::Inbound). Null: only sync() will do.
+    std::shared_ptr<journal::Inbound::BegunSync> begin_sync() { return mark_ ? nullptr : inbound_->begin_sync(); }
+    Result<Lsn> end_sync();
     Result<std::optional<Position>> position(Lsn at);
     journal::Inbound& inbound() { return *inbound_; }
     // Goes back to AT, where the source's history parted from this one: first the journal from there on is kept in STORE/discarded (I7),

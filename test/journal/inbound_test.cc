@@ -380,6 +380,32 @@ TEST_CASE("inbound: who reads beside the store sees by a number that what he rea
     CHECK(cuts() % 2 == 0);
 }
 
+TEST_CASE("inbound: a sync that was begun makes durable what had come by then, while more comes") {
+    ShippedJournal source(7, 60, 30'000);
+    MemoryDisk replica;
+    auto inbound = must_open(replica);
+    const auto ship = [&](int steps) {
+        while (steps-- > 0) REQUIRE(source.ship_next(*inbound, 30'000).value());
+        return inbound->received();
+    };
+    const Lsn first = ship(4);
+    CHECK(inbound->begin_sync() == nullptr);  // the segment's name is not durable yet
+    REQUIRE(inbound->sync().has_value());
+    CHECK(inbound->begin_sync() == nullptr);  // nothing has come since
+    const Lsn second = ship(3);
+    const auto begun = inbound->begin_sync();
+    REQUIRE(begun);
+    CHECK(inbound->begin_sync() == nullptr);
+    const Lsn third = ship(3);
+    REQUIRE(begun->run().has_value());
+    CHECK(inbound->durable() == first);
+    REQUIRE(inbound->end_sync().has_value());
+    CHECK(inbound->durable() == second);
+    REQUIRE(inbound->sync().has_value());
+    CHECK(inbound->durable() == third);
+    CHECK(segment > third);
+}
+
 TEST_CASE("inbound: released are whole durable segments, oldest first, but for the newest sealed one") {
     ShippedJournal source(8, 300, 60'000);
     REQUIRE(source.segment_count() >= 4);
