@@ -1,7 +1,9 @@
 #include "replicator/engine/connection.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 
 #include "base/check.h"
 
@@ -87,6 +89,12 @@ void Connection::send(ByteSpan plain) {
     if (is_closing()) return;
     if (Status written = channel_->write(plain); !written) return fail(std::move(written).error());
     flush();
+}
+
+size_t Connection::backlog_bytes() const {
+    int unsent = 0;
+    if (::ioctl(socket_.get(), SIOCOUTQNSD, &unsent) != 0) unsent = 0;
+    return waiting_bytes() + static_cast<size_t>(unsent);
 }
 
 void Connection::flush() {

@@ -47,6 +47,8 @@ public:
     bool is_closing() const { return why_.has_value(); }
     // What was sent and the socket has not taken yet.
     size_t waiting_bytes() const { return outgoing_.size() - outgoing_begin_ + channel_->output_bytes(); }
+    // The same, and what the socket has and has not put on the link: only a few milliseconds' worth of it while the link keeps up.
+    size_t backlog_bytes() const;
     // Encrypted bytes that the socket has taken and given.
     uint64_t sent_bytes() const { return sent_bytes_; }
     uint64_t received_bytes() const { return received_bytes_; }

@@ -9,7 +9,7 @@ namespace holdfast::replicator {
 namespace {
 
 using Value = std::optional<uint64_t>;
-constexpr uint64_t nanoseconds = 1'000'000'000;
+constexpr uint64_t nanoseconds = 1'000'000'000, thousandths = 1000;
 
 Value whole(const EdgeStatus& edge, uint64_t Compared::*figure) {
     const auto& last = edge.equality.whole;
@@ -37,6 +37,8 @@ constexpr EdgeMetric edge_metrics[] = {
     {{"holdfast_edge_compared_timestamp_seconds", "gauge", "seconds", "When the last comparison of everything began, whatever it found."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::began_ns); }, nanoseconds},
     {{"holdfast_edge_differences", "gauge", "", "Objects that it found to differ."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::differences); }},
     {{"holdfast_edge_compared_objects", "gauge", "", "Objects that it compared."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::objects); }},
+    {{"holdfast_edge_packing_level", "gauge", "", "Of zstd, for the last batch that was sent; 0: as it was."}, [](const EdgeStatus& edge) -> Value { return edge.packing_level; }},
+    {{"holdfast_edge_packing_ratio", "gauge", "ratio", "What packing left of the last few batches."}, [](const EdgeStatus& edge) -> Value { return edge.packing_permille; }, thousandths},
     {{"holdfast_edge_sessions", "counter", "", "Connections that came to streaming."}, [](const EdgeStatus& edge) -> Value { return edge.totals.sessions; }},
     {{"holdfast_edge_stream_bytes", "counter", "bytes", "Records that were sent or taken, before they were packed."}, [](const EdgeStatus& edge) -> Value { return edge.totals.stream_bytes; }},
     {{"holdfast_edge_repair_bytes", "counter", "bytes", "What stores said while replicas were compared, before it was packed."}, [](const EdgeStatus& edge) -> Value { return edge.totals.repair_bytes; }},

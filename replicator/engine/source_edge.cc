@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint64_t source_term = 1;  // until hosts change roles
 constexpr uint32_t watch_ms = 200;
+// More than this is a link that is behind, and no batch that has just been given to the socket.
+constexpr size_t link_backlog_bytes = 256 << 10;
 
 // Why a session ended, as an error for whoever waits for it.
 Error as_error(const Close& close) {
@@ -95,6 +97,7 @@ void SourceEdge::connected(Result<UniqueFd> socket) {
     auto channel = TlsChannel::client(host_.identity, Purpose::link, [this](const Fingerprint& key) { return host_.is_key_of(key, peer_); });
     if (!channel) return over(channel.error());
     frames_ = FrameReader();
+    packing_ = PackingLevel();
     connection_ = Connection::start(host_.loop, std::move(*socket), std::move(*channel),
                                     {[this] { established(); },
                                      [this](ByteSpan bytes) { take(bytes); },
@@ -125,12 +128,7 @@ void SourceEdge::greet(Result<Hello> self) {
 void SourceEdge::carry_out(Actions actions) {
     for (Action& action : actions) {
         std::visit(Overloaded{
-                       [&](Send& send) {
-                           if (const auto* records = std::get_if<Records>(&send.message)) totals_.stream_bytes += records->bytes.size();
-                           const auto frame = host_.encode(send.message, source_term);
-                           pace_.sent(frame.size(), limit_now(), host_.loop.now_ns());
-                           connection_->send(frame);
-                       },
+                       [&](Send& send) { this->send(send.message); },
                        [&](AskPosition& ask) { ask_position(ask.at); },
                        [&](ReadStream& what) { read(what); },
                        [&](SaveCursor& save) { cursor_wanted_ = std::max(cursor_wanted_, save.at); },
@@ -162,6 +160,13 @@ void SourceEdge::carry_out(Actions actions) {
         losses_.streams();
         heard();
     }
+}
+
+void SourceEdge::send(const Message& message) {
+    if (std::holds_alternative<Records>(message)) return connection_->send(ready_frame_);
+    const auto frame = host_.encode(message, source_term);
+    pace_.sent(frame.size(), limit_now(), host_.loop.now_ns());
+    connection_->send(frame);
 }
 
 void SourceEdge::ask_position(Lsn at) {
@@ -247,17 +252,47 @@ Status SourceEdge::compare() {
 void SourceEdge::read(const ReadStream& what) {
     const uint64_t limit = limit_now();
     const uint64_t wait_ns = pace_.wait_ns(host_.loop.now_ns());
-    if (wait_ns == 0) return read_now(what, limit);
-    paced_ = host_.loop.after(wait_ns, [this, what, limit] { read_now(what, limit); });
+    if (wait_ns == 0) return read_now(what, limit, connection_->backlog_bytes() > link_backlog_bytes);
+    paced_ = host_.loop.after(wait_ns, [this, what, limit] { read_now(what, limit, true); });
 }
 
-void SourceEdge::read_now(const ReadStream& what, uint64_t limit) {
-    work_.ask([journal = journal_, what, bytes_max = Pace::piece_bytes(limit, what.bytes_max)] { return journal->read(what.from, bytes_max); },
-              [this](Result<StreamPiece> piece) {
+// Read and packed on the work's thread, while this one encrypts and sends the piece before.
+void SourceEdge::read_now(const ReadStream& what, uint64_t limit, bool is_link_behind) {
+    const PackingLevel::Choice choice = packing_.next(is_link_behind, host_.loop.now_ns());
+    work_.ask([journal = journal_, from = what.from, bytes_max = Pace::piece_bytes(limit, what.bytes_max), choice, &clock = host_.clock] { return read_and_pack(*journal, from, bytes_max, choice, clock); },
+              [this](Result<PackedPiece> piece) {
                   if (!sender_) return;
                   if (!piece) return fail(piece.error());
-                  carry_out(sender_->on_read(std::move(*piece), host_.loop.now_ns()));
+                  send_piece(std::move(*piece));
               });
+}
+
+Result<SourceEdge::PackedPiece> SourceEdge::read_and_pack(SourceJournal& journal, Lsn from, uint32_t bytes_max, PackingLevel::Choice choice, const Clock& clock) {
+    PackedPiece piece{HF_TRY(journal.read(from, bytes_max)), {}, {}};
+    const size_t bytes = piece.stream.records.bytes.size();
+    if (bytes == 0) return piece;
+    const uint64_t began_ns = clock.monotonic_ns();
+    const int level = choice.level_for(bytes);
+    Message message(std::move(piece.stream.records));
+    piece.frame = encode_frame(message, {source_term, clock.realtime_ns(), level});
+    piece.stream.records = std::move(std::get<Records>(message));
+    piece.packed = {level, bytes, piece.frame.size(), clock.monotonic_ns() - began_ns};
+    return piece;
+}
+
+void SourceEdge::send_piece(PackedPiece piece) {
+    if (!piece.frame.empty()) {
+        packing_.packed(piece.packed);
+        totals_.stream_bytes += piece.packed.plain_bytes;
+        pace_.sent(piece.frame.size(), limit_now(), host_.loop.now_ns());
+    }
+    ready_frame_ = std::move(piece.frame);
+    Actions actions = sender_->on_read(std::move(piece.stream), host_.loop.now_ns());
+    // Out of turn, so that the next piece is read and packed while this one is encrypted: its answer comes by the loop, so after all of these.
+    const auto next = std::find_if(actions.begin(), actions.end(), [](const Action& action) { return std::holds_alternative<ReadStream>(action); });
+    if (next != actions.end()) std::rotate(actions.begin(), next, next + 1);
+    carry_out(std::move(actions));
+    ready_frame_.clear();
 }
 
 void SourceEdge::fail(const Error& error) {
@@ -393,6 +428,7 @@ void SourceEdge::over(const Error& why) {
     why_ = why.message;
     state_ = "waiting";
     has_streamed_ = false;
+    if (why.sys_errno == ECONNREFUSED) retry_ns_ = std::min(retry_ns_, retry_refused_ns);
     retry_ = host_.loop.after(retry_ns_, [this] { prepare(); });
     retry_ns_ = std::min(2 * retry_ns_, retry_longest_ns);
 }
@@ -488,6 +524,8 @@ EdgeStatus SourceEdge::status() const {
     if (sender_ && sender_->is_streaming()) {
         status.sent = sender_->sent();
         status.received = sender_->acknowledged().received;
+        status.packing_permille = packing_.permille();
+        if (status.packing_permille) status.packing_level = packing_.level();
     }
     if (sender_ && sender_->decision()) status.handshake = sender_->decision()->name;
     status.equality = equality_;

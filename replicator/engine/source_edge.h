@@ -29,12 +29,15 @@
 #include "replicator/engine/status.h"
 #include "replicator/engine/work.h"
 #include "replicator/protocol/frame.h"
+#include "replicator/protocol/packing_level.h"
 #include "replicator/protocol/sender.h"
 
 namespace holdfast::replicator {
 
 inline constexpr uint64_t retry_first_ns = 200'000'000;
 inline constexpr uint64_t retry_longest_ns = 15'000'000'000;
+// A host that answers, and has no engine now, is asked at least so often: that costs next to nothing, and it may have one any moment.
+inline constexpr uint64_t retry_refused_ns = 500'000'000;
 inline constexpr uint64_t cursor_interval_ns = 1'000'000'000;
 // A journal that fills is told once, and again after it had room.
 inline constexpr uint64_t look_around_ns = 5'000'000'000;
@@ -88,7 +91,11 @@ private:
     void greet(Result<Hello> self);
     void carry_out(Actions actions);
     void read(const ReadStream& what);
-    void read_now(const ReadStream& what, uint64_t limit);
+    void read_now(const ReadStream& what, uint64_t limit, bool is_link_behind);
+    struct PackedPiece { StreamPiece stream; std::vector<std::byte> frame; PackingLevel::Packed packed; };
+    static Result<PackedPiece> read_and_pack(SourceJournal& journal, Lsn from, uint32_t bytes_max, PackingLevel::Choice choice, const Clock& clock);
+    void send_piece(PackedPiece piece);
+    void send(const Message& message);
     void ask_position(Lsn at);
     void begin_repair();
     void offer(const SourceJournal::RepairOffer& offer);
@@ -141,6 +148,8 @@ private:
     std::shared_ptr<SyncLink> serving_;  // our store, while the replica's is compared with it
     FrameReader frames_;
     Pace pace_;
+    PackingLevel packing_;
+    std::vector<std::byte> ready_frame_;  // of the records that the session is about to send
     std::optional<size_t> place_;  // of this replica, where acknowledgements are told
     Lsn cursor_wanted_ = 0, cursor_saved_ = 0;
     uint64_t cursor_due_ns_ = 0;

@@ -65,6 +65,9 @@ struct EdgeStatus {
     std::optional<uint64_t> alone = {}, times_alone = {}, waiting_fsyncs = {};
 
     EqualityStatus equality = {};
+    // How hard a source packs what it sends (protocol/packing_level.h), and what that left of the last few batches, in thousandths.
+    std::optional<uint64_t> packing_level = {}, packing_permille = {};
+
     EdgeTotals totals = {};
 
     std::optional<uint64_t> behind_bytes() const {

@@ -23,15 +23,41 @@ uint64_t frame_checksum(hf_frame_header header, ByteSpan stored) {
     return XXH3_64bits_withSeed(stored.data(), stored.size(), XXH3_64bits(&header, sizeof header));
 }
 
-// The payload packed behind SKIP bytes; empty when that does not pay.
-std::vector<std::byte> packed(ByteSpan plain, int level, size_t skip) {
+// What packing works with, kept by each thread that does: made for each frame it would be mapped and cleared each time.
+class Workspace {
+public:
+    static Workspace& of_this_thread() {
+        thread_local Workspace workspace;
+        return workspace;
+    }
+    ~Workspace() {
+        ZSTD_freeCCtx(packer_);
+        ZSTD_freeDCtx(unpacker_);
+    }
+    ZSTD_CCtx* packer() { return packer_; }
+    ZSTD_DCtx* unpacker() { return unpacker_; }
+    MutableByteSpan room(size_t bytes) {
+        if (room_.size() < bytes) room_.resize(bytes);
+        return MutableByteSpan(room_).first(bytes);
+    }
+
+private:
+    Workspace() { HF_CHECK(packer_ != nullptr && unpacker_ != nullptr); }
+
+    ZSTD_CCtx* const packer_ = ZSTD_createCCtx();
+    ZSTD_DCtx* const unpacker_ = ZSTD_createDCtx();
+    std::vector<std::byte> room_;  // grows to the largest frame, which is bounded
+};
+
+// The payload packed; empty when that does not pay. Holds until the thread packs or unpacks again.
+ByteSpan packed(ByteSpan plain, int level) {
     if (level == 0 || plain.size() < packing_bytes_min) return {};
-    std::vector<std::byte> out(skip + ZSTD_compressBound(plain.size()));
-    const size_t size = ZSTD_compress(out.data() + skip, out.size() - skip, plain.data(), plain.size(), level);
+    Workspace& workspace = Workspace::of_this_thread();
+    const MutableByteSpan room = workspace.room(ZSTD_compressBound(plain.size()));
+    const size_t size = ZSTD_compressCCtx(workspace.packer(), room.data(), room.size(), plain.data(), plain.size(), level);
     // What saves less than an eighth is not worth the other side's time.
     if (ZSTD_isError(size) || size > plain.size() - plain.size() / 8) return {};
-    out.resize(skip + size);
-    return out;
+    return room.first(size);
 }
 
 Error broken(const std::string& what) {
@@ -48,20 +74,18 @@ Status check_header(const hf_frame_header& header) {
     return ok();
 }
 
-Result<std::vector<std::byte>> unpacked(const hf_frame_header& header, ByteSpan stored) {
-    std::vector<std::byte> plain(header.plain_bytes);
-    const size_t size = ZSTD_decompress(plain.data(), plain.size(), stored.data(), stored.size());
+// Holds until the thread packs or unpacks again.
+Result<ByteSpan> unpacked(const hf_frame_header& header, ByteSpan stored) {
+    Workspace& workspace = Workspace::of_this_thread();
+    const MutableByteSpan plain = workspace.room(header.plain_bytes);
+    const size_t size = ZSTD_decompressDCtx(workspace.unpacker(), plain.data(), plain.size(), stored.data(), stored.size());
     if (ZSTD_isError(size) || size != plain.size()) return broken("a packed frame cannot be unpacked");
-    return plain;
+    return ByteSpan(plain);
 }
 
 Result<Received> decode_frame(const hf_frame_header& header, ByteSpan stored) {
     if (frame_checksum(header, stored) != header.checksum) return broken("a frame's checksum does not fit");
-    std::vector<std::byte> storage;
-    if (header.flags & HF_FRAME_ZSTD) {
-        storage = HF_TRY(unpacked(header, stored));
-        stored = storage;
-    }
+    if (header.flags & HF_FRAME_ZSTD) stored = HF_TRY(unpacked(header, stored));
     if (hash(stored) != header.plain_checksum) return broken("the checksum of a frame's content does not fit");
     return Received{header.term, header.sent_ns, HF_TRY(decode_payload(header.type, stored))};
 }
@@ -79,8 +103,9 @@ std::vector<std::byte> encode_frame(const Message& message, const FrameStamp& st
     header.plain_checksum = hash(plain);
     header.term = stamp.term;
     header.sent_ns = stamp.sent_ns;
-    if (auto smaller = packed(plain, stamp.zstd_level, sizeof header); !smaller.empty()) {
-        frame = std::move(smaller);
+    if (const ByteSpan smaller = packed(plain, stamp.zstd_level); !smaller.empty()) {
+        std::copy(smaller.begin(), smaller.end(), frame.begin() + sizeof header);
+        frame.resize(sizeof header + smaller.size());
         header.flags = HF_FRAME_ZSTD;
     }
     const ByteSpan stored = ByteSpan(frame).subspan(sizeof header);

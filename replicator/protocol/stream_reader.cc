@@ -1,5 +1,7 @@
 #include "replicator/protocol/stream_reader.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "journal/chain_at.h"
 #include "journal/segment_walk.h"
@@ -7,6 +9,12 @@
 namespace holdfast::replicator {
 
 using namespace journal;
+
+namespace {
+
+constexpr size_t small_batch_bytes = 64 << 10;
+
+}  // namespace
 
 StreamReader::StreamReader(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, InflightTable* table, Reader::Until until)
     : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), reader_(disk, volume, segment_bytes, table, until) {}
@@ -24,6 +32,9 @@ Result<StreamPiece> StreamReader::read(Lsn from, uint32_t bytes_max) {
         if (!record) break;
         if (records.bytes.empty()) records.first = record->lsn;
         records.end = record->end();
+        // A source that catches up: grown by doubling, a batch would be copied once more.
+        const size_t bytes = records.bytes.size() + record->bytes.size();
+        if (bytes > records.bytes.capacity() && bytes > small_batch_bytes) records.bytes.reserve(std::max<size_t>(bytes, bytes_max + bytes_max / 8));
         records.bytes.insert(records.bytes.end(), record->bytes.begin(), record->bytes.end());
     }
     if (from % segment_bytes_ != 0 || records.bytes.empty()) return piece;

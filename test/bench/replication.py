@@ -8,6 +8,7 @@ Two hosts as network namespaces on one machine (test/support/replicated.py), con
     lag         a steady load of fsynced 4 KiB writes, 200 a second: from the write's return until the replica has applied it
     catch-up    the replica's engine is stopped, MEGABYTES are written, it is started: bytes of journal a second until it has them on
                 its disk; beside it `zstd -1` through one TLS connection into a file that is synced, of the same bytes, over the same link
+    slow link   as catch-up, of text over a link of 4 MB/s, against the time that the same bytes take there when `zstd -1` has packed them
     first copy  FILES small files of a protected directory: from the moment that it is to be sent until its replica has all; beside it rsync over the
                 same link, without encryption
     wire        bytes that left the source's namespace for each byte that was written
@@ -16,6 +17,7 @@ Two hosts as network namespaces on one machine (test/support/replicated.py), con
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -169,6 +171,45 @@ def plain_copy(pair, network, megabytes, number):
     return megabytes / seconds
 
 
+SLOW_LINK_MB = 4
+
+
+def write_text(path, megabytes):
+    """Program text, over and over, in another order each time."""
+    texts = [text.read_bytes() for text in sorted(Path(__file__).resolve().parents[2].rglob("*.cc"))]
+    dice = random.Random(1)
+    with open(path, "wb") as stream:
+        while stream.tell() < megabytes << 20:
+            dice.shuffle(texts)
+            for text in texts:
+                stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def slow_link(pair, network, megabytes):
+    """How much sooner it is there than `zstd -1` alone would have it, and the bytes on the wire for one written."""
+    pair.beta.stop()
+    path = pair.tree / "text"
+    write_text(path, megabytes)
+    goal = edge(pair.alpha)["published"]
+    packed = len(subprocess.run(["zstd", "-1", "-qc", path], stdout=subprocess.PIPE, check=True).stdout)
+    device = [*network.inside("alpha"), "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", f"{SLOW_LINK_MB * 8}mbit", "burst", "128k", "latency", "100ms"]
+    run(*device)
+    try:
+        sent, start = sent_bytes(network), time.monotonic()
+        pair.beta.start()
+        bad = until("the replica has it on its disk", lambda: edge(pair.alpha).get("durable", 0) >= goal, 300)
+        if bad:
+            raise SystemExit(bad)
+        seconds, wire = time.monotonic() - start, sent_bytes(network) - sent
+        print(f"slow link: level {edge(pair.alpha)['packing_level']} in the end, {seconds:.1f} s", flush=True)
+    finally:
+        run(*network.inside("alpha"), "tc", "qdisc", "del", "dev", "eth0", "root")
+    path.unlink()
+    return packed / (SLOW_LINK_MB * 1e6) / seconds, wire / (megabytes << 20)
+
+
 def many_files(tree, count):
     for number in range(count):
         place = tree / f"dir{number // 500}"
@@ -239,6 +280,9 @@ def main():
                 rows.append(("catch-up until applied (MiB/s)", rates[3], ""))
                 rows.append(("bytes on the wire for a byte written, half of them packable", rates[1], ""))
                 rows.append(("CPU of both engines (s for a GB)", rates[2], ""))
+                slow = [slow_link(pair, network, options.megabytes) for _ in range(options.rounds)]
+                rows.append((f"slow link: time of `zstd -1` over {SLOW_LINK_MB} MB/s / ours", statistics.median(ratio for ratio, _ in slow), "1"))
+                rows.append(("slow link: bytes on the wire for a byte of text", statistics.median(wire for _, wire in slow), ""))
             copies = [first_copy(network, options.files) for _ in range(options.rounds)]
             rows.append((f"first copy of {options.files} small files (s)", statistics.median(ours for ours, _ in copies), ""))
             rows.append(("rsync of the same (s)", statistics.median(theirs for _, theirs in copies), ""))

@@ -24,6 +24,8 @@ EngineStatus an_engine() {
     source.alone = 1;
     source.times_alone = 2;
     source.waiting_fsyncs = 5;
+    source.packing_level = 3;
+    source.packing_permille = 480;
     source.totals.sessions = 3;
     source.totals.stream_bytes = 1ULL << 60;
     source.totals.repair_bytes = 77;
@@ -60,7 +62,8 @@ TEST_CASE("metrics: an edge's figures are what its status says, and one that is 
         {"holdfast_edge_behind_bytes", 4000, false},    {"holdfast_edge_lag_seconds", 1.5, false},      {"holdfast_edge_published_address", 5000, false},
         {"holdfast_edge_sent_address", 4000, false},    {"holdfast_edge_received_address", 3000, false}, {"holdfast_edge_durable_address", 2000, false},
         {"holdfast_edge_applied_address", 1000, false}, {"holdfast_edge_sessions", 3, true},            {"holdfast_edge_alone", 1, false},
-        {"holdfast_edge_times_alone", 2, false},        {"holdfast_edge_waiting_fsyncs", 5, false},     {"holdfast_edge_stream_bytes", double(1ULL << 60), true},
+        {"holdfast_edge_times_alone", 2, false},        {"holdfast_edge_waiting_fsyncs", 5, false},
+        {"holdfast_edge_packing_level", 3, false},      {"holdfast_edge_packing_ratio", 0.48, false},       {"holdfast_edge_stream_bytes", double(1ULL << 60), true},
         {"holdfast_edge_repair_bytes", 77, true},       {"holdfast_edge_wire_sent_bytes", 70, true},    {"holdfast_edge_wire_received_bytes", 7, true},
     };
     for (const auto& row : table) {
