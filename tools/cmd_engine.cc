@@ -21,6 +21,15 @@ constexpr cli::ProgramPlace engine_program{"HOLDFAST_ENGINE_BIN", "../sbin/holdf
 constexpr int check_timeout_ms = 30'000;
 constexpr auto look_again = std::chrono::milliseconds(300);
 
+// Whose engine is asked.
+const Parameter on_parameter = {"--on", Parameter::Kind::optional, "PEER", "ask that host's engine, through this one's; its configuration says what it lets this host do"};
+std::string on(const Arguments& arguments) {
+    return arguments.given("--on") ? arguments.text("--on") : "";
+}
+std::string this_host(const Arguments& arguments) {
+    return arguments.given("--on") ? "Host " + printable(on(arguments)) : "This host";
+}
+
 // "?" for what is not known.
 std::string bytes_in(const Json& edge, const char* member) {
     return edge.contains(member) ? human_bytes(edge.at(member).get<uint64_t>()) : "?";
@@ -29,16 +38,22 @@ std::string duration_in(const Json& edge, const char* member) {
     return edge.contains(member) ? cli::human_duration(edge.at(member).get<uint64_t>()) : "?";
 }
 
-Result<Report> engine_status(const Arguments&) {
+// "50 % at 1": what packing left, and the level of zstd.
+std::string packing_in(const Json& edge) {
+    if (!edge.contains("packing_permille")) return "";
+    return std::to_string((edge.at("packing_permille").get<uint64_t>() + 5) / 10) + " % at " + std::to_string(edge.at("packing_level").get<uint64_t>());
+}
+
+Result<Report> engine_status(const Arguments& arguments) {
     Report report;
-    report.json = HF_TRY(engine_get("/v1/status"));
-    cli::Table table({"role", "volume", "peer", "state", ">behind", ">lag", "why"});
+    report.json = HF_TRY(engine_get("/v1/status", on(arguments)));
+    cli::Table table({"role", "volume", "peer", "state", ">behind", ">lag", ">packed", "why"});
     for (const Json& edge : report.json.at("edges"))
-        table.add({edge.at("role"), printable(edge.at("volume").get<std::string>()), edge.at("peer"), edge.at("state"), bytes_in(edge, "behind_bytes"), duration_in(edge, "lag_ns"),
+        table.add({edge.at("role"), printable(edge.at("volume").get<std::string>()), edge.at("peer"), edge.at("state"), bytes_in(edge, "behind_bytes"), duration_in(edge, "lag_ns"), packing_in(edge),
                    printable(edge.value("why", ""))});
     const std::string maintenance = report.json.at("maintenance").at("state");
     report.text = "engine of " + report.json.at("name").get<std::string>() + ", key " + report.json.at("key").get<std::string>() + "\n" +
-                  (maintenance == "prepared" ? "This host is in maintenance until `holdfast maintenance done`.\n" : maintenance == "none" ? "" : "Maintenance is being prepared.\n") +
+                  (maintenance == "prepared" ? this_host(arguments) + " is in maintenance until `holdfast maintenance done`.\n" : maintenance == "none" ? "" : "Maintenance is being prepared.\n") +
                   (table.empty() ? "It sends nothing and keeps nothing; its configuration says what it should.\n" : table.text());
     return report;
 }
@@ -46,7 +61,7 @@ Result<Report> engine_status(const Arguments&) {
 Result<Report> events(const Arguments& arguments) {
     Report report;
     const uint64_t after = HF_TRY(arguments.number_or("--after", 0));
-    report.json = HF_TRY(engine_get("/v1/events?after=" + std::to_string(after)));
+    report.json = HF_TRY(engine_get("/v1/events?after=" + std::to_string(after), on(arguments)));
     cli::Table table({">number", "time", "code", "severity", "what happened"});
     for (const Json& event : report.json.at("events"))
         table.add({std::to_string(event.at("number").get<uint64_t>()), cli::local_time(event.at("time_ns").get<uint64_t>()), event.at("code"), event.at("severity"),
@@ -83,13 +98,13 @@ std::string rotation_text(const Json& rotation) {
            cli::local_time(rotation.at("until_ns").get<uint64_t>()) + " on.\n" + (waiting.empty() ? "" : "Not told yet: " + waiting + ".\n");
 }
 
-Result<Report> peer_list(const Arguments&) {
+Result<Report> peer_list(const Arguments& arguments) {
     Report report;
-    report.json = HF_TRY(engine_get("/v1/peers"));
+    report.json = HF_TRY(engine_get("/v1/peers", on(arguments)));
     cli::Table table({"peer", "address", "key"});
     for (const Json& peer : report.json.at("peers"))
         for (const Json& key : peer.at("keys")) table.add({peer.at("name"), peer.at("address"), key});
-    report.text = table.empty() ? "This host knows no other; `holdfast pair` introduces one.\n" : table.text();
+    report.text = table.empty() ? this_host(arguments) + " knows no other; `holdfast pair` introduces one.\n" : table.text();
     if (report.json.contains("next_key")) report.text += rotation_text(report.json);
     return report;
 }
@@ -105,9 +120,9 @@ Result<Report> key_rotate(const Arguments& arguments) {
 }
 
 // A request that has nothing to show but that it was done.
-Result<Report> have_done(const char* path, const Json& request, std::string text) {
+Result<Report> have_done(const char* path, const Json& request, std::string text, const std::string& on = "") {
     Report report;
-    report.json = HF_TRY(engine_post(path, request));
+    report.json = HF_TRY(engine_post(path, request, on));
     report.text = std::move(text);
     return report;
 }
@@ -122,21 +137,21 @@ Json about_replica(const Arguments& arguments) {
 }
 
 Result<Report> replica_forget(const Arguments& arguments) {
-    return have_done("/v1/forget", about_replica(arguments), "The journal keeps nothing for a replica on " + printable(arguments.text("PEER")) + " any more.\n");
+    return have_done("/v1/forget", about_replica(arguments), "The journal keeps nothing for a replica on " + printable(arguments.text("PEER")) + " any more.\n", on(arguments));
 }
 
 Result<Report> replica_suspend(const Arguments& arguments) {
     return have_done("/v1/suspend", about_replica(arguments),
-                     "Nothing is sent to " + printable(arguments.text("PEER")) + " until `holdfast replica resume`; the journal keeps it.\n");
+                     "Nothing is sent to " + printable(arguments.text("PEER")) + " until `holdfast replica resume`; the journal keeps it.\n", on(arguments));
 }
 
 Result<Report> replica_resume(const Arguments& arguments) {
-    return have_done("/v1/resume", about_replica(arguments), "The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n");
+    return have_done("/v1/resume", about_replica(arguments), "The replica on " + printable(arguments.text("PEER")) + " goes on where it was.\n", on(arguments));
 }
 
 Result<Report> replica_now(const Arguments& arguments) {
     return have_done("/v1/now", about_replica(arguments),
-                     "What is published now is sent to " + printable(arguments.text("PEER")) + ", whatever its hours; `holdfast engine status` shows how far it is.\n");
+                     "What is published now is sent to " + printable(arguments.text("PEER")) + ", whatever its hours; `holdfast engine status` shows how far it is.\n", on(arguments));
 }
 
 Result<Report> maintenance_prepare(const Arguments& arguments) {
@@ -144,23 +159,23 @@ Result<Report> maintenance_prepare(const Arguments& arguments) {
     (void)HF_TRY(arguments.duration_ns_or("--timeout", 0));
     if (arguments.given("--timeout")) request["timeout"] = arguments.text("--timeout");
     Report report;
-    report.json = HF_TRY(engine_post("/v1/maintenance-prepare", request));
+    report.json = HF_TRY(engine_post("/v1/maintenance-prepare", request, on(arguments)));
     // The engine's own timeout bounds this: it ends in `prepared` or in `none`.
     for (std::string shown; report.json.at("state") != "prepared";) {
         std::this_thread::sleep_for(look_again);
-        const Json status = HF_TRY(engine_get("/v1/status"));
+        const Json status = HF_TRY(engine_get("/v1/status", on(arguments)));
         report.json = status.at("maintenance");
         if (report.json.at("state") == "none")
-            return Error{ErrorCode::unavailable, "this host is not in maintenance, and its streams go on: " + printable(report.json.value("why", "it was ended"))};
+            return Error{ErrorCode::unavailable, (arguments.given("--on") ? "host " + printable(on(arguments)) : "this host") + " is not in maintenance, and its streams go on: " + printable(report.json.value("why", "it was ended"))};
         const std::string waiting = joined(report.json.at("behind"), "; ");
         if (!waiting.empty() && std::exchange(shown, waiting) != waiting) std::fprintf(stderr, "waiting: %s\n", waiting.c_str());
     }
-    report.text = "This host is in maintenance: its replicas have everything that was published, and its streams are at rest. Reboot it, then `holdfast maintenance done`.\n";
+    report.text = this_host(arguments) + " is in maintenance: its replicas have everything that was published, and its streams are at rest. Reboot it, then `holdfast maintenance done`.\n";
     return report;
 }
 
-Result<Report> maintenance_done(const Arguments&) {
-    return have_done("/v1/maintenance-done", Json::object(), "The maintenance of this host is done, and its streams go on.\n");
+Result<Report> maintenance_done(const Arguments& arguments) {
+    return have_done("/v1/maintenance-done", Json::object(), this_host(arguments) + " is not in maintenance any more, and its streams go on.\n", on(arguments));
 }
 
 Result<Report> config_check(const Arguments& arguments) {
@@ -174,20 +189,20 @@ Result<Report> config_check(const Arguments& arguments) {
     return report;
 }
 
-Result<Report> config_reload(const Arguments&) {
-    return have_done("/v1/reload", Json::object(), "The engine has taken the configuration.\n");
+Result<Report> config_reload(const Arguments& arguments) {
+    return have_done("/v1/reload", Json::object(), "The engine has taken the configuration.\n", on(arguments));
 }
 
 }  // namespace
 
 const Command engine_status_command = {
-    "engine status", "how replication to and from this host is", "holdfast engine status", {}, engine_status};
+    "engine status", "how replication to and from this host is", "holdfast engine status --on beta", {on_parameter}, engine_status};
 
 const Command events_command = {
     "events",
     "what happened to the engine, with the codes of docs/events.md",
     "holdfast events --after 120",
-    {{"--after", Parameter::Kind::optional, "NUMBER", "only what came after this one"}},
+    {{"--after", Parameter::Kind::optional, "NUMBER", "only what came after this one"}, on_parameter},
     events};
 
 const Command pair_command = {
@@ -198,7 +213,7 @@ const Command pair_command = {
      {"--code", Parameter::Kind::optional, "CODE", "what the other host shows"}},
     pair};
 
-const Command peer_list_command = {"peer list", "the hosts that this one knows, and their keys", "holdfast peer list", {}, peer_list};
+const Command peer_list_command = {"peer list", "the hosts that this one knows, and their keys", "holdfast peer list", {on_parameter}, peer_list};
 
 const Command peer_revoke_command = {
     "peer revoke",
@@ -219,7 +234,7 @@ const Command replica_forget_command = {
     "keep the journal no longer for a replica that will not come back",
     "holdfast replica forget /srv/data beta",
     {{"DIR", Parameter::Kind::required, "", "the directory, its store or its volume id"},
-     {"PEER", Parameter::Kind::required, "", "the host that had the replica"}},
+     {"PEER", Parameter::Kind::required, "", "the host that had the replica"}, on_parameter},
     replica_forget};
 
 const Command replica_suspend_command = {
@@ -227,7 +242,7 @@ const Command replica_suspend_command = {
     "send nothing to a replica for a while",
     "holdfast replica suspend /srv/data beta",
     {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
-     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
+     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}, on_parameter},
     replica_suspend};
 
 const Command replica_resume_command = {
@@ -235,7 +250,7 @@ const Command replica_resume_command = {
     "send to a suspended replica again, from where it was",
     "holdfast replica resume /srv/data beta",
     {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
-     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
+     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}, on_parameter},
     replica_resume};
 
 const Command replica_now_command = {
@@ -243,18 +258,18 @@ const Command replica_now_command = {
     "send to a replica once, outside of its hours, until it has what is published now",
     "holdfast replica now /srv/data beta",
     {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
-     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}},
+     {"PEER", Parameter::Kind::required, "", "the host that has the replica"}, on_parameter},
     replica_now};
 
 const Command maintenance_prepare_command = {
     "maintenance prepare",
     "bring this host's streams to rest before it is rebooted",
     "holdfast maintenance prepare --timeout 30m",
-    {{"--timeout", Parameter::Kind::optional, "TIME", "how long replicas may take to get what is published; 10m by default"}},
+    {{"--timeout", Parameter::Kind::optional, "TIME", "how long replicas may take to get what is published; 10m by default"}, on_parameter},
     maintenance_prepare};
 
 const Command maintenance_done_command = {
-    "maintenance done", "let this host's streams go on after maintenance", "holdfast maintenance done", {}, maintenance_done};
+    "maintenance done", "let this host's streams go on after maintenance", "holdfast maintenance done", {on_parameter}, maintenance_done};
 
 const Command config_check_command = {
     "config check",
@@ -263,6 +278,6 @@ const Command config_check_command = {
     {{"--config", Parameter::Kind::optional, "FILE", "by default /etc/holdfast/holdfastd.toml"}},
     config_check};
 
-const Command config_reload_command = {"config reload", "have the engine read its configuration again", "holdfast config reload", {}, config_reload};
+const Command config_reload_command = {"config reload", "have the engine read its configuration again", "holdfast config reload", {on_parameter}, config_reload};
 
 }  // namespace holdfast::tools

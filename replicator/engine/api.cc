@@ -1,6 +1,7 @@
 #include "replicator/engine/api.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -14,6 +15,7 @@ namespace holdfast::replicator {
 namespace {
 
 constexpr unsigned bad_request = 400, no_such_path = 404, wrong_method = 405;
+constexpr std::string_view remote_prefix = "/on/";
 
 HttpAnswer as_json(const Json& answer) {
     return {.body = line_of(answer)};
@@ -30,6 +32,7 @@ struct Route {
     std::vector<const char*> required = {};  // members of the body's object, or of the query: texts that are not empty
     std::vector<const char*> optional = {};
     HttpAnswer (*show)(const Json& answer) = as_json;
+    bool changes_trust = false;
 };
 
 const std::vector<Route>& routes() {
@@ -38,10 +41,10 @@ const std::vector<Route>& routes() {
         {"GET", "/v1/peers", &Engine::peers},
         {"GET", "/v1/events", &Engine::events, {}, {"after"}},
         {"GET", "/metrics", &Engine::metrics, {}, {}, as_metrics},
-        {"POST", "/v1/pair-offer", &Engine::offer_pairing},
-        {"POST", "/v1/pair", &Engine::pair, {"address", "code"}},
-        {"POST", "/v1/revoke", &Engine::revoke, {"peer"}},
-        {"POST", "/v1/key-rotate", &Engine::rotate_key, {}, {"within"}},
+        {"POST", "/v1/pair-offer", &Engine::offer_pairing, {}, {}, as_json, true},
+        {"POST", "/v1/pair", &Engine::pair, {"address", "code"}, {}, as_json, true},
+        {"POST", "/v1/revoke", &Engine::revoke, {"peer"}, {}, as_json, true},
+        {"POST", "/v1/key-rotate", &Engine::rotate_key, {}, {"within"}, as_json, true},
         {"POST", "/v1/forget", &Engine::forget, {"volume", "peer"}},
         {"POST", "/v1/reload", &Engine::reload},
         {"POST", "/v1/maintenance-prepare", &Engine::prepare_maintenance, {}, {"timeout"}},
@@ -120,6 +123,14 @@ std::vector<std::string> api_routes() {
 }
 
 HttpAnswer Api::answer(const HttpRequest& request) {
+    if (!request.peer.empty()) {
+        const Status permitted = permit(request);
+        return permitted ? answer_here(request) : error_answer(permitted.error());
+    }
+    return request.path.starts_with(remote_prefix) ? pass_on(request) : answer_here(request);
+}
+
+HttpAnswer Api::answer_here(const HttpRequest& request) {
     std::string allow;
     for (const Route& route : routes()) {
         if (request.path != route.path) continue;
@@ -139,10 +150,40 @@ HttpAnswer Api::answer(const HttpRequest& request) {
     return answer;
 }
 
+// "/on/beta/v1/status": beta's "/v1/status".
+HttpAnswer Api::pass_on(const HttpRequest& request) {
+    const size_t slash = request.path.find('/', remote_prefix.size());
+    const std::string path = slash == request.path.npos ? "" : request.path.substr(slash);
+    const auto is_plain = [](unsigned char letter) { return std::isalnum(letter) || letter == '/' || letter == '-' || letter == '_' || letter == '.'; };
+    if (path.empty() || !std::all_of(path.begin(), path.end(), is_plain))
+        return http_error(no_such_path, {ErrorCode::not_found, "no request looks like " + quoted(request.path) + "; it is /on/PEER and what is asked there, as /on/beta/v1/status"});
+    const std::string peer = request.path.substr(remote_prefix.size(), slash - remote_prefix.size());
+    auto end = on_loop<RemoteEnd>([this, peer](auto done) { engine_.open_control(peer, std::move(done)); });
+    if (!end) return error_answer(end.error());
+    HttpRequest theirs = request;
+    theirs.path = path;
+    auto answered = ask_remote(std::move(*end), peer, theirs);
+    return answered ? std::move(*answered) : error_answer(answered.error());
+}
+
+Status Api::permit(const HttpRequest& request) {
+    const bool changes_trust = std::any_of(routes().begin(), routes().end(), [&](const Route& route) { return route.changes_trust && request.path == route.path; });
+    auto permitted = on_loop<bool>([this, request, changes_trust](auto done) {
+        const Status status = engine_.permit(request.peer, request.method, request.path, changes_trust);
+        done(status ? Result<bool>(true) : status.error());
+    });
+    return permitted ? ok() : Status(permitted.error());
+}
+
 Result<Json> Api::ask(Engine::Verb verb, Engine::Request request) {
-    auto promise = std::make_shared<std::promise<Result<Json>>>();
+    return on_loop<Json>([this, verb, request = std::move(request)](Engine::Answer done) { (engine_.*verb)(request, std::move(done)); });
+}
+
+template <typename T>
+Result<T> Api::on_loop(std::function<void(std::function<void(Result<T>)> done)> begin) {
+    auto promise = std::make_shared<std::promise<Result<T>>>();
     auto future = promise->get_future();
-    loop_.post([this, verb, request = std::move(request), promise] { (engine_.*verb)(request, [promise](Result<Json> result) { promise->set_value(std::move(result)); }); });
+    loop_.post([begin = std::move(begin), promise] { begin([promise](Result<T> result) { promise->set_value(std::move(result)); }); });
     const uint64_t end_ns = system_clock().monotonic_ns() + api_answer_ns_max;
     while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
         // A loop that has stopped answers nobody.

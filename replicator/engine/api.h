@@ -18,10 +18,16 @@ class Api {
 public:
     Api(Loop& loop, Engine& engine) : loop_(loop), engine_(engine) {}
 
+    // REQUEST.peer says who asks. `/on/PEER/…` is passed on to that peer's engine; a peer cannot have it passed on.
     HttpAnswer answer(const HttpRequest& request);
 
 private:
+    HttpAnswer answer_here(const HttpRequest& request);
+    HttpAnswer pass_on(const HttpRequest& request);
+    Status permit(const HttpRequest& request);
     Result<Json> ask(Engine::Verb verb, Engine::Request request);
+    template <typename T>
+    Result<T> on_loop(std::function<void(std::function<void(Result<T>)> done)> begin);
 
     Loop& loop_;
     Engine& engine_;

@@ -198,6 +198,18 @@ Result<KeepRule> keep_rule(const Table& table) {
     return rule;
 }
 
+Result<PeerRule> peer_rule(const Table& table) {
+    HF_TRY(table.knows_only({"name", "control"}));
+    PeerRule rule;
+    rule.name = HF_TRY(table.text("name"));
+    if (Status named = check_peer_name(rule.name); !named) return table.wrong(named.error().message);
+    const std::string control = HF_TRY(table.text("control"));
+    const auto right = parse_control_right(control);
+    if (!right) return table.wrong(quoted(control) + " is no right; there are none, view, operate");
+    rule.control = *right;
+    return rule;
+}
+
 // What goes into a mail's envelope and head, where a space or the end of a line would be somebody else's word.
 bool is_mail_address(const std::string& text) {
     const size_t at = text.find('@');
@@ -265,6 +277,11 @@ std::string host_name() {
 
 }  // namespace
 
+ControlRight Config::control_of(std::string_view peer) const {
+    const auto rule = std::find_if(peers.begin(), peers.end(), [&](const PeerRule& one) { return one.name == peer; });
+    return rule == peers.end() ? ControlRight::none : rule->control;
+}
+
 bool sends_on(const SendRule& send, const KeepRule& keep) {
     if (const auto id = journal::parse_volume_id(send.volume)) return *id == keep.volume;
     const std::string place = place_of(send.volume);
@@ -276,7 +293,7 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
     if (!parsed)
         return Error{ErrorCode::invalid_argument, where + ", line " + std::to_string(parsed.error().source().begin.line) + ": " + std::string(parsed.error().description())};
     const Table top(parsed.table(), "", where);
-    HF_TRY(top.knows_only({"name", "listen", "address", "send", "keep", "notify"}));
+    HF_TRY(top.knows_only({"name", "listen", "address", "send", "keep", "peer", "notify"}));
     Config config;
     config.name = HF_TRY(top.text("name", host_name().c_str()));
     if (Status named = check_peer_name(config.name); !named) return top.wrong(named.error().message);
@@ -295,6 +312,11 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
         config.keep.push_back(HF_TRY(keep_rule(table)));
         if (!kept.insert(journal::to_string(config.keep.back().volume)).second) return table.wrong("a volume is kept once on a host");
         if (!stores.insert(place_of(config.keep.back().store)).second) return table.wrong("a store holds one volume");
+    }
+    std::set<std::string> peers;
+    for (const Table& table : HF_TRY(top.rows("peer"))) {
+        config.peers.push_back(HF_TRY(peer_rule(table)));
+        if (!peers.insert(config.peers.back().name).second) return table.wrong("what a peer may is written once");
     }
     for (const Table& table : HF_TRY(top.rows("notify"))) {
         const NotifyRule rule = HF_TRY(notify_rule(table));

@@ -21,6 +21,10 @@
 //     trust_times = true                # a repair takes files of equal size and time for equal; absent: it compares their bytes
 //     accept_deletions = true           # a comparison with the source may delete most of what is here; absent: it stops and says so
 //
+//     [[peer]]                          # what a peer may ask of this engine's API, over the network
+//     name = "beta"
+//     control = "view"                  # none (by default), view, operate
+//
 //     [[notify]]                        # who is told of events (docs/events.md)
 //     min_severity = "warning"          # by default
 //     exec = ["/usr/local/bin/page-me"] # or webhook = "https://…", or mail = { to, from, server }
@@ -38,6 +42,7 @@
 
 #include "base/result.h"
 #include "journal/ids.h"
+#include "replicator/engine/control_rights.h"
 #include "replicator/engine/pace.h"
 #include "replicator/notify/notify_rule.h"
 
@@ -66,12 +71,20 @@ struct KeepRule {
     bool operator==(const KeepRule&) const = default;
 };
 
+struct PeerRule {
+    std::string name;
+    ControlRight control = ControlRight::none;
+};
+
 struct Config {
     std::string name;
     std::string listen, address;  // empty: none
     std::vector<SendRule> send;
     std::vector<KeepRule> keep;
+    std::vector<PeerRule> peers;
     std::vector<NotifyRule> notify;
+
+    ControlRight control_of(std::string_view peer) const;
 };
 
 // Whether SEND passes on the replica that KEEP keeps: it names its id, its store or its image.

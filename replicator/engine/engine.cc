@@ -67,7 +67,7 @@ Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, co
 }
 
 Engine::Engine(Host host, std::string config_path)
-    : host_(std::move(host)), config_path_(std::move(config_path)), notifiers_(host_.loop, host_.name), resolver_(host_.loop) {
+    : host_(std::move(host)), config_path_(std::move(config_path)), gate_(host_, [this](std::string_view peer) { return config_.control_of(peer); }), notifiers_(host_.loop, host_.name), resolver_(host_.loop) {
     host_.events->set_listener([this](const Event& event) { return notifiers_.tell(event); });
 }
 
@@ -81,7 +81,8 @@ Status Engine::listen() {
     guests_ = std::make_unique<Guests>(
         host_, Guests::Callbacks{[this](const Peer& peer, auto connection, Received& hello, FrameReader& frames) { return greeted(peer, std::move(connection), hello, frames); },
                                  [this] { return offer_ && offer_->is_open(host_.clock.monotonic_ns()); },
-                                 [this](auto connection) { serve_pairing(std::move(connection)); }});
+                                 [this](auto connection) { serve_pairing(std::move(connection)); },
+                                 [this](auto connection) { gate_.enter(std::move(connection)); }});
     guests_->welcome(HF_TRY(listen_on(addresses.front())));
     return ok();
 }
@@ -152,6 +153,7 @@ Status Engine::greeted(const Peer& peer, std::shared_ptr<Connection> connection,
 void Engine::trust_changed() {
     for (const auto& edge : sources_) edge->check_trust();
     for (const auto& edge : replicas_) edge->check_trust();
+    gate_.check_trust();
 }
 
 KeyRotation::Callbacks Engine::key_callbacks() {

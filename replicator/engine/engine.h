@@ -12,11 +12,13 @@
 
 #include "base/json.h"
 #include "replicator/engine/config.h"
+#include "replicator/engine/control_gate.h"
 #include "replicator/engine/guest.h"
 #include "replicator/engine/host.h"
 #include "replicator/engine/key_rotation.h"
 #include "replicator/engine/maintenance.h"
 #include "replicator/engine/pair.h"
+#include "replicator/engine/remote_control.h"
 #include "replicator/engine/replica_edge.h"
 #include "replicator/engine/source_edge.h"
 #include "replicator/engine/status.h"
@@ -38,6 +40,12 @@ public:
     Status reload();
     // Says so to whoever is told of events. It still runs.
     void announce_end() { host_.events->raise(EventCode::engine_ends); }
+
+    // Who speaks HTTP with peers; until then none is served.
+    void set_control(ControlGate::Adopt adopt) { gate_.set_adopt(std::move(adopt)); }
+    Status permit(const std::string& peer, const std::string& method, const std::string& path, bool changes_trust) { return gate_.permit(peer, method, path, changes_trust); }
+    // As open_remote().
+    void open_control(const std::string& peer, std::function<void(Result<RemoteEnd>)> done) { open_remote(host_, resolver_, peer, std::move(done)); }
 
     // What may be asked. The table of routes (api.cc) says which members a request has; ANSWER is called once, perhaps later.
     using Request = std::map<std::string, std::string, std::less<>>;
@@ -81,6 +89,7 @@ private:
     Host host_;
     const std::string config_path_;
     Config config_;
+    ControlGate gate_;
     std::unique_ptr<KeyRotation> keys_;
     std::unique_ptr<Maintenance> maintenance_;
     std::unique_ptr<Guests> guests_;

@@ -47,6 +47,8 @@ constexpr EventKind kinds[] = {
     {EventCode::peer_key_kept, Severity::info, "Peer {peer} will show another key, which is accepted beside the old one: {why}."},
     {EventCode::peer_key_retired, Severity::info, "The old key of peer {peer} is not accepted any more: {why}."},
     {EventCode::peer_key_not_kept, Severity::warning, "What peer {peer} says of its next key could not be followed: {why}."},
+    {EventCode::control_refused, Severity::warning, "Peer {peer} asked this engine for what it may not have: {why}."},
+    {EventCode::control_used, Severity::info, "Peer {peer} had this engine do something: {why}."},
     {EventCode::engine_started, Severity::info, "The engine of {peer} runs: {why}."},
     {EventCode::engine_ends, Severity::info, "The engine ends."},
     {EventCode::configuration_taken, Severity::info, "The configuration was read again."},

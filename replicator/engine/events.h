@@ -60,6 +60,8 @@ enum class EventCode : uint16_t {
     peer_key_kept = 309,
     peer_key_retired = 310,
     peer_key_not_kept = 311,
+    control_refused = 312,
+    control_used = 313,
     engine_started = 401,
     engine_ends = 402,
     configuration_taken = 403,

@@ -84,10 +84,11 @@ void Guests::enter(UniqueFd socket) {
 }
 
 void Guests::established(Guest& guest) {
-    if (guest.connection->channel().purpose() != Purpose::pairing) return;
+    const Purpose purpose = guest.connection->channel().purpose();
+    if (purpose == Purpose::link) return;
     const auto connection = guest.connection;
     leave(guest.id);
-    callbacks_.pairing(connection);
+    purpose == Purpose::pairing ? callbacks_.pairing(connection) : callbacks_.control(connection);
 }
 
 void Guests::take(Guest& guest, ByteSpan bytes) {

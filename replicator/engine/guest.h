@@ -1,4 +1,4 @@
-// A connection that somebody made to this host, from the TLS handshake until it is known what it is for: its first message greets
+// A connection that somebody made to this host, from the TLS handshake until it is known what it is for: a link's first message greets
 // with the volume that it brings, and then it belongs to that replica.
 //
 // Bounded work for strangers: guests_max at once, guests_per_host_max from one address, guest_ns_max until the greeting; beyond that
@@ -31,6 +31,8 @@ public:
         // Somebody wants to be paired, which is only possible while is_pairing(). Sets other events or closes.
         std::function<bool()> is_pairing;
         std::function<void(std::shared_ptr<Connection> connection)> pairing;
+        // An authenticated peer wants to speak to the API.
+        std::function<void(std::shared_ptr<Connection> connection)> control;
     };
 
     Guests(Host& host, Callbacks callbacks, uint64_t guest_ns = guest_ns_max);

@@ -3,9 +3,13 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cstdlib>
+#include <cstring>
+#include <optional>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -52,26 +56,48 @@ HttpAnswer http_error(unsigned status, const Error& error) {
 
 class HttpServer::Impl {
 public:
-    Impl(UnixListener listener, Handler handler, const HttpLimits& limits) : listener_(std::move(listener)), handler_(std::move(handler)), limits_(limits) {}
+    Impl(std::optional<UnixListener> listener, Handler handler, const HttpLimits& limits) : listener_(std::move(listener)), handler_(std::move(handler)), limits_(limits) {}
     ~Impl() {
         if (daemon_ != nullptr) MHD_stop_daemon(daemon_);
     }
 
     Status start() {
         // The library closes the socket that it is given; the path belongs to the listener.
-        UniqueFd socket(::fcntl(listener_.fd(), F_DUPFD_CLOEXEC, 0));
-        if (!socket) return errno_error(errno, "duplicate a socket");
+        UniqueFd socket;
+        if (listener_) {
+            socket.reset(::fcntl(listener_->fd(), F_DUPFD_CLOEXEC, 0));
+            if (!socket) return errno_error(errno, "duplicate a socket");
+        }
+        const unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | (listener_ ? 0U : static_cast<unsigned>(MHD_USE_NO_LISTEN_SOCKET));
+        // The library refuses any descriptor here from one who says that there is none.
+        const MHD_OptionItem listening[] = {{listener_ ? MHD_OPTION_LISTEN_SOCKET : MHD_OPTION_END, socket.get(), nullptr}, {MHD_OPTION_END, 0, nullptr}};
         // poll, because an engine with many edges has descriptors that select cannot name.
-        daemon_ = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC, 0, nullptr, nullptr, &Impl::called, this,
-                                   MHD_OPTION_LISTEN_SOCKET, socket.get(), MHD_OPTION_CONNECTION_LIMIT, limits_.connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &Impl::called, this, MHD_OPTION_ARRAY, listening, MHD_OPTION_CONNECTION_LIMIT, limits_.connections, MHD_OPTION_CONNECTION_TIMEOUT,
                                    limits_.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, http_head_bytes_max, MHD_OPTION_NOTIFY_COMPLETED, &Impl::completed,
                                    nullptr, MHD_OPTION_END);
-        if (daemon_ == nullptr) return Error{ErrorCode::io, "the HTTP server at " + quoted(listener_.path()) + " cannot be started"};
+        if (daemon_ == nullptr) return Error{ErrorCode::io, "the HTTP server" + (listener_ ? " at " + quoted(listener_->path()) : std::string(" for peers")) + " cannot be started"};
         (void)socket.release();
         return ok();
     }
 
+    // The name travels as the address that the library keeps of a connection.
+    Status adopt(UniqueFd socket, const std::string& peer) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        HF_CHECK(!listener_ && !peer.empty() && peer.size() < sizeof address.sun_path);
+        memcpy(address.sun_path, peer.data(), peer.size());
+        // It closes the socket in any case.
+        if (MHD_add_connection(daemon_, socket.release(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != MHD_YES)
+            return Error{ErrorCode::unavailable, "too many ask at once"};
+        return ok();
+    }
+
 private:
+    std::string peer_of(MHD_Connection* connection) const {
+        if (listener_) return {};
+        const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        return reinterpret_cast<const sockaddr_un*>(info->client_addr)->sun_path;
+    }
     static MHD_Result called(void* self, MHD_Connection* connection, const char* path, const char* method, const char*, const char* bytes, size_t* size, void** kept) {
         return static_cast<Impl*>(self)->called(connection, path, method, {bytes, *size}, size, kept);
     }
@@ -85,7 +111,7 @@ private:
         auto* incoming = static_cast<Incoming*>(*kept);
         const uint64_t now_ns = system_clock().monotonic_ns();
         if (incoming == nullptr) {
-            *kept = incoming = new Incoming{{method, path, {}, {}}, now_ns};
+            *kept = incoming = new Incoming{{method, path, {}, {}, peer_of(connection)}, now_ns};
             MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, &keep_argument, &incoming->request.query);
             // An answer now closes the connection, and who is still sending may not come to read it.
             return announced_bytes(connection) > limits_.body_bytes + http_drained_bytes_max ? send(connection, too_long()) : MHD_YES;
@@ -111,7 +137,7 @@ private:
         return http_error(MHD_HTTP_CONTENT_TOO_LARGE, {ErrorCode::invalid_argument, "a request's body has at most " + human_bytes(limits_.body_bytes)});
     }
 
-    const UnixListener listener_;
+    const std::optional<UnixListener> listener_;  // none: sockets are adopted
     const Handler handler_;
     const HttpLimits limits_;
     MHD_Daemon* daemon_ = nullptr;
@@ -126,6 +152,16 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& path, H
     auto impl = std::make_unique<Impl>(std::move(listener), std::move(handler), limits);
     HF_TRY(impl->start());
     return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start_adopting(Handler handler, const HttpLimits& limits) {
+    auto impl = std::make_unique<Impl>(std::nullopt, std::move(handler), limits);
+    HF_TRY(impl->start());
+    return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+Status HttpServer::adopt(UniqueFd socket, const std::string& peer) {
+    return impl_->adopt(std::move(socket), peer);
 }
 
 }  // namespace holdfast::replicator

@@ -1,5 +1,5 @@
-// An HTTP/1.1 server on a Unix domain socket (base/unix_socket.h: mode 0600), for those on this host who may speak to it. It knows
-// HTTP and nothing of what is asked.
+// An HTTP/1.1 server on a Unix domain socket (base/unix_socket.h: mode 0600), for those on this host who may speak to it; or on sockets that
+// somebody else has made, for those who have proved elsewhere who they are. It knows HTTP and nothing of what is asked.
 //
 // Limits (HttpLimits): so many connections at once, and one more is closed without an answer; a connection that is silent is closed; a body
 // must have come within its time and is answered 413 when it is longer; a request line with its headers has at most http_head_bytes_max. What is no HTTP is answered by the library (libmicrohttpd), without JSON.
@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace holdfast::replicator {
 
@@ -32,6 +33,7 @@ struct HttpRequest {
     std::string method, path;  // the path without its query, decoded
     std::map<std::string, std::string, std::less<>> query;
     std::string body;
+    std::string peer = {};  // who asks from elsewhere; empty: somebody on this host
 };
 
 struct HttpAnswer {
@@ -50,6 +52,10 @@ public:
 
     // Errors: those of UnixListener, io.
     static Result<std::unique_ptr<HttpServer>> start(const std::string& path, Handler handler, const HttpLimits& limits = {});
+    // Listens nowhere and serves the sockets that adopt() gives it. Errors: io.
+    static Result<std::unique_ptr<HttpServer>> start_adopting(Handler handler, const HttpLimits& limits = {});
+    // Any thread. SOCKET leads to PEER, whose name its requests carry. Errors: unavailable: there are too many.
+    Status adopt(UniqueFd socket, const std::string& peer);
     ~HttpServer();  // takes no more, waits for handlers that run
 
 private:

@@ -74,6 +74,9 @@ Status run(const Arguments& arguments) {
     auto engine = HF_TRY(Engine::start(*loop, system_clock(), journal::engine_directory(), arguments.config));
     Api api(*loop, *engine);
     auto server = HF_TRY(HttpServer::start(journal::engine_socket(), [&](const HttpRequest& request) { return api.answer(request); }));
+    // Apart from the one for this host, so that peers can use up no more than their own.
+    auto for_peers = HF_TRY(HttpServer::start_adopting([&](const HttpRequest& request) { return api.answer(request); }, {.connections = control_connections_max}));
+    engine->set_control([&](UniqueFd socket, const std::string& peer) { return for_peers->adopt(std::move(socket), peer); });
     std::thread listener([&] {
         for (int number = 0; ::sigwait(&signals, &number) == 0;) {
             if (number != SIGHUP) {

@@ -55,8 +55,8 @@ ErrorCode code_of_error(unsigned long error) {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsChannel>> TlsChannel::make(const Identity& identity, const SSL_METHOD* method, Offer offer, Admit admit) {
-    std::unique_ptr<TlsChannel> channel(new TlsChannel(offer, std::move(admit)));
+Result<std::unique_ptr<TlsChannel>> TlsChannel::make(const Identity& identity, const SSL_METHOD* method, Purposes purposes, Admit admit) {
+    std::unique_ptr<TlsChannel> channel(new TlsChannel(purposes, std::move(admit)));
     channel->context_ = HF_TRY(make_tls_context(identity, method));
     SSL_CTX_set_cert_verify_callback(channel->context_.get(), &TlsChannel::verify, channel.get());
     SSL_CTX_set_alpn_select_cb(channel->context_.get(), &TlsChannel::choose_purpose, channel.get());
@@ -70,7 +70,7 @@ Result<std::unique_ptr<TlsChannel>> TlsChannel::make(const Identity& identity, c
 }
 
 Result<std::unique_ptr<TlsChannel>> TlsChannel::client(const Identity& identity, Purpose purpose, Admit admit) {
-    auto channel = HF_TRY(make(identity, TLS_client_method(), Offer{purpose == Purpose::pairing}, std::move(admit)));
+    auto channel = HF_TRY(make(identity, TLS_client_method(), Purposes{purpose == Purpose::link, purpose == Purpose::pairing, purpose == Purpose::control}, std::move(admit)));
     const std::string_view protocol = protocol_name(purpose);
     std::string offered(1, static_cast<char>(protocol.size()));
     offered += protocol;
@@ -82,18 +82,22 @@ Result<std::unique_ptr<TlsChannel>> TlsChannel::client(const Identity& identity,
 }
 
 Result<std::unique_ptr<TlsChannel>> TlsChannel::server(const Identity& identity, Offer offer, Admit admit) {
-    auto channel = HF_TRY(make(identity, TLS_server_method(), offer, std::move(admit)));
+    auto channel = HF_TRY(make(identity, TLS_server_method(), Purposes{true, offer.pairing, true}, std::move(admit)));
     SSL_set_accept_state(channel->tls_.get());
     return channel;
 }
 
+bool TlsChannel::Purposes::has(std::string_view protocol) const {
+    return (link && protocol == protocol_name(Purpose::link)) || (pairing && protocol == protocol_name(Purpose::pairing)) || (control && protocol == protocol_name(Purpose::control));
+}
+
 int TlsChannel::choose_purpose(SSL*, const unsigned char** chosen, unsigned char* chosen_size, const unsigned char* offered,
                                unsigned offered_size, void* channel) {
-    const Offer offer = static_cast<TlsChannel*>(channel)->offer_;
+    const Purposes purposes = static_cast<TlsChannel*>(channel)->purposes_;
     // OpenSSL has checked that the lengths in the list add up.
     for (unsigned at = 0; at < offered_size; at += 1u + offered[at]) {
         const std::string_view name(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
-        if (name != protocol_name(Purpose::link) && !(offer.pairing && name == protocol_name(Purpose::pairing))) continue;
+        if (!purposes.has(name)) continue;
         *chosen = offered + at + 1;
         *chosen_size = offered[at];
         return SSL_TLSEXT_ERR_OK;
@@ -126,9 +130,9 @@ Status TlsChannel::judge(X509_STORE_CTX& store) {
     peer_ = fingerprint_of(*certificate);
     // A server has refused what it does not know; a client must see that the server chose, and chose what was asked for.
     const std::string_view protocol = protocol_of(tls_.get());
-    if (protocol == protocol_name(Purpose::pairing) && offer_.pairing) return ok();
-    if (protocol != protocol_name(Purpose::link) || (!SSL_is_server(tls_.get()) && offer_.pairing))
+    if (!purposes_.has(protocol))
         return Error{ErrorCode::unsupported, "the other end did not agree on what the connection is for"};
+    if (protocol == protocol_name(Purpose::pairing)) return ok();
     if (!admit_ || !admit_(peer_))
         return Error{ErrorCode::permission, "the key " + to_string(peer_) + " is not on the list of peers; `holdfast pair` puts one there"};
     return ok();
@@ -220,7 +224,10 @@ const Fingerprint& TlsChannel::peer() const {
 
 Purpose TlsChannel::purpose() const {
     HF_CHECK(is_established_);
-    return protocol_of(tls_.get()) == protocol_name(Purpose::pairing) ? Purpose::pairing : Purpose::link;
+    const std::string_view protocol = protocol_of(tls_.get());
+    for (const Purpose purpose : {Purpose::pairing, Purpose::control})
+        if (protocol == protocol_name(purpose)) return purpose;
+    return Purpose::link;
 }
 
 Result<Secret<32>> TlsChannel::exporter(std::string_view label) const {

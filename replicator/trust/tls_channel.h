@@ -5,7 +5,7 @@
 // byte of ours is parsed. There is nothing to negotiate but what is fixed here: TLS 1.3, one list of suites, X25519 or
 // P-256, Ed25519. No resumption, tickets, early data, compression or renegotiation.
 //
-// Two purposes, told apart by ALPN: a link admits whom its Admit admits; pairing admits anyone, because the proof of the
+// Purposes are told apart by ALPN: a link and control admit whom their Admit admits; pairing admits anyone, because the proof of the
 // code follows inside (pairing.h), and a server offers it only while it shows a code.
 //
 // In TLS 1.3 a client has finished before the server has judged it. So is_established() on a client says that the server
@@ -35,14 +35,14 @@ inline constexpr size_t tls_input_bytes_max = 64 << 10;   // in one receive, and
 inline constexpr size_t tls_write_bytes_max = 16 << 20;   // in one write
 inline constexpr size_t tls_certificate_bytes_max = 4096;  // ours are about 300
 
-enum class Purpose { link, pairing };
+enum class Purpose { link, pairing, control };
 
 class TlsChannel {
 public:
     // Asked about the other end's key, once, in a handshake for a link. Must not throw.
     using Admit = std::function<bool(const Fingerprint&)>;
     struct Offer {
-        bool pairing = false;  // beside links
+        bool pairing = false;  // beside links and control
     };
 
     static Result<std::unique_ptr<TlsChannel>> client(const Identity& identity, Purpose purpose, Admit admit);
@@ -76,8 +76,13 @@ public:
     Result<Secret<32>> exporter(std::string_view label) const;
 
 private:
-    TlsChannel(Offer offer, Admit admit) : offer_(offer), admit_(std::move(admit)) {}
-    static Result<std::unique_ptr<TlsChannel>> make(const Identity& identity, const SSL_METHOD* method, Offer offer, Admit admit);
+    // Of those that are accepted; a client asks for one.
+    struct Purposes {
+        bool link = false, pairing = false, control = false;
+        bool has(std::string_view protocol) const;
+    };
+    TlsChannel(Purposes purposes, Admit admit) : purposes_(purposes), admit_(std::move(admit)) {}
+    static Result<std::unique_ptr<TlsChannel>> make(const Identity& identity, const SSL_METHOD* method, Purposes purposes, Admit admit);
 
     static int verify(X509_STORE_CTX* store, void* channel);
     static int choose_purpose(SSL*, const unsigned char** chosen, unsigned char* chosen_size, const unsigned char* offered,
@@ -87,7 +92,7 @@ private:
     Error fail(Error error);
     Error fail(int ssl_result, std::string_view what);
 
-    const Offer offer_;
+    const Purposes purposes_;
     const Admit admit_;
     TlsContextPtr context_;
     TlsPtr tls_;

@@ -20,7 +20,12 @@ inline constexpr char tls_signatures[] = "ed25519";
 
 // The ALPN name.
 inline constexpr std::string_view protocol_name(Purpose purpose) {
-    return purpose == Purpose::pairing ? "holdfast-pair/1" : "holdfast/1";
+    switch (purpose) {
+        case Purpose::link: return "holdfast/1";
+        case Purpose::pairing: return "holdfast-pair/1";
+        case Purpose::control: return "holdfast-control/1";
+    }
+    return {};
 }
 
 Result<TlsContextPtr> make_tls_context(const Identity& identity, const SSL_METHOD* method);

@@ -115,6 +115,21 @@ TEST_CASE("api: a configuration that cannot be taken is told with its line, and 
     CHECK(bench.ask("GET", "/v1/status").status == 200);
 }
 
+TEST_CASE("api: nobody asks from elsewhere who is not a peer, and what is passed on must be whole") {
+    Bench bench;
+    const HttpAnswer answer = bench.api->answer({.method = "GET", .path = "/v1/status", .query = {}, .body = {}, .peer = "gamma"});
+    CHECK(answer.status == 403);
+    const Json events = Json::parse(bench.ask("GET", "/v1/events").body).at("events");
+    CHECK(events.back().at("code") == "HF-E-312");
+    CHECK(bench.api->answer({.method = "GET", .path = "/on/gamma/v1/status", .query = {}, .body = {}, .peer = "gamma"}).status == 403);
+    for (const char* path : {"/on/", "/on/beta", "/on//v1/status", "/on/beta/v1/sta tus", "/on/beta/v1/status\r\nX: y", "/on/beta/v1/status"}) {
+        INFO(path);
+        const HttpAnswer passed = bench.ask("GET", path);
+        CHECK(passed.status == 404);
+        CHECK_FALSE(sentence(passed).empty());
+    }
+}
+
 TEST_CASE("api: an engine that ends answers that it does") {
     Bench bench;
     bench.thread.on_loop([&] { bench.engine.reset(); });

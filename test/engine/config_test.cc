@@ -71,7 +71,7 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {"\xff\xfe", "f, line 1"},
         {std::string(1000, '['), "f, line 1"},
         {"x = " + std::string(100'000, '['), "f, line 1"},
-        {"nmae = \"alpha\"", "nothing is called \"nmae\" here; there are name, listen, address, send, keep, notify"},
+        {"nmae = \"alpha\"", "nothing is called \"nmae\" here; there are name, listen, address, send, keep, peer, notify"},
         {"[engine]\nname = \"a\"", "nothing is called \"engine\" here"},
         {"name = 7", "`name` must be a text"},
         {"name = \"\"", "`name` must be a text that is not empty"},
@@ -243,4 +243,20 @@ TEST_CASE("config: a way to tell of events that cannot work is refused with what
     for (size_t i = 0; i < notify_rules_max; ++i) many += "[[notify]]\nwebhook = \"https://h/" + std::to_string(i) + "\"\n";
     CHECK(parse_config(many, "f"));
     CHECK_THAT(parse_config(many + "[[notify]]\nwebhook = \"https://h\"\n", "f").error().message, Catch::Contains("more than 16 of [[notify]]"));
+}
+
+TEST_CASE("config: what a peer may ask is written once for each, and nothing is what it may by default") {
+    const auto config = parse_config("[[peer]]\nname = \"beta\"\ncontrol = \"view\"\n[[peer]]\nname = \"gamma\"\ncontrol = \"operate\"\n", "f");
+    REQUIRE(config);
+    CHECK(config->control_of("beta") == ControlRight::view);
+    CHECK(config->control_of("gamma") == ControlRight::operate);
+    CHECK(config->control_of("delta") == ControlRight::none);
+    check_refused({
+        {"[[peer]]\nname = \"beta\"\n", "`control` is missing"},
+        {"[[peer]]\ncontrol = \"view\"\n", "`name` is missing"},
+        {"[[peer]]\nname = \"-\"\ncontrol = \"view\"\n", "name"},
+        {"[[peer]]\nname = \"beta\"\ncontrol = \"all\"\n", "\"all\" is no right; there are none, view, operate"},
+        {"[[peer]]\nname = \"beta\"\ncontrol = \"view\"\nkey = \"x\"\n", "nothing is called \"key\" here"},
+        {"[[peer]]\nname = \"beta\"\ncontrol = \"view\"\n[[peer]]\nname = \"beta\"\ncontrol = \"none\"\n", "what a peer may is written once"},
+    });
 }

@@ -47,7 +47,7 @@ struct Bench {
     std::vector<std::string> greeted;
     std::vector<std::shared_ptr<Connection>> kept;
     FrameReader rest;
-    int pairings = 0;
+    int pairings = 0, controls = 0;
     bool is_pairing = false;
     // The caller's side.
     std::string heard;
@@ -72,7 +72,8 @@ struct Bench {
                                                  return answer;
                                              },
                                              [this] { return is_pairing; },
-                                             [this](std::shared_ptr<Connection> connection) { ++pairings, kept.push_back(std::move(connection)); }},
+                                             [this](std::shared_ptr<Connection> connection) { ++pairings, kept.push_back(std::move(connection)); },
+                                             [this](std::shared_ptr<Connection> connection) { ++controls, kept.push_back(std::move(connection)); }},
                            guest_ns);
             guests->welcome(std::move(socket));
         });

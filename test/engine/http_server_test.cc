@@ -214,3 +214,24 @@ TEST_CASE("http server: its end waits for a handler, and its path is gone") {
     CHECK(has_ended);
     CHECK(connect_unix(scratch / "s").error().code == ErrorCode::unavailable);
 }
+
+TEST_CASE("http server: a socket that somebody else made is served like any other, and its requests say whom it leads to") {
+    std::promise<HttpRequest> heard;
+    const auto server = HttpServer::start_adopting([&](const HttpRequest& request) {
+        heard.set_value(request);
+        return HttpAnswer{.body = "{}"};
+    }).value();
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    const UniqueFd ours(ends[0]);
+    REQUIRE(server->adopt(UniqueFd(ends[1]), "beta"));
+    const std::string_view asked = "GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    REQUIRE(::send(ours.get(), asked.data(), asked.size(), MSG_NOSIGNAL) == std::ssize(asked));
+    const HttpRequest request = heard.get_future().get();
+    CHECK(request.peer == "beta");
+    CHECK(request.path == "/v1/status");
+    std::string answer;
+    char piece[4096];
+    for (ssize_t got; (got = ::recv(ours.get(), piece, sizeof piece, 0)) > 0;) answer.append(piece, static_cast<size_t>(got));
+    CHECK(answer.starts_with("HTTP/1.1 200 "));
+}

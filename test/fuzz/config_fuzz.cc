@@ -16,7 +16,7 @@ std::vector<fuzz::Input> fuzz::seeds() {
                      "[[keep]]\nvolume = \"3f0c6c1e-0000-4000-8000-000000000001\"\nfrom = \"beta\"\nstore = \"/var/a\"\n"),
             input_of("[[send]]\nvolume = '/a'\nto = 'b'\nlimit = '10M'\nhours = [{days = 'fri-mon', from = 8, to = 24, limit = '1K'}]\n"),
             input_of("[[send]]\nvolume = '/a'\nto = 'b'\nschedule = [{days = 'sat', from = 0, to = 24}]\nexcept = ['2026-12-24']\n"),
-            input_of("send = [{volume = '/a', to = 'b'}, {volume = '''/c''', to = \"\\u0064\"}]\n# comment\nlisten = \"h:1\"\n"), input_of("[[notify]]\nexec = ['/a', 'b']\n[[notify]]\nmin_severity = 'error'\nmail = {to = 'a@b', from = 'c@d', server = 'm:25'}\n"), input_of("[send]\nx = 1979-05-27T07:32:00Z\n")};
+            input_of("send = [{volume = '/a', to = 'b'}, {volume = '''/c''', to = \"\\u0064\"}]\n# comment\nlisten = \"h:1\"\n"), input_of("[[notify]]\nexec = ['/a', 'b']\n[[notify]]\nmin_severity = 'error'\nmail = {to = 'a@b', from = 'c@d', server = 'm:25'}\n"), input_of("[[peer]]\nname = 'b'\ncontrol = 'view'\n[[peer]]\nname = 'c'\ncontrol = 'operate'\n"), input_of("[send]\nx = 1979-05-27T07:32:00Z\n")};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -44,6 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     HF_CHECK(config->notify.size() <= notify_rules_max);
     for (const NotifyRule& rule : config->notify) HF_CHECK(!rule.exec.empty() + !rule.webhook.empty() + rule.mail.has_value() == 1);
+    std::set<std::string> peers;
+    for (const PeerRule& rule : config->peers) HF_CHECK(check_peer_name(rule.name) && peers.insert(rule.name).second && config->control_of(rule.name) == rule.control);
     HF_CHECK(config->keep.empty() || !config->listen.empty());
     return 0;
 }

@@ -144,6 +144,18 @@ TEST_CASE("tls: pairing is for anyone, but only where it is offered, and never b
                 CHECK(ends.client.error().code == ErrorCode::unsupported);
             }
         }
+    // Control is for those whom links are for.
+    for (const bool is_known : {false, true}) {
+        const auto client = hosts.client_end(Purpose::control), server = TlsChannel::server(hosts.server, {is_known}, is_known ? only(hosts.client.fingerprint()) : nobody).value();
+        const Ends ends = connect(*client, *server);
+        CHECK(server->is_established() == is_known);
+        if (!is_known) {
+            CHECK(ends.server.error().code == ErrorCode::permission);
+            continue;
+        }
+        CHECK(server->purpose() == Purpose::control);
+        CHECK(client->purpose() == Purpose::control);
+    }
     // A server that offers pairing serves links beside it.
     const auto client = hosts.client_end(), server = hosts.server_end({true});
     REQUIRE(connect(*client, *server).server);

@@ -52,15 +52,22 @@ Result<Json> call(const std::string& path, const std::string* body) {
     return message;
 }
 
-}  // namespace
-
-Result<Json> engine_get(const std::string& path) {
-    return call(path, nullptr);
+// A name of whatever letters becomes one part of a path.
+std::string path_on(const std::string& on, const std::string& path) {
+    if (on.empty()) return path;
+    const std::unique_ptr<char, void (*)(void*)> escaped(curl_easy_escape(nullptr, on.data(), static_cast<int>(on.size())), &curl_free);
+    return "/on/" + std::string(escaped ? escaped.get() : "") + path;
 }
 
-Result<Json> engine_post(const std::string& path, const Json& body) {
+}  // namespace
+
+Result<Json> engine_get(const std::string& path, const std::string& on) {
+    return call(path_on(on, path), nullptr);
+}
+
+Result<Json> engine_post(const std::string& path, const Json& body, const std::string& on) {
     const std::string text = line_of(body);
-    return call(path, &text);
+    return call(path_on(on, path), &text);
 }
 
 }  // namespace holdfast::cli
