@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "rewind/image.h"
 #include "rewind/read_directory.h"
 #include "rewind/store.h"
+#include "rewind/xattrs.h"
 
 namespace holdfast::rewind {
 
@@ -152,43 +152,11 @@ Result<std::string> View::readlink(const ObjectId& object) const {
     return target;
 }
 
-namespace {
-
-// xattrs through /proc, because a descriptor that can be opened of anything (O_PATH) refuses fgetxattr.
-std::string proc_path(int fd) {
-    return "/proc/self/fd/" + std::to_string(fd);
-}
-
-Result<std::map<std::string, std::string>> xattrs_of(int fd) {
-    std::map<std::string, std::string> found;
-    const std::string path = proc_path(fd);
-    std::string names(XATTR_LIST_MAX, '\0');
-    const ssize_t size = listxattr(path.c_str(), names.data(), names.size());
-    if (size < 0) {
-        if (errno == ENOTSUP) return found;
-        return errno_error(errno, "list the extended attributes of an object of the image");
-    }
-    std::string value(XATTR_SIZE_MAX, '\0');
-    for (size_t at = 0; at < static_cast<size_t>(size);) {
-        const std::string name(names.c_str() + at);
-        at += name.size() + 1;
-        if (is_private_xattr(name)) continue;
-        const ssize_t length = getxattr(path.c_str(), name.c_str(), value.data(), value.size());
-        // Removed since it was listed: the index has its undo.
-        if (length < 0 && errno == ENODATA) continue;
-        if (length < 0) return errno_error(errno, "read extended attribute " + quoted(name) + " of the image");
-        found[name] = value.substr(0, static_cast<size_t>(length));
-    }
-    return found;
-}
-
-}  // namespace
-
 Result<std::vector<std::pair<std::string, std::string>>> View::xattrs(const ObjectId& object) const {
     std::map<std::string, std::string> found;
     {
         const UniqueFd fd = HF_TRY(open_in_image(object, O_PATH));
-        found = HF_TRY(xattrs_of(fd.get()));
+        for (auto& [name, value] : HF_TRY(xattrs_of_object(fd.get()))) found.emplace(std::move(name), std::move(value));
     }
     for (auto& undo : HF_TRY(store_.index().xattrs_at(object, at_))) {
         if (undo.present)

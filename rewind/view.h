@@ -30,6 +30,15 @@ struct DataExtent {
     uint64_t offset, length;  // the rest of the file is holes
 };
 
+// All of an object at once.
+struct ViewObject {
+    ObjectAttributes attributes;
+    std::vector<std::pair<std::string, std::string>> xattrs;
+    struct Data { uint64_t offset; std::vector<std::byte> bytes; };
+    bool has_data = false;  // DATA tells it
+    std::vector<Data> data;  // ascending, disjoint; the rest of the file is holes
+};
+
 class View {
 public:
     // REQUIRES: store.check_moment(at) succeeded.
@@ -46,10 +55,16 @@ public:
     Result<std::vector<DataExtent>> data_extents(const ObjectId& object) const;
     Result<std::string> readlink(const ObjectId& object) const;
     Result<std::vector<std::pair<std::string, std::string>>> xattrs(const ObjectId& object) const;
+    // The answers of attributes(), xattrs() and, for a regular file of 1 to DATA_BYTES_MAX bytes, read(): one visit of the image where
+    // nothing was applied since this moment.
+    Result<ViewObject> look(const ObjectId& object, uint64_t data_bytes_max) const;
 
 private:
     Result<UniqueFd> open_in_image(const ObjectId& object, int flags) const;
     Result<uint32_t> type_of(const ObjectId& object) const;
+    // What the image said before this was asked is of this moment, whatever it was about.
+    bool is_present() const;
+    Result<ViewObject> look_at_image(const ObjectId& object, uint64_t data_bytes_max) const;
     Result<uint32_t> directory_links(const ObjectId& directory, uint32_t image_links) const;
 
     const Store& store_;

@@ -67,7 +67,11 @@ Result<MadeObject> make_object(int directory_fd, const std::string& name, const 
     if (!made.fd) made.fd = HF_TRY(open_as(directory_fd, name, object.mode));
 
     const std::string id = journal::to_string(object.id);
-    if (::setxattr(descriptor_path(made.fd.get()).c_str(), object_id_xattr, id.data(), id.size(), 0) != 0)
+    // A place only (O_PATH) takes none, but its magic link leads to the object.
+    const bool is_place = (open_flags_for(object.mode) & O_PATH) != 0;
+    const int set = is_place ? ::setxattr(descriptor_path(made.fd.get()).c_str(), object_id_xattr, id.data(), id.size(), 0)
+                             : ::fsetxattr(made.fd.get(), object_id_xattr, id.data(), id.size(), 0);
+    if (set != 0)
         return errno_error(errno, "write the id of " + quoted(name) + " in the image");
     made.location.handle = HF_TRY(file_handle_at(made.fd.get(), "")).bytes;
     made.location.mode = object.mode & S_IFMT;

@@ -71,9 +71,10 @@ Status set_attributes(int fd, const ObjectChange& change, bool exact_xattrs) {
         mode_may_differ = true;
     }
     const uint32_t permissions = change.attributes.mode & 07777;
+    const bool is_place = (open_flags_for(now.st_mode) & O_PATH) != 0;
     const bool sets_mode = change.valid & HF_ATTR_MODE && !S_ISLNK(now.st_mode);  // a link's mode cannot be set
     if (sets_mode && (mode_may_differ || (now.st_mode & 07777) != permissions)) {
-        if (::chmod(path.c_str(), permissions) != 0) return errno_error(errno, "set the mode");
+        if ((is_place ? ::chmod(path.c_str(), permissions) : ::fchmod(fd, permissions)) != 0) return errno_error(errno, "set the mode");
     }
     return set_times(fd, change);
 }
@@ -97,7 +98,8 @@ Result<std::vector<std::string>> list_xattrs(int fd) {
     std::vector<std::string> names;
     const std::string path = descriptor_path(fd);
     std::string list(1024, '\0');
-    ssize_t length = ::listxattr(path.c_str(), list.data(), list.size());
+    ssize_t length = ::flistxattr(fd, list.data(), list.size());
+    if (length < 0 && errno == EBADF) length = ::listxattr(path.c_str(), list.data(), list.size());  // open as a place only
     if (length < 0 && errno == ERANGE) {
         list.resize(XATTR_LIST_MAX);
         length = ::listxattr(path.c_str(), list.data(), list.size());
