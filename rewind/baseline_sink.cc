@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "rewind/apply/change_data.h"
 #include "rewind/apply/make_object.h"
 #include "rewind/apply/object_files.h"
 #include "rewind/apply/set_attributes.h"
@@ -26,6 +27,8 @@ public:
 
     Status make(const BaselineObject& object);
     Status copy_data(const ObjectId& object, int source_fd, uint64_t size, const Progress& progress);
+    Status fill(const ObjectId& object, uint64_t size, const std::vector<journal::Write>& data);
+    Result<int> file(const ObjectId& object) { return files_.fd(object); }
     Status link(const ObjectId& object, const ObjectId& parent, const std::string& name);
     Status finish(const ObjectId& object, const ObjectAttributes& attributes, const XattrList& xattrs);
     Status remove(const ObjectId& parent, const std::string& name);
@@ -34,11 +37,14 @@ public:
     Result<std::optional<ImageLocation>> find(const ObjectId& object) { return files_.location(object); }
 
 private:
+    Result<bool> make_new(const BaselineObject& object, int directory, const std::string& name);
+    Result<bool> is_elsewhere(const BaselineObject& object, int directory, const std::string& name);
     Status take_in(int directory, const std::string& name, const ObjectId& object, bool in_graveyard);
     Status move_directory(const ObjectId& object, int directory, const std::string& name);
     Status remove_file(int directory, const ObjectId& parent, const std::string& name, const ObjectId& object);
     Status empty_directory(const ObjectId& object, std::vector<ObjectId>& waiting);
     Status remove_tree(const ObjectId& top);
+    Status remove_grave(const std::string& name);
     Status hand_over();
     Status hand_over_if_many() { return names_.size() < waiting_max ? ok() : hand_over(); }
 
@@ -60,25 +66,43 @@ Status BaselineSink::Impl::make(const BaselineObject& object) {
     const bool nameless = object.name.empty();
     const int directory = nameless ? image_.graveyard_fd() : HF_TRY(files_.fd(object.parent));
     const std::string name = nameless ? Image::grave_name(object.id) : object.name;
+    const bool is_new = !HF_TRY(files_.location(object.id)) && HF_TRY(make_new(object, directory, name));
+    if (!is_new && HF_TRY(is_elsewhere(object, directory, name))) return link(object.id, object.parent, object.name);
+    if (!nameless) names_.push_back({object.id, object.parent, object.name, true});
+    return hand_over_if_many();
+}
+
+// False: the name belongs to an object.
+Result<bool> BaselineSink::Impl::make_new(const BaselineObject& object, int directory, const std::string& name) {
+    auto made = make_object(directory, name, {object.id, object.attributes.mode, object.attributes.rdev, object.target});
+    if (!made && made.error().sys_errno == EEXIST) return false;
+    if (!made) return std::move(made).error();
+    if (object.name.empty()) made->location.links = 0;
+    files_.add(object.id, std::move(made->location), std::move(made->fd));
+    return true;
+}
+
+// The object, or the name, may be there already. True: it stands elsewhere and wants one more name. False: it stands at the name.
+Result<bool> BaselineSink::Impl::is_elsewhere(const BaselineObject& object, int directory, const std::string& name) {
+    const bool nameless = object.name.empty();
     const auto occupant = image_.object_of(directory, name);
     if (!occupant && occupant.error().code != ErrorCode::not_found && occupant.error().code != ErrorCode::corrupt)
         return Error(occupant.error());
     if (occupant && *occupant != object.id)
         return Error{ErrorCode::exists, "the image has another object at " + quoted(name), EEXIST};
+    // Made by an attempt that was interrupted, maybe before the index knew of it.
     if (occupant) {
-        // Made by an attempt that was interrupted, maybe before the index knew of it.
         HF_TRY(take_in(directory, name, object.id, nameless));
-    } else if (const auto elsewhere = HF_TRY(files_.location(object.id)); elsewhere && !nameless && files_.fd(object.id)) {
-        // The tree moved it between two attempts.
-        if (!S_ISDIR(elsewhere->mode)) return link(object.id, object.parent, object.name);
-        HF_TRY(move_directory(object.id, directory, name));
-    } else {
-        MadeObject made = HF_TRY(make_object(directory, name, {object.id, object.attributes.mode, object.attributes.rdev, object.target}));
-        if (nameless) made.location.links = 0;
-        files_.add(object.id, std::move(made.location), std::move(made.fd));
+        return false;
     }
-    if (!nameless) names_.push_back({object.id, object.parent, object.name, true});
-    return hand_over_if_many();
+    if (const auto elsewhere = HF_TRY(files_.location(object.id)); elsewhere && !nameless && files_.fd(object.id)) {
+        // The tree moved it between two attempts.
+        if (!S_ISDIR(elsewhere->mode)) return true;
+        HF_TRY(move_directory(object.id, directory, name));
+        return false;
+    }
+    if (HF_TRY(make_new(object, directory, name))) return false;
+    return Error{ErrorCode::exists, "the image has something else at " + quoted(name), EEXIST};
 }
 
 // A directory does not know its name, but its parent knows its inode.
@@ -101,6 +125,15 @@ Status BaselineSink::Impl::move_directory(const ObjectId& object, int directory,
 
 Status BaselineSink::Impl::copy_data(const ObjectId& object, int source_fd, uint64_t size, const Progress& progress) {
     return copy_file(source_fd, HF_TRY(files_.fd(object)), size, progress);
+}
+
+Status BaselineSink::Impl::fill(const ObjectId& object, uint64_t size, const std::vector<journal::Write>& data) {
+    const int fd = HF_TRY(files_.fd(object));
+    const bool has_holes = data.size() != 1 || data.front().data.size() != size;
+    // Before the bytes: a file that grows over a gap may show what its file system allocated ahead there.
+    if (has_holes) HF_TRY(set_file_size(fd, size));
+    for (const journal::Write& write : data) HF_TRY(write_fully(fd, write.data, write.offset));
+    return ok();
 }
 
 Status BaselineSink::Impl::link(const ObjectId& object, const ObjectId& parent, const std::string& name) {
@@ -137,6 +170,7 @@ Status BaselineSink::Impl::finish(const ObjectId& object, const ObjectAttributes
 }
 
 Status BaselineSink::Impl::remove(const ObjectId& parent, const std::string& name) {
+    if (!parent) return remove_grave(name);
     const int directory = HF_TRY(files_.fd(parent));
     if (HF_TRY(remove_unfinished(directory, name))) return ok();
     const auto object = HF_TRY(lookup(parent, name));
@@ -154,7 +188,7 @@ Status BaselineSink::Impl::remove(const ObjectId& parent, const std::string& nam
 Status BaselineSink::Impl::remove_file(int directory, const ObjectId& parent, const std::string& name, const ObjectId& object) {
     const MadeObject there = HF_TRY(open_named(directory, name));
     if (::unlinkat(directory, name.c_str(), 0) != 0) return errno_error(errno, "remove " + quoted(name) + " from the image");
-    names_.push_back({object, parent, name, false});
+    if (parent) names_.push_back({object, parent, name, false});
     // Another file may carry the id by now, when this one was left by an attempt that the index never knew.
     const auto location = HF_TRY(files_.location(object));
     if (location && location->handle == there.location.handle) {
@@ -162,6 +196,16 @@ Status BaselineSink::Impl::remove_file(int directory, const ObjectId& parent, co
         if (there.location.links > 1) HF_TRY(files_.set_links(object, there.location.links - 1));
     }
     return hand_over_if_many();
+}
+
+Status BaselineSink::Impl::remove_grave(const std::string& name) {
+    const int graveyard = image_.graveyard_fd();
+    if (HF_TRY(remove_unfinished(graveyard, name))) return ok();
+    const auto object = image_.object_of(graveyard, name);
+    if (!object || Image::grave_name(*object) != name) return ok();  // none of ours
+    struct stat status;
+    if (::fstatat(graveyard, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "look at " + quoted(name));
+    return S_ISDIR(status.st_mode) ? remove_tree(*object) : remove_file(graveyard, {}, name, *object);
 }
 
 // Level by level: every directory is taken out into the graveyard before it is emptied, so that no depth of the tree takes
@@ -237,6 +281,12 @@ Status BaselineSink::make(const BaselineObject& object) {
 }
 Status BaselineSink::copy_data(const ObjectId& object, int source_fd, uint64_t size, const Progress& progress) {
     return impl_->copy_data(object, source_fd, size, progress);
+}
+Status BaselineSink::fill(const ObjectId& object, uint64_t size, const std::vector<journal::Write>& data) {
+    return impl_->fill(object, size, data);
+}
+Result<int> BaselineSink::file(const ObjectId& object) {
+    return impl_->file(object);
 }
 Status BaselineSink::link(const ObjectId& object, const ObjectId& parent, const std::string& name) {
     return impl_->link(object, parent, name);

@@ -50,12 +50,16 @@ public:
     // Makes the file's bytes those of SOURCE_FD up to SIZE: cloned where the file system can (FICLONE), else copied
     // extent by extent, holes stay holes. What the file held before is gone.
     Status copy_data(const ObjectId& object, int source_fd, uint64_t size, const Progress& progress = {});
+    // The bytes of a file that was just made: DATA, ascending and disjoint, and holes up to SIZE.
+    Status fill(const ObjectId& object, uint64_t size, const std::vector<journal::Write>& data);
+    // The file, open for reading and writing, as long as no other of its kind is asked for.
+    Result<int> file(const ObjectId& object);
     // One more name for an object that exists. Does nothing when the name already leads to it.
     Status link(const ObjectId& object, const ObjectId& parent, const std::string& name);
     // Owner, mode, xattrs (others are removed) and times, in the order in which they do not undo each other. Called
     // for every object after its data, for directories after their entries; for root_object as well.
     Status finish(const ObjectId& object, const ObjectAttributes& attributes, const XattrList& xattrs);
-    // Takes a name away; with the last name the object. Directories with all that is beneath them.
+    // Takes a name away; with the last name the object. Directories with all beneath. PARENT zero: from the graveyard.
     Status remove(const ObjectId& parent, const std::string& name);
 
     // What the image holds. Nothing: no such object, no such name.

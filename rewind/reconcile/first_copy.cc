@@ -12,56 +12,18 @@
 #include "base/text.h"
 #include "rewind/extents.h"
 #include "rewind/reconcile/backing_tree.h"
+#include "rewind/reconcile/pulse.h"
 #include "rewind/read_directory.h"
 
 namespace holdfast::rewind {
 
 namespace {
 
-constexpr uint64_t commit_every_ns = 5'000'000'000;
 constexpr size_t compare_bytes = 1 << 20;
-constexpr uint64_t report_every_ns = 400'000'000;
 
 bool is_directory(const TreeObject& object) {
     return (object.attributes.mode & S_IFMT) == S_IFDIR;
 }
-
-Error stopped() {
-    return {ErrorCode::unavailable, "the first copy was asked to stop; it will be continued"};
-}
-
-// Commits and reports now and then.
-class Pulse {
-public:
-    Pulse(BaselineSink& sink, const FirstCopyReport& report, const Clock& clock, const ProgressSink& progress)
-        : sink_(sink), report_(report), clock_(clock), progress_(progress) {}
-
-    Status tell() {
-        const uint64_t now = clock_.monotonic_ns();
-        if (now - committed_ns_ >= commit_every_ns) {
-            HF_TRY(sink_.commit());
-            committed_ns_ = clock_.monotonic_ns();
-        }
-        if (!report()) return stopped();
-        return ok();
-    }
-
-    // False: asked to stop.
-    bool report() {
-        const uint64_t now = clock_.monotonic_ns();
-        if (!progress_ || now - told_ns_ < report_every_ns) return true;
-        told_ns_ = now;
-        return progress_({report_.objects, report_.bytes, 0, 0});
-    }
-
-private:
-    BaselineSink& sink_;
-    const FirstCopyReport& report_;
-    const Clock& clock_;
-    const ProgressSink& progress_;
-    uint64_t committed_ns_ = clock_.monotonic_ns();
-    uint64_t told_ns_ = 0;
-};
 
 class FirstCopy {
 public:
@@ -71,9 +33,11 @@ public:
     Status run() {
         const TreeObject root = HF_TRY(tree_.root());
         HF_TRY(prune(root));
+        const std::vector<TreeObject> nameless = HF_TRY(tree_.nameless());
+        HF_TRY(prune_graveyard(nameless));
         HF_TRY(fill(root));
         const auto top = HF_TRY(tree_.open(root));
-        for (const TreeObject& object : HF_TRY(tree_.nameless())) {
+        for (const TreeObject& object : nameless) {
             const XattrList xattrs = HF_TRY(top->xattrs(object));
             HF_TRY(sink_.make({object.id, {}, {}, object.attributes, {}, xattrs}));
             HF_TRY(files_.copy(*top, object, xattrs, true));
@@ -112,8 +76,27 @@ private:
             if (object == wanted.end() || !present || *present != object->second.id)
                 HF_TRY(sink_.remove(directory.id, name));
             else if (is_directory(object->second))
-                pending.push_back(std::move(object->second));
+                pending.push_back(HF_TRY(known(directory.id, std::move(object->second))));
         }
+        return ok();
+    }
+
+    // DIRECTORY stands at its name, but the index may have lost its place with the process that made it; without one its entries would not be seen.
+    Result<TreeObject> known(const ObjectId& parent, TreeObject directory) {
+        if (!HF_TRY(sink_.find(directory.id))) HF_TRY(sink_.make({directory.id, parent, directory.name, directory.attributes, {}, {}}));
+        return directory;
+    }
+
+    // No moment is offered yet, so nobody asks for what an earlier attempt left there.
+    Status prune_graveyard(const std::vector<TreeObject>& nameless) {
+        std::unordered_set<std::string> wanted;
+        for (const TreeObject& object : nameless) wanted.insert(Image::grave_name(object.id));
+        std::vector<std::string> graves;
+        HF_TRY(read_directory(image_.graveyard_fd(), [&](const DirectoryEntry& entry) -> Status {
+            if (wanted.count(entry.name) == 0) graves.push_back(entry.name);
+            return ok();
+        }));
+        for (const std::string& grave : graves) HF_TRY(sink_.remove({}, grave));
         return ok();
     }
 
@@ -240,7 +223,7 @@ private:
                 const size_t got = HF_TRY(read_fully(file, extent.offset + at, MutableByteSpan(ours_).first(size)));
                 const size_t has = HF_TRY(read_fully(image.get(), extent.offset + at, MutableByteSpan(theirs_).first(size)));
                 if (got != has || std::memcmp(ours_.data(), theirs_.data(), got) != 0) return false;
-                if (!pulse_.report()) return stopped();
+                if (!pulse_.report()) return Pulse::stopped();
             }
         }
         return true;
@@ -252,7 +235,7 @@ private:
             report_.bytes += bytes;
             is_stopped |= !pulse_.report();
         }));
-        if (is_stopped) return stopped();
+        if (is_stopped) return Pulse::stopped();
         return ok();
     }
 
