@@ -10,7 +10,7 @@ namespace holdfast::rewind {
 
 class BaselineTarget final : public RepairTarget {
 public:
-    BaselineTarget(const BaselineSink& sink, const Image& image) : sink_(sink), image_(image) {}
+    BaselineTarget(BaselineSink& sink, const Image& image) : sink_(sink), image_(image) {}
 
     Result<std::optional<ImageLocation>> find(const ObjectId& object) override { return sink_.find(object); }
     Result<ObjectAttributes> attributes(const ObjectId& object) override;
@@ -26,13 +26,9 @@ public:
 
 private:
     static Error not_its_own() { return {ErrorCode::unsupported, "a first copy asks its sink for that"}; }
-    // Borrowed until the next call.
-    Result<int> open_object(const ObjectId& object);
 
-    const BaselineSink& sink_;
+    BaselineSink& sink_;
     const Image& image_;
-    UniqueFd opened_;
-    ObjectId opened_id_;
 };
 
 }  // namespace holdfast::rewind

@@ -22,6 +22,7 @@ struct WireItem {
     uint64_t size;
 };
 static_assert(sizeof(WireItem) == 16);
+constexpr uint64_t bytes_follow = 1ULL << 63;  // in the size
 
 // Read at once where entries follow each other, and where one object is looked up.
 constexpr uint64_t listing_bytes = 64 << 10, object_bytes = 1 << 10;
@@ -42,8 +43,8 @@ Result<FoundItem> take_item(ByteSpan bytes) {
     std::memcpy(&head, bytes.data(), sizeof head);
     if (bytes.size() - sizeof head < head.record_bytes) return damaged("an item is cut off");
     FoundRecord found = HF_TRY(take_record(bytes.subspan(sizeof head, head.record_bytes)));
-    if (found.bytes != head.record_bytes || head.size > INT64_MAX) return damaged("an item has another length than its record");
-    return FoundItem{{std::move(found.record), head.links, head.size}, sizeof head + found.bytes};
+    if (found.bytes != head.record_bytes) return damaged("an item has another length than its record");
+    return FoundItem{{std::move(found.record), head.links, head.size & ~bytes_follow, (head.size & bytes_follow) != 0}, sizeof head + found.bytes};
 }
 
 // Walks the items of the file from an address on.
@@ -104,6 +105,47 @@ TreeObject object_of(const CatalogItem& item, uint64_t address) {
     return object;
 }
 
+// Tells of the objects of a page, each when its last item has come.
+class TellObjects {
+public:
+    explicit TellObjects(const Catalog::Told& told) : told_(told) {}
+
+    Status take(const CatalogItem& item, uint64_t at) {
+        if (!told_) return ok();
+        if (item.record.type == HF_WRITE) {
+            object_->bytes.push_back(item.record.as<journal::Write>());
+            return ok();
+        }
+        if (item.record.type == HF_SETXATTR) {
+            if (!object_) return damaged("an object that goes over two pages");
+            const journal::Xattr& xattr = item.record.as<journal::SetXattr>().xattr;
+            object_->xattrs.emplace_back(xattr.name, xattr.value);
+            return ok();
+        }
+        HF_TRY(finish());
+        object_.emplace();
+        object_->object = object_of(item, at);
+        object_->has_bytes = item.has_bytes;
+        if (!journal::is_birth(item.record.type)) return ok();
+        const auto& birth = item.record.as<journal::Birth>();
+        object_->parent = birth.name.empty() ? ObjectId{} : birth.parent;
+        object_->target = birth.target;
+        for (const journal::Xattr& xattr : birth.xattrs) object_->xattrs.emplace_back(xattr.name, xattr.value);
+        return ok();
+    }
+    Status finish() {
+        if (!object_) return ok();
+        std::sort(object_->xattrs.begin(), object_->xattrs.end());
+        HF_TRY(told_(*object_));
+        object_.reset();
+        return ok();
+    }
+
+private:
+    const Catalog::Told& told_;
+    std::optional<CatalogObject> object_;  // whose items are coming
+};
+
 }  // namespace
 
 class CatalogDirectory final : public SourceDirectory {
@@ -155,7 +197,7 @@ void append_item(const CatalogItem& item, std::vector<std::byte>& page) {
     const size_t begin = page.size();
     page.resize(begin + sizeof(WireItem));
     append_record(item.record, page);
-    const WireItem head{static_cast<uint32_t>(page.size() - begin - sizeof head), item.links, item.size};
+    const WireItem head{static_cast<uint32_t>(page.size() - begin - sizeof head), item.links, item.size | (item.has_bytes ? bytes_follow : 0)};
     std::memcpy(&page[begin], &head, sizeof head);
 }
 
@@ -165,20 +207,30 @@ Result<Catalog> Catalog::make(const std::string& directory) {
     return Catalog(std::move(file));
 }
 
-Status Catalog::add(ByteSpan page) {
+Status Catalog::add(ByteSpan page, const Told& told) {
+    bytes_wanted_ = {};
+    std::vector<std::byte> kept;
+    kept.reserve(page.size());
+    TellObjects objects(told);
     for (size_t at = 0; at < page.size();) {
         const FoundItem found = HF_TRY(take_item(page.subspan(at)));
-        HF_TRY(take(found.item, bytes_ + at));
+        const uint64_t address = bytes_ + kept.size();
+        HF_TRY(take(found.item, address));
+        HF_TRY(objects.take(found.item, address));
+        const ByteSpan item = page.subspan(at, found.bytes);
+        if (found.item.record.type != HF_WRITE) kept.insert(kept.end(), item.begin(), item.end());
         at += found.bytes;
     }
-    if (page.empty()) return ok();
-    if (write_at(file_.get(), page, bytes_) != static_cast<ssize_t>(page.size())) return errno_error(errno, "keep the catalog of the source's tree");
-    bytes_ += page.size();
-    return ok();
+    if (!kept.empty() && write_at(file_.get(), kept, bytes_) != static_cast<ssize_t>(kept.size())) return errno_error(errno, "keep the catalog of the source's tree");
+    bytes_ += kept.size();
+    return objects.finish();
 }
 
 Status Catalog::take(const CatalogItem& item, uint64_t at) {
     const hf_record_type type = item.record.type;
+    if (item.has_bytes && !journal::is_birth(type)) return damaged("bytes of what is no small file");
+    if (type == HF_WRITE) return take_bytes(item);
+    if (type != HF_SETXATTR) bytes_wanted_ = {};
     if (type == HF_SETXATTR) {
         const bool fits = is_after_object_ && !is_private_xattr(item.record.as<journal::SetXattr>().xattr.name);
         return fits ? ok() : Status(damaged("an extended attribute without an object"));
@@ -188,7 +240,16 @@ Status Catalog::take(const CatalogItem& item, uint64_t at) {
                         S_ISDIR(item.record.as<journal::SetAttr>().attributes.mode);
     if (!is_top) return damaged("it does not begin with the top, or goes on with what is no object");
     has_top_ = is_after_object_ = true;
-    directories_[journal::root_object];
+    directories_[journal::root_object].self = at;
+    return ok();
+}
+
+Status Catalog::take_bytes(const CatalogItem& item) {
+    const auto& write = item.record.as<journal::Write>();
+    const auto& wanted = bytes_wanted_;
+    const bool fits = item.record.object == wanted.file && write.offset >= wanted.from && write.offset <= wanted.end && !write.data.empty() && write.data.size() <= wanted.end - write.offset;
+    if (!wanted.file || !fits) return damaged("bytes of a file where none belong");
+    bytes_wanted_.from = write.offset + write.data.size();
     return ok();
 }
 
@@ -198,6 +259,8 @@ Status Catalog::take_birth(const CatalogItem& item, uint64_t at) {
     if (!has_top_ || !id || id == journal::root_object || birth.attributes.valid != HF_ATTR_ALL) return damaged("an object is not whole");
     for (const journal::Xattr& xattr : birth.xattrs)
         if (is_private_xattr(xattr.name)) return damaged("an extended attribute of the store's own");
+    if (item.has_bytes && (item.record.type != HF_CREATE || item.size == 0 || item.size > small_file_bytes_max)) return damaged("bytes of what is no small file");
+    if (item.has_bytes) bytes_wanted_ = {id, 0, item.size};
     is_after_object_ = true;
     ++names_;
     if (birth.name.empty()) {
@@ -209,13 +272,14 @@ Status Catalog::take_birth(const CatalogItem& item, uint64_t at) {
     if (holder == directories_.end()) return damaged("the entries of a directory that it does not have");
     if (birth.parent != current_) {
         if (holder->second.has_begun) return damaged("two listings of one directory");
-        holder->second = {at, true};
+        holder->second.begin = at;
+        holder->second.has_begun = true;
         current_ = birth.parent;
     } else if (birth.name <= last_name_) {
         return damaged("the entries of a directory out of order");
     }
     last_name_ = birth.name;
-    if (item.record.type == HF_MKDIR && !directories_.emplace(id, Listing{}).second) return damaged("a directory with two names");
+    if (item.record.type == HF_MKDIR && !directories_.emplace(id, Listing{at, 0, false}).second) return damaged("a directory with two names");
     if (item.record.type != HF_MKDIR && directories_.count(id) != 0) return damaged("two objects with one id");
     return ok();
 }
@@ -224,11 +288,24 @@ Status Catalog::complete() {
     return has_top_ ? ok() : Status(damaged("it is empty"));
 }
 
+Result<TreeObject> Catalog::directory(const ObjectId& id) const {
+    const auto found = directories_.find(id);
+    if (found == directories_.end()) return damaged("a directory is not in it");
+    Items items(file_.get(), found->second.self, bytes_, object_bytes);
+    const auto item = HF_TRY(items.next());
+    if (!item) return damaged("it is empty");
+    return object_of(*item, found->second.self);
+}
+
+std::vector<ObjectId> Catalog::directories_without_entries() const {
+    std::vector<ObjectId> found;
+    for (const auto& [id, listing] : directories_)
+        if (!listing.has_begun) found.push_back(id);
+    return found;
+}
+
 Result<TreeObject> CatalogTree::root() {
-    Items items(catalog_.file_.get(), 0, catalog_.bytes_, object_bytes);
-    const auto top = HF_TRY(items.next());
-    if (!top) return damaged("it is empty");
-    return object_of(*top, 0);
+    return catalog_.directory(journal::root_object);
 }
 
 Result<std::unique_ptr<SourceDirectory>> CatalogTree::open(const TreeObject& directory) {

@@ -12,6 +12,7 @@
 #include "rewind/reconcile/tree_repair.h"
 #include "rewind/sync/baseline_target.h"
 #include "rewind/sync/catalog.h"
+#include "rewind/sync/catalog_copy.h"
 #include "rewind/sync/remote_bytes.h"
 #include "rewind/sync/store_target.h"
 
@@ -20,7 +21,7 @@ namespace holdfast::rewind {
 namespace {
 
 // Pages that are asked for ahead.
-constexpr int pages_under_way = 4;
+constexpr size_t pages_under_way = 4, full_pages_under_way = 8;
 constexpr uint64_t page_bytes = 256 << 10;
 
 SyncSecret random_secret() {
@@ -94,10 +95,13 @@ public:
                                                      ": no repair can be put between the two. Give the replica an empty store, and keep the old one for its history"};
         const auto before = HF_TRY(load_repair_mark(store_disk_));
         trusts_times_ = options_.trust_times && !store_.is_repairing() && !(before && !before->is_complete);
-        Catalog catalog = HF_TRY(fetch(store_directory));
+        HF_TRY(begin());
+        Catalog catalog = HF_TRY(Catalog::make(store_directory));
+        const bool is_empty = store_.is_empty(), is_at_once = is_empty && version_ >= sync_version_with_bytes;
+        if (!is_at_once) HF_TRY(fetch(catalog));
         HF_TRY(save_repair_mark(store_disk_, {false, point_}));
-        if (store_.is_empty()) HF_TRY(store_.begin_first_copy());
-        HF_TRY(store_.first_copy_pending() ? copy(catalog) : repair(catalog));
+        if (is_empty) HF_TRY(store_.begin_first_copy());
+        HF_TRY(is_at_once ? copy_at_once(catalog) : store_.first_copy_pending() ? copy(catalog) : repair(catalog));
         HF_TRY(save_repair_mark(store_disk_, {true, point_}));
         evidence_.objects = catalog.names();
         evidence_.bytes_received = questions_.bytes_received();
@@ -119,10 +123,16 @@ private:
         return true;
     }
 
-    Result<Catalog> fetch(const std::string& store_directory) {
-        Catalog catalog = HF_TRY(Catalog::make(store_directory));
+    Status begin() {
+        HF_TRY(questions_.ask({SyncKind::begin, {}, 0, 0, secret_}, 0, [this](const SyncAnswer& answer) -> Status {
+            version_ = HF_TRY(version_of(answer));
+            return ok();
+        }));
+        return questions_.wait();
+    }
+
+    Status fetch(Catalog& catalog) {
         bool is_whole = false;
-        HF_TRY(questions_.ask({SyncKind::begin, {}, 0, 0, secret_}, 0, [](const SyncAnswer&) { return ok(); }));
         const auto ask = [&] {
             return questions_.ask({}, page_bytes, [&](const SyncAnswer& answer) -> Status {
                 // Pages beyond the last one are empty.
@@ -130,15 +140,51 @@ private:
                 return catalog.add(answer.payload);
             });
         };
-        for (int i = 0; i < pages_under_way; ++i) HF_TRY(ask());
+        for (size_t i = 0; i < pages_under_way; ++i) HF_TRY(ask());
         while (!questions_.is_empty()) {
             HF_TRY(questions_.wait());
             if (!is_whole && !questions_.is_empty()) HF_TRY(ask());
             if (options_.progress && !options_.progress({catalog.names(), questions_.bytes_received(), 0, 0})) return stopped();
         }
         if (!is_whole) return Error{ErrorCode::corrupt, "the catalog of the source's tree has no end"};
-        HF_TRY(catalog.complete());
-        return catalog;
+        return catalog.complete();
+    }
+
+    // Page after page, with the bytes of small files. Pages wait while answers about large files are waited for.
+    Status copy_at_once(Catalog& catalog) {
+        evidence_.is_first_copy = true;
+        const auto sink = store_.baseline();
+        BaselineTarget target(*sink, store_.image());
+        RepairLedger ledger(target, options_.progress);
+        RemoteBytes large(ledger, questions_, secret_, [&](const RemoteBytes::File& file) { return sink->finish(file.object.id, file.object.attributes, file.xattrs); });
+        CatalogCopy copy(catalog, large, *sink, clock_, options_.progress);
+        std::deque<std::vector<std::byte>> pages;
+        size_t asked = 0;
+        bool is_whole = false;
+        const auto ask = [&] {
+            ++asked;
+            return questions_.ask({SyncKind::catalog, {}, 0, small_file_bytes_max, {}}, page_bytes + small_file_bytes_max, [&](const SyncAnswer& answer) -> Status {
+                --asked;
+                is_whole |= answer.is_last;
+                pages.push_back(answer.payload);
+                return ok();
+            });
+        };
+        while (!is_whole || asked > 0 || !pages.empty()) {
+            while (!is_whole && asked + pages.size() < full_pages_under_way) HF_TRY(ask());
+            if (pages.empty()) {
+                HF_TRY(questions_.wait());
+                continue;
+            }
+            const std::vector<std::byte> page = std::move(pages.front());
+            pages.pop_front();
+            HF_TRY(copy.take(page));
+        }
+        HF_TRY(copy.finish());
+        take_figures(ledger);
+        evidence_.bytes_written += copy.report().bytes;
+        evidence_.files_compared = large.files();
+        return store_.finish_first_copy(point_.at);
     }
 
     Status copy(const Catalog& catalog) {
@@ -193,6 +239,7 @@ private:
     Questions questions_;
     const SyncSecret secret_;
     bool trusts_times_ = false;
+    uint32_t version_ = 1;  // that the source speaks
     RepairEvidence evidence_;
 };
 

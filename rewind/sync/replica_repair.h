@@ -1,6 +1,7 @@
 // Makes a replica's store equal to its source at one moment, whatever it has.
 //
 //   1. the catalog of the source's tree is fetched whole                      nothing is changed until it is there
+//      an empty store: it is filled while the catalog comes, with the bytes of small files (catalog_copy.h), and 2 and 3 fall away
 //   2. a store without history: a first copy from the catalog (reconcile/first_copy.h), straight into the image
 //      any other: the image is compared with it, and every difference is a record with undo, inside of a gap (store_target.h)
 //   3. the bytes of files: digests of what is there, then what differs (remote_bytes.h)

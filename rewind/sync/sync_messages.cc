@@ -38,7 +38,8 @@ const char* objection_to(const SyncQuestion& question) {
         return question.offset > INT64_MAX ? "its range is beyond all files" : nullptr;
     }
     const bool is_range = question.kind == SyncKind::digests || question.kind == SyncKind::bytes;
-    if (!is_range) return question.length != 0 || question.offset != 0 || question.object ? "it names a range where none belongs" : nullptr;
+    const uint32_t length_max = question.kind == SyncKind::catalog ? small_file_bytes_max : 0;
+    if (!is_range) return question.length > length_max || question.offset != 0 || question.object ? "it names a range where none belongs" : nullptr;
     if (!question.object) return "it names no object";
     if (question.length == 0 || question.offset > INT64_MAX - uint64_t{question.length}) return "its range is empty or beyond all files";
     if (question.kind == SyncKind::bytes) return question.length > sync_bytes_at_once_max ? "it asks for too much at once" : nullptr;
@@ -96,6 +97,21 @@ Result<SyncAnswer> decode_answer(ByteSpan bytes) {
         answer.failure = error_of(Json::parse(text, text + payload.size(), nullptr, false)).within("the source cannot tell of its tree");
     }
     return answer;
+}
+
+SyncAnswer version_answer() {
+    SyncAnswer answer{SyncKind::begin, false, {}, std::vector<std::byte>(sizeof sync_version)};
+    std::memcpy(answer.payload.data(), &sync_version, sizeof sync_version);
+    return answer;
+}
+
+Result<uint32_t> version_of(const SyncAnswer& answer) {
+    uint32_t version = 1;
+    if (answer.payload.empty()) return version;
+    if (answer.payload.size() != sizeof version) return no_message("an answer", "its version has another length");
+    std::memcpy(&version, answer.payload.data(), sizeof version);
+    if (version == 0) return no_message("an answer", "there is no version 0");
+    return version;
 }
 
 void append_record(journal::Record record, std::vector<std::byte>& into) {

@@ -1,8 +1,9 @@
 // What the store of a replica asks and what the store of its source answers, while the one is made equal to the other. All of
 // it is about one moment of the source, and the source keeps to the order of the questions.
 //
-//     begin     secret of the digests                     nothing
-//     catalog                                             the next page of the tree: items (catalog.h); the last page says so
+//     begin     secret of the digests                     u32 sync_version; a source that does not say it speaks version 1
+//     catalog   length                                    the next page of the tree: items (catalog.h); the last page says so. With it come
+//                                                         the bytes of files of at most so many; version 1 knows 0 alone
 //     digests   object, offset, length                    16 bytes for each chunk of the range (digest.h)
 //     bytes     object, offset, length                    a WRITE record for each run of data in the range; the rest are holes
 //
@@ -32,10 +33,13 @@ namespace holdfast::rewind {
 
 enum class SyncKind : uint32_t { begin = 1, catalog = 2, digests = 3, bytes = 4, objects = 5, stretch = 6, path = 7 };
 
+inline constexpr uint32_t sync_version = 2;
+inline constexpr uint32_t sync_version_with_bytes = 2;  // the first whose catalog comes with the bytes of small files
 inline constexpr uint32_t sync_secret_bytes = 192;
 inline constexpr uint32_t digest_chunk_bytes = 64 << 10;
 inline constexpr uint32_t digested_at_once_max = 64 * digest_chunk_bytes;
 inline constexpr uint32_t sync_bytes_at_once_max = 1 << 20;
+inline constexpr uint32_t small_file_bytes_max = 64 << 10;  // whose bytes may come with the catalog
 
 inline constexpr size_t sync_answer_bytes_max = (2 << 20) - 64;  // of payload; sync_pipe.h takes a little more
 
@@ -59,6 +63,10 @@ struct SyncAnswer {
 };
 std::vector<std::byte> encode_answer(const SyncAnswer& answer);
 Result<SyncAnswer> decode_answer(ByteSpan bytes);
+
+// The answer to `begin`. Errors: corrupt.
+SyncAnswer version_answer();
+Result<uint32_t> version_of(const SyncAnswer& answer);
 
 // RECORD behind what INTO holds. Its address is the same for all, because what tells them apart is the order.
 inline constexpr journal::Lsn sync_record_lsn = 8;

@@ -19,8 +19,8 @@ std::vector<std::byte> SyncSource::answer(ByteSpan bytes) {
 
 Result<SyncAnswer> SyncSource::answer_to(const SyncQuestion& question) {
     switch (question.kind) {
-        case SyncKind::begin: secret_ = question.secret; return SyncAnswer{SyncKind::begin, false, {}, {}};
-        case SyncKind::catalog: return page();
+        case SyncKind::begin: secret_ = question.secret; return version_answer();
+        case SyncKind::catalog: return page(question.length);
         case SyncKind::digests: return digests(question);
         case SyncKind::bytes: return bytes(question);
         case SyncKind::objects: return objects(question.object);
@@ -30,12 +30,12 @@ Result<SyncAnswer> SyncSource::answer_to(const SyncQuestion& question) {
     return Error{ErrorCode::corrupt, "a question that is none"};
 }
 
-Result<SyncAnswer> SyncSource::page() {
+Result<SyncAnswer> SyncSource::page(uint32_t bytes_max) {
     SyncAnswer answer{SyncKind::catalog, false, {}, {}};
     if (!has_begun_) HF_TRY(add_top(answer.payload));
-    while (answer.payload.size() < catalog_page_bytes) {
+    while (answer.payload.size() < page_bytes_) {
         if (next_ < entries_.size()) {
-            HF_TRY(add_object(listed_, entries_[next_].name, entries_[next_].object, answer.payload));
+            HF_TRY(add_object(listed_, entries_[next_].name, entries_[next_].object, bytes_max, answer.payload));
             ++next_;
             continue;
         }
@@ -47,7 +47,7 @@ Result<SyncAnswer> SyncSource::page() {
             const ObjectId orphan = orphans_.back();
             orphans_.pop_back();
             // Nothing can be written to a special file or a link that has no name.
-            if (S_ISREG(HF_TRY(view_.attributes(orphan)).mode)) HF_TRY(add_object({}, {}, orphan, answer.payload));
+            if (S_ISREG(HF_TRY(view_.attributes(orphan)).mode)) HF_TRY(add_object({}, {}, orphan, bytes_max, answer.payload));
             continue;
         }
         listed_ = directories_.back();
@@ -71,21 +71,30 @@ Status SyncSource::add_top(std::vector<std::byte>& page) {
     return ok();
 }
 
-Status SyncSource::add_object(const ObjectId& directory, const std::string& name, const ObjectId& object, std::vector<std::byte>& page) {
-    const ObjectAttributes attributes = HF_TRY(view_.attributes(object));
-    const XattrList xattrs = HF_TRY(view_.xattrs(object));
+Status SyncSource::add_object(const ObjectId& directory, const std::string& name, const ObjectId& object, uint32_t bytes_max, std::vector<std::byte>& page) {
+    const ViewObject told = HF_TRY(view_.look(object, bytes_max));
+    const ObjectAttributes& attributes = told.attributes;
     std::string target;
     if (S_ISLNK(attributes.mode)) target = HF_TRY(view_.readlink(object));
     journal::Birth birth = birth_of(directory, name, attributes, target);
-    const size_t first = xattrs_in_birth(xattrs);
-    for (size_t i = 0; i < first; ++i) birth.xattrs.push_back({xattrs[i].first, xattrs[i].second});
-    CatalogItem item{{}, attributes.nlink, attributes.size};
+    const size_t first = xattrs_in_birth(told.xattrs);
+    for (size_t i = 0; i < first; ++i) birth.xattrs.push_back({told.xattrs[i].first, told.xattrs[i].second});
+    CatalogItem item{{}, attributes.nlink, attributes.size, told.has_data && attributes.nlink <= 1};
     item.record.type = journal::birth_type(attributes.mode);
     item.record.object = object;
     item.record.body = std::move(birth);
     append_item(item, page);
     if (S_ISDIR(attributes.mode)) directories_.push_back(object);
-    return add_xattrs(object, xattrs, first, page);
+    HF_TRY(add_xattrs(object, told.xattrs, first, page));
+    if (!item.has_bytes) return ok();
+    for (const ViewObject::Data& data : told.data) {
+        CatalogItem bytes;
+        bytes.record.type = HF_WRITE;
+        bytes.record.object = object;
+        bytes.record.body = journal::Write{data.offset, data.bytes};
+        append_item(bytes, page);
+    }
+    return ok();
 }
 
 Status SyncSource::add_xattrs(const ObjectId& object, const XattrList& xattrs, size_t from, std::vector<std::byte>& page) {

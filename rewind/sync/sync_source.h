@@ -26,18 +26,19 @@ inline constexpr uint64_t compared_stretch_bytes = 4 << 20;
 
 class SyncSource {
 public:
-    // ORPHANS: what open_orphans() said at the moment AT.
-    SyncSource(const Store& store, Lsn at, std::vector<ObjectId> orphans) : store_(store), view_(store, at), orphans_(std::move(orphans)) {}
+    // ORPHANS: what open_orphans() said at the moment AT. PAGE_BYTES: a page of the catalog ends with the object that reaches them.
+    SyncSource(const Store& store, Lsn at, std::vector<ObjectId> orphans, size_t page_bytes = catalog_page_bytes)
+        : store_(store), view_(store, at), page_bytes_(page_bytes), orphans_(std::move(orphans)) {}
 
     // The answer to QUESTION, whatever that is.
     std::vector<std::byte> answer(ByteSpan question);
 
 private:
     Result<SyncAnswer> answer_to(const SyncQuestion& question);
-    Result<SyncAnswer> page();
+    Result<SyncAnswer> page(uint32_t bytes_max);
     Status add_top(std::vector<std::byte>& page);
-    // With an empty name: of no directory.
-    Status add_object(const ObjectId& directory, const std::string& name, const ObjectId& object, std::vector<std::byte>& page);
+    // With an empty name: of no directory. With its bytes when they are at most BYTES_MAX and it has no other name.
+    Status add_object(const ObjectId& directory, const std::string& name, const ObjectId& object, uint32_t bytes_max, std::vector<std::byte>& page);
     Status add_xattrs(const ObjectId& object, const XattrList& xattrs, size_t from, std::vector<std::byte>& page);
     Result<SyncAnswer> digests(const SyncQuestion& question);
     Result<SyncAnswer> bytes(const SyncQuestion& question);
@@ -49,6 +50,7 @@ private:
 
     const Store& store_;
     const View view_;
+    const size_t page_bytes_;
     std::optional<SyncSecret> secret_;
 
     // The walk, top down.

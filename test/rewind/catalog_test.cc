@@ -29,18 +29,25 @@ public:
         birth.attributes = attributes(mode);
         return add(journal::birth_type(mode), object, birth);
     }
-    Page& add(hf_record_type type, const ObjectId& object, journal::Body body) {
-        rewind::CatalogItem item{{}, 1, 10};
+    Page& small(const ObjectId& object, std::string_view name, uint64_t size = 10, uint32_t mode = S_IFREG | 0644) {
+        journal::Birth birth;
+        birth.parent = root_object;
+        birth.name = name;
+        birth.attributes = attributes(mode);
+        return add(journal::birth_type(mode), object, birth, size, true);
+    }
+    Page& written(const ObjectId& object, uint64_t offset, std::string_view bytes) { return add(HF_WRITE, object, journal::Write{offset, bytes_of(bytes)}); }
+    Page& add(hf_record_type type, const ObjectId& object, journal::Body body, uint64_t size = 10, bool has_bytes = false) {
+        rewind::CatalogItem item{{}, 1, size, has_bytes};
         item.record.type = type;
         item.record.object = object;
         item.record.body = std::move(body);
         rewind::append_item(item, bytes);
         return *this;
     }
-    std::vector<std::byte> bytes;
-
-private:
     static journal::Attributes attributes(uint32_t mode) { return {HF_ATTR_ALL, mode, 1, 2, 3, 4, 5}; }
+
+    std::vector<std::byte> bytes;
 };
 
 std::string take(const Page& page) {
@@ -94,6 +101,38 @@ TEST_CASE("catalog: the tree that was told, over several pages") {
     CHECK(nameless->front().id == other);
 }
 
+TEST_CASE("catalog: the objects of a page are told with their bytes, which are not kept") {
+    ScratchDirectory scratch;
+    auto catalog = Catalog::make(scratch.path());
+    REQUIRE(catalog.has_value());
+    std::vector<std::string> told;
+    const auto tell = [&](const rewind::CatalogObject& object) -> Status {
+        std::string text = object.object.name + (object.has_bytes ? " has" : "");
+        for (const auto& [name, value] : object.xattrs) text += " " + name;
+        for (const journal::Write& write : object.bytes) text += " " + std::to_string(write.offset) + "+" + std::to_string(write.data.size());
+        told.push_back(text);
+        return ok();
+    };
+    Page page;
+    page.top().small(file, "a").xattr(file, "user.x").written(file, 0, "xy").written(file, 8, "ab").small(other, "b").born(directory, root_object, "c", S_IFDIR | 0700);
+    REQUIRE(catalog->add(page.bytes, tell).has_value());
+    REQUIRE(catalog->complete().has_value());
+    CHECK(told == std::vector<std::string>{"", "a has user.x 0+2 8+2", "b has", "c"});
+    CHECK(catalog->directories_without_entries() == std::vector<ObjectId>{directory});
+    CHECK(catalog->directory(directory)->attributes.mode == (S_IFDIR | 0700));
+    rewind::CatalogTree tree(*catalog);
+    const auto top = tree.open(*tree.root());
+    const auto entries = (*top)->list();
+    REQUIRE(entries.has_value());
+    REQUIRE(entries->size() == 3);
+    CHECK((*entries)[1].attributes.size == 10);
+    CHECK((*top)->xattrs((*entries)[0]).value() == rewind::XattrList{{"user.x", "value"}});
+
+    const Status two_pages = catalog->add(Page().xattr(directory, "user.late").bytes, tell);
+    REQUIRE(!two_pages.has_value());
+    CHECK(two_pages.error().code == ErrorCode::corrupt);
+}
+
 TEST_CASE("catalog: what makes no sense is refused") {
     struct Case {
         const char* what;
@@ -115,6 +154,16 @@ TEST_CASE("catalog: what makes no sense is refused") {
         {"a file that is a directory, too", [](Page& p) { p.top().born(directory, root_object, "a", S_IFDIR).born(directory, root_object, "b"); }},
         {"the top below itself", [](Page& p) { p.top().born(root_object, root_object, "a", S_IFDIR); }},
         {"bytes of files", [](Page& p) { p.top().add(HF_WRITE, file, journal::Write{0, bytes_of(std::string_view("x"))}); }},
+        {"bytes of a file that was not said to have them", [](Page& p) { p.top().born(file, root_object, "a").written(file, 0, "x"); }},
+        {"bytes of another file", [](Page& p) { p.top().small(file, "a").written(other, 0, "x"); }},
+        {"bytes beyond the end", [](Page& p) { p.top().small(file, "a").written(file, 9, "xy"); }},
+        {"bytes far beyond the end", [](Page& p) { p.top().small(file, "a").written(file, 1ULL << 40, "xy"); }},
+        {"bytes twice", [](Page& p) { p.top().small(file, "a").written(file, 0, "xy").written(file, 1, "x"); }},
+        {"no bytes", [](Page& p) { p.top().small(file, "a").written(file, 0, ""); }},
+        {"bytes after another object", [](Page& p) { p.top().small(file, "a").small(other, "b").written(file, 0, "x"); }},
+        {"bytes of a directory", [](Page& p) { p.top().small(directory, "a", 10, S_IFDIR | 0700); }},
+        {"bytes of the top", [](Page& p) { p.add(HF_SETATTR, root_object, journal::SetAttr{Page::attributes(S_IFDIR | 0755)}, 10, true); }},
+        {"bytes of a large file", [](Page& p) { p.top().small(file, "a", rewind::small_file_bytes_max + 1); }},
         {"half an item", [](Page& p) { p.top().bytes.pop_back(); }},
     };
     for (const Case& one : cases) {

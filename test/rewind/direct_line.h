@@ -4,19 +4,24 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 
 #include "rewind/sync/questions.h"
 #include "rewind/sync/sync_source.h"
 
 namespace holdfast::test {
 
-// The source in this process. Answers that are left before the line breaks; what happens then.
+// The source in this process, which may speak an older version. Answers that are left before the line breaks; what happens then.
 class DirectLine final : public rewind::SyncLine {
 public:
-    DirectLine(const rewind::Store& source, journal::Lsn at) : source_(source, at, {}) {}
+    DirectLine(const rewind::Store& source, journal::Lsn at, uint32_t version = rewind::sync_version, size_t page_bytes = rewind::catalog_page_bytes)
+        : source_(source, at, {}, page_bytes), version_(version) {}
 
     Status ask(ByteSpan question) override {
+        const rewind::SyncKind kind = HF_TRY(rewind::decode_question(question)).kind;
         answers_.push_back(source_.answer(question));
+        if (kind == rewind::SyncKind::begin && version_ == 1) answers_.back() = rewind::encode_answer({kind, false, {}, {}});
+        ++asked[kind];
         return ok();
     }
     Result<std::vector<std::byte>> answer() override {
@@ -31,9 +36,11 @@ public:
 
     uint64_t answers_left = UINT64_MAX;
     std::function<void()> at_break;
+    std::map<rewind::SyncKind, int> asked;
 
 private:
     rewind::SyncSource source_;
+    const uint32_t version_;
     std::deque<std::vector<std::byte>> answers_;
 };
 

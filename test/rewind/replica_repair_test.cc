@@ -3,12 +3,15 @@
 #include <catch2/catch.hpp>
 
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 
+#include "rewind/image.h"
 #include "rewind/replica_store.h"
 #include "rewind/restore/restore.h"
 #include "rewind/sync/replica_repair.h"
@@ -31,8 +34,8 @@ T need(Result<T> result) {
 
 class Replica {
 public:
-    explicit Replica(StoreBench& source) : source_(source), directory_(source.scratch("replica")) {
-        ::setenv("HOLDFAST_STATE_DIR", source.scratch("state").c_str(), 1);
+    explicit Replica(StoreBench& source, const std::string& name = "replica") : source_(source), directory_(source.scratch(name)) {
+        ::setenv("HOLDFAST_STATE_DIR", source.scratch("state of " + name).c_str(), 1);
         volume_ = need(rewind::make_replica_store(directory_, source.volume().id, source.volume().segment_bytes, source.volume().origin, 0));
         open();
     }
@@ -47,18 +50,23 @@ public:
         reader_.reset();
     }
     Result<rewind::RepairEvidence> repair(Lsn at, uint64_t answers = UINT64_MAX, bool accepts = true) {
-        DirectLine line(source_.store(), at);
+        DirectLine line(source_.store(), at, source_version, page_bytes);
         line.answers_left = answers;
-        return repair(line, at, accepts);
+        auto done = repair(line, at, accepts);
+        asked = line.asked;
+        return done;
     }
     // As a process that dies leaves it: what had not reached the files is lost. The objects of the copy are found anew.
     void repair_and_die(Lsn at, uint64_t answers) {
         const std::string left = directory_ + ".left";
         {
-            DirectLine line(source_.store(), at);
+            DirectLine line(source_.store(), at, source_version, page_bytes);
             line.answers_left = answers;
             line.at_break = [&] { copy_tree(directory_, left); };
-            if (repair(line, at, true)) return;
+            const auto done = repair(line, at, true);
+            if (done) return;
+            INFO(done.error().message);
+            REQUIRE(fs::exists(left));
         }
         close();
         fs::remove_all(directory_);
@@ -81,6 +89,9 @@ public:
         was.is_complete = false;
         need(rewind::save_repair_mark(*disk_, was));
     }
+    static constexpr size_t page_bytes = 600;  // so that there are many
+    uint32_t source_version = rewind::sync_version;
+    std::map<rewind::SyncKind, int> asked;  // by the last repair
     std::optional<rewind::RepairMark> mark() { return need(rewind::load_repair_mark(*disk_)); }
 
 private:
@@ -140,19 +151,104 @@ TEST_CASE("replica repair: an empty replica is filled, and is of that moment") {
 TEST_CASE("replica repair: a filling that is cut off, or dies, is continued") {
     const uint64_t seed = a_seed();
     std::mt19937_64 dice(seed);
+    for (const uint32_t version : {1u, 2u, 2u}) {
+        INFO("HOLDFAST_TEST_SEED=" << seed << " version " << version);
+        StoreBench source;
+        RandomTree random(source.live(), dice());
+        Replica replica(source);
+        replica.source_version = version;
+        for (int round = 0; round < 5; ++round) {
+            random.change(60);
+            const Lsn at = source.record();
+            if (round % 2 == 0) (void)replica.repair(at, 1 + dice() % 40).has_value();
+            else replica.repair_and_die(at, 1 + dice() % 40);
+        }
+        const Lsn at = source.store().applied();
+        need(replica.repair(at));
+        CHECK(tree_difference(source.live(), replica.image()) == "");
+        CHECK(replica.store().applied() == at);
+    }
+}
+
+TEST_CASE("replica repair: names that were given anew after a filling died in a directory that the index had not kept") {
+    StoreBench source;
+    const auto fill = [&](const std::string& bytes) {
+        for (int i = 0; i < 20; ++i) write_file(source.live("directory/file " + std::to_string(i)), bytes);
+    };
+    fs::create_directory(source.live("directory"));
+    fill("x");
+    Replica replica(source);
+    replica.repair_and_die(source.record(), 12);
+    REQUIRE(fs::exists(replica.image() + "/directory/file 1"));
+    fs::rename(source.live("directory"), source.live("other"));
+    fs::create_directory(source.live("directory"));
+    fill("y");
+    fs::rename(source.live("directory"), source.live("third"));
+    fs::rename(source.live("other"), source.live("directory"));
+    for (int i = 0; i < 20; ++i) fs::rename(source.live("third/file " + std::to_string(i)), source.live("directory/file " + std::to_string(i)));
+    need(replica.repair(source.record()));
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+}
+
+TEST_CASE("replica repair: small files come with the catalog, and large ones when they are asked for") {
+    StoreBench source;
+    for (int i = 0; i < 200; ++i) write_file(source.live("file " + std::to_string(i)), std::string(static_cast<size_t>(i), 'x'));
+    fs::create_directory(source.live("empty"));
+    fs::create_hard_link(source.live("file 7"), source.live("empty/seven"));
+    fs::last_write_time(source.live("empty"), fs::file_time_type() + std::chrono::hours(1));
+    write_file(source.live("sparse"), "x");
+    fs::resize_file(source.live("sparse"), 50'000);
+    write_file(source.live("hole"), "");
+    fs::resize_file(source.live("hole"), 5'000);
+    write_file(source.live("large"), std::string(rewind::small_file_bytes_max + 1, 'l'));
+    const Lsn at = source.record();
+    for (const uint32_t version : {2u, 1u}) {
+        Replica replica(source, "replica" + std::to_string(version));
+        replica.source_version = version;
+        need(replica.repair(at));
+        CHECK(tree_difference(source.live(), replica.image()) == "");
+        // The one with two names and the large one.
+        if (version == 2) CHECK(replica.asked[rewind::SyncKind::bytes] == 2);
+        if (version == 1) CHECK(replica.asked[rewind::SyncKind::bytes] > 200);
+    }
+}
+
+TEST_CASE("replica repair: what a filling that was cut off left in the graveyard goes when it is continued") {
+    StoreBench source;
+    for (int i = 0; i < 20; ++i) write_file(source.live("file " + std::to_string(i)), "x");
+    const Lsn at = source.record();
+    Replica replica(source);
+    REQUIRE(!replica.repair(at, 10).has_value());
+    const std::string graveyard = replica.directory() + "/graveyard";
+    const auto bury = [&](const std::string& path, const std::string& id) {
+        REQUIRE(::setxattr(path.c_str(), rewind::object_id_xattr, id.data(), id.size(), 0) == 0);
+    };
+    for (const char* id : {"1:900:1", "1:901:1"}) {
+        const std::string path = graveyard + "/" + id;
+        if (id[4] == '0') write_file(path, "of nobody");
+        else fs::create_directory(path);
+        bury(path, id);
+    }
+    write_file(graveyard + "/1:901:1/below", "x");
+    bury(graveyard + "/1:901:1/below", "1:902:1");
+    write_file(graveyard + "/unfinished", "");
+    need(replica.repair(at));
+    CHECK(fs::is_empty(graveyard));
+    CHECK(tree_difference(source.live(), replica.image()) == "");
+}
+
+TEST_CASE("replica repair: a source that goes on meanwhile tells of the moment all the same") {
+    const uint64_t seed = a_seed();
     StoreBench source;
     RandomTree random(source.live(), seed);
+    random.change(150);
+    const Lsn at = source.record();
+    const std::string then = source.snapshot();
+    random.change(150);
+    source.record();
     Replica replica(source);
-    for (int round = 0; round < 6; ++round) {
-        random.change(60);
-        const Lsn at = source.record();
-        if (round % 2 == 0) (void)replica.repair(at, 1 + dice() % 40).has_value();
-        else replica.repair_and_die(at, 1 + dice() % 40);
-    }
-    const Lsn at = source.store().applied();
     need(replica.repair(at));
-    CHECK(tree_difference(source.live(), replica.image()) == "");
-    CHECK(replica.store().applied() == at);
+    CHECK(tree_difference(then, replica.image()) == "");
 }
 
 TEST_CASE("replica repair: a filling that was cut off is not taken for an empty history when the store is opened for its engine again") {
