@@ -62,8 +62,13 @@ Status Equality::ask_here() {
     return ok();
 }
 
+void Equality::ask() {
+    is_asked_ = true;
+    due_ns_ = 0;
+}
+
 void Equality::tick() {
-    const bool is_due = is_asked_ || (bytes_per_second_ > 0 && loop_.now_ns() >= due_ns_);
+    const bool is_due = loop_.now_ns() >= due_ns_ && (is_asked_ || bytes_per_second_ > 0);
     if (is_due && !link_ && events_.can_compare()) begin();
 }
 
@@ -106,7 +111,7 @@ void Equality::take_part(const rewind::ComparedPart& part) {
     found.has_failed = false;
     const Compared told = found;
     const uint64_t cost_ns = bytes_per_second_ == 0 ? 0 : (part.bytes + part.objects * rewind::compared_object_cost) * nanoseconds / bytes_per_second_;
-    due_ns_ = loop_.now_ns() + std::max(cost_ns, part.is_last ? equality_rest_ns : 0);
+    due_ns_ = is_asked_ ? 0 : loop_.now_ns() + std::max(cost_ns, part.is_last ? equality_rest_ns : 0);
     round_.position = part.position;
     if (part.is_last) round_ = {};
     close();
@@ -124,7 +129,7 @@ void Equality::fail(const std::string& why, bool is_told) {
     // What the source does not know of is tried again.
     if (is_answering_ && !knows && is_told) is_asked_ = true;
     if (knows || !is_told) status_.note(failed);
-    due_ns_ = loop_.now_ns() + equality_retry_ns;
+    due_ns_ = loop_.now_ns() + (is_asked_ ? equality_asked_retry_ns : equality_retry_ns);
     close();
     if (!is_told) status_.give_up(why);
     if (knows && is_told) events_.ended(failed);

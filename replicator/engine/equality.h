@@ -27,7 +27,8 @@ inline constexpr uint64_t equality_part_ns = 10'000'000'000;
 // A small replica is compared again after so long, not at once.
 inline constexpr uint64_t equality_rest_ns = 10'000'000'000;
 // After a part that came to nothing.
-inline constexpr uint64_t equality_retry_ns = 5'000'000'000;
+inline constexpr uint64_t equality_retry_ns = 60'000'000'000;
+inline constexpr uint64_t equality_asked_retry_ns = 2'000'000'000;
 
 // A round that is under way.
 struct Round {
@@ -58,7 +59,7 @@ public:
 
     void go_on_with(const Round& round) { round_ = round; }
     // The next one goes over everything, at one moment.
-    void ask() { is_asked_ = true; }
+    void ask();
     // The same for somebody who waits for what it finds. Errors: busy.
     Status ask_here();
     // Now and then.

@@ -79,8 +79,8 @@ struct Compare { Lsn at = 0; bool operator==(const Compare&) const = default; };
 // What was found so far, since the comparison of all objects began.
 struct Compared {
     Lsn at = 0;             // the moment of the last part
-    uint64_t time_ns = 0;   // of it
-    uint64_t began_ns = 0;  // the moment of the first part
+    uint64_t time_ns = 0;   // when that was the replica's present, by its clock
+    uint64_t began_ns = 0;  // the same of the first part
     uint64_t objects = 0, bytes = 0, differences = 0;
     bool is_whole = false;   // every object was compared
     bool was_asked = false;  // for, by a person; then all parts are of one moment

@@ -105,8 +105,8 @@ struct hf_wire_compare {
 
 struct hf_wire_compared {
     uint64_t at;        // the moment of the last part
-    uint64_t time_ns;   // of it
-    uint64_t began_ns;  // the moment of the first part
+    uint64_t time_ns;   // when that was the replica's present, by its realtime clock
+    uint64_t began_ns;  // the same of the first part
     uint64_t objects;   // of all parts so far
     uint64_t bytes;
     uint64_t differences;
