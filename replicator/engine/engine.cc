@@ -333,18 +333,15 @@ void Engine::run_now(const Request& request, Answer answer) {
 // At either end. The answer is how many have ended before; the status tells of the next.
 void Engine::compare(const Request& request, Answer answer) {
     const std::string volume = request.at("volume"), peer = request.at("peer");
-    for (const auto& edge : sources_) {
-        if (edge->volume() != volume || edge->peer() != peer) continue;
-        const uint64_t ended = edge->status().equality.asked;
-        if (Status asked = edge->compare(); !asked) return answer(asked.error());
-        return answer(Json{{"ended", ended}});
-    }
-    for (const auto& edge : replicas_) {
-        if ((journal::to_string(edge->volume()) != volume && edge->store() != volume) || edge->peer() != peer) continue;
-        const uint64_t ended = edge->status().equality.asked;
-        if (Status asked = edge->compare(); !asked) return answer(asked.error());
-        return answer(Json{{"ended", ended}});
-    }
+    const auto ask = [&](auto& edge) {
+        const uint64_t ended = edge.status().equality.asked;
+        if (Status asked = edge.compare(); !asked) return answer(asked.error());
+        answer(Json{{"ended", ended}});
+    };
+    for (const auto& edge : sources_)
+        if (edge->volume() == volume && edge->peer() == peer) return ask(*edge);
+    for (const auto& edge : replicas_)
+        if ((journal::to_string(edge->volume()) == volume || edge->store() == volume) && edge->peer() == peer) return ask(*edge);
     answer(Error{ErrorCode::not_found, "the configuration neither sends " + quoted(volume) + " to " + quoted(peer) + " nor keeps it from there; name them as `holdfast engine status` does"});
 }
 

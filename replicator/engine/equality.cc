@@ -88,13 +88,14 @@ void Equality::take(const Json& told) {
         const auto part = rewind::compared_part_of(told["compared"]);
         return part && has_begun_ ? take_part(*part) : fail("the store service told of a comparison in a way that makes no sense", true);
     }
-    const bool is_moment = told.contains("at") && told["at"].is_number_unsigned() && told.contains("time_ns") && told["time_ns"].is_number_unsigned();
-    if (!is_moment || has_begun_) return fail("the store service was asked for a moment and told none", true);
+    const auto moment = rewind::moment_of(told);
+    if (!moment) return fail(moment.error().message, true);
+    if (has_begun_) return fail("the store service told of two moments", true);
     // The session may have ended in between, or a repair begun.
     if (!events_.can_compare()) return fail("the stream was interrupted", true);
     has_begun_ = true;
-    moment_ns_ = told["time_ns"].get<uint64_t>();
-    events_.begun(told["at"].get<Lsn>());
+    moment_ns_ = moment->time_ns;
+    events_.begun(moment->at);
 }
 
 void Equality::take_part(const rewind::ComparedPart& part) {
@@ -131,7 +132,6 @@ void Equality::fail(const std::string& why, bool is_told) {
     if (knows || !is_told) status_.note(failed);
     due_ns_ = loop_.now_ns() + (is_asked_ ? equality_asked_retry_ns : equality_retry_ns);
     close();
-    if (!is_told) status_.give_up(why);
     if (knows && is_told) events_.ended(failed);
 }
 

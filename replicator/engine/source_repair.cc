@@ -20,9 +20,9 @@ void SourceRepair::begin() {
 }
 
 void SourceRepair::take_moment(const Json& told) {
-    const bool is_moment = told.contains("at") && told["at"].is_number_unsigned() && told.contains("time_ns") && told["time_ns"].is_number_unsigned();
-    if (!is_moment) return fail({ErrorCode::corrupt, "the store service was asked for a moment and told none"});
-    work_.ask([journal = journal_, at = told["at"].get<Lsn>(), time_ns = told["time_ns"].get<uint64_t>()] { return journal->offer_repair(at, time_ns); },
+    const auto moment = rewind::moment_of(told);
+    if (!moment) return fail(moment.error());
+    work_.ask([journal = journal_, moment = *moment] { return journal->offer_repair(moment.at, moment.time_ns); },
               [this, alive = is_alive_](const Result<SourceJournal::RepairOffer>& made) {
                   if (*alive) offer(made);
               });

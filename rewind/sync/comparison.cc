@@ -1,21 +1,13 @@
 #include "rewind/sync/comparison.h"
 
-#include <sys/random.h>
 #include <sys/stat.h>
 
-#include "base/check.h"
 #include "base/text.h"
 #include "rewind/image.h"
 
 namespace holdfast::rewind {
 
 namespace {
-
-SyncSecret random_secret() {
-    SyncSecret secret;
-    HF_CHECK(::getrandom(secret.data(), secret.size(), 0) == static_cast<ssize_t>(secret.size()));
-    return secret;
-}
 
 std::string octal(uint32_t mode) {
     char text[16];

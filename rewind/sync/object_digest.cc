@@ -1,14 +1,11 @@
 #include "rewind/sync/object_digest.h"
 
 #include <sys/stat.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 
 #include "base/buffer.h"
-#include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "rewind/store.h"
@@ -35,33 +32,17 @@ struct WireObject {
 };
 static_assert(sizeof(WireObject) == 112);
 
-class Hash {
-public:
-    explicit Hash(const SyncSecret& secret) : state_(XXH3_createState(), XXH3_freeState) {
-        HF_CHECK(state_ != nullptr);
-        XXH3_128bits_reset_withSecret(state_.get(), secret.data(), secret.size());
-    }
-    void add(const void* bytes, size_t count) { XXH3_128bits_update(state_.get(), bytes, count); }
-    // With its length, so that two texts are not one.
-    void add(std::string_view text) {
-        const uint64_t length = text.size();
-        add(&length, sizeof length);
-        add(text.data(), text.size());
-    }
-    Digest digest() const {
-        const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
-        Digest digest;
-        std::memcpy(digest.data(), &hash.low64, 8);
-        std::memcpy(digest.data() + 8, &hash.high64, 8);
-        return digest;
-    }
-
-private:
-    std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
-};
-
 bool is_zero(const std::byte* block, size_t count) {
     return block[0] == std::byte{0} && std::memcmp(block, block + 1, count - 1) == 0;
+}
+
+Digest digest_of(const decltype(ViewObject::xattrs)& xattrs, const SyncSecret& secret) {
+    DigestState hash(secret);
+    for (const auto& [name, value] : xattrs) {
+        hash.add(name);
+        hash.add(value);
+    }
+    return hash.digest();
 }
 
 Error damaged(const char* why) {
@@ -82,7 +63,8 @@ Result<std::optional<ObjectDigest>> ObjectReader::look(const ObjectId& object, u
     using Looked = std::optional<ObjectDigest>;
     const auto location = HF_TRY(store_.index().location(object));
     if (!location || !HF_TRY(store_.index().existed_at(object, view().at()))) return Looked();
-    const ObjectAttributes attributes = HF_TRY(view().attributes(object));
+    const ViewObject seen = HF_TRY(view().look(object, 0));
+    const ObjectAttributes& attributes = seen.attributes;
     const auto links = HF_TRY(links_of(object, *location, attributes.nlink));
     if (!links) return Looked();
     ObjectDigest digest;
@@ -92,7 +74,7 @@ Result<std::optional<ObjectDigest>> ObjectReader::look(const ObjectId& object, u
     digest.gid = attributes.gid;
     digest.links = *links;
     digest.rdev = S_ISCHR(attributes.mode) || S_ISBLK(attributes.mode) ? attributes.rdev : 0;
-    digest.xattrs = HF_TRY(xattrs_of(object));
+    digest.xattrs = digest_of(seen.xattrs, secret_);
     digest.content = HF_TRY(content_of(object, attributes.mode));
     if (!S_ISREG(attributes.mode)) return Looked(digest);
     digest.size = attributes.size;
@@ -127,22 +109,13 @@ Result<std::optional<uint32_t>> ObjectReader::links_of(const ObjectId& object, c
 }
 
 Result<Digest> ObjectReader::content_of(const ObjectId& object, uint32_t mode) {
-    Hash hash(secret_);
+    DigestState hash(secret_);
     if (S_ISLNK(mode)) hash.add(HF_TRY(view().readlink(object)));
     if (S_ISDIR(mode)) {
         for (const ViewEntry& entry : HF_TRY(view().list(object))) {
             hash.add(entry.name);
             hash.add(&entry.object, sizeof entry.object);
         }
-    }
-    return hash.digest();
-}
-
-Result<Digest> ObjectReader::xattrs_of(const ObjectId& object) {
-    Hash hash(secret_);
-    for (const auto& [name, value] : HF_TRY(view().xattrs(object))) {
-        hash.add(name);
-        hash.add(value);
     }
     return hash.digest();
 }
@@ -169,7 +142,7 @@ Result<Stretch> ObjectReader::stretch_to(const ObjectId& object, uint64_t offset
 
 Result<Stretch> ObjectReader::read(const ObjectId& object, uint64_t offset, const Bounds& bounds) {
     HF_TRY(look_at(object));
-    Hash hash(secret_);
+    DigestState hash(secret_);
     Stretch stretch;
     Buffer bytes(piece_bytes);
     uint64_t at = offset, taken = 0;

@@ -67,7 +67,6 @@ private:
     Status look_at(const ObjectId& object);
     Result<std::optional<uint32_t>> links_of(const ObjectId& object, const ImageLocation& location, uint32_t told);
     Result<Digest> content_of(const ObjectId& object, uint32_t mode);
-    Result<Digest> xattrs_of(const ObjectId& object);
     const View& view() const { return names_.view(); }
 
     const Store& store_;

@@ -1,8 +1,5 @@
 #include "rewind/sync/replica_repair.h"
 
-#include <sys/random.h>
-
-#include "base/check.h"
 #include "base/text.h"
 #include "rewind/baseline_sink.h"
 #include "rewind/reconcile/first_copy.h"
@@ -23,12 +20,6 @@ namespace {
 // Pages that are asked for ahead.
 constexpr size_t pages_under_way = 4, full_pages_under_way = 8;
 constexpr uint64_t page_bytes = 256 << 10;
-
-SyncSecret random_secret() {
-    SyncSecret secret;
-    HF_CHECK(::getrandom(secret.data(), secret.size(), 0) == static_cast<ssize_t>(secret.size()));
-    return secret;
-}
 
 // The first copy's files.
 class RemoteFileCopy final : public FileCopy {

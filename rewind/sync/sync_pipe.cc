@@ -32,6 +32,12 @@ std::vector<std::byte> encode_sync_control(const Json& json) {
     return encode_sync_message(SyncPart::control, bytes_of(line_of(json)));
 }
 
+Result<SyncMoment> moment_of(const Json& told) {
+    const bool is_moment = told.contains("at") && told["at"].is_number_unsigned() && told.contains("time_ns") && told["time_ns"].is_number_unsigned();
+    if (!is_moment) return Error{ErrorCode::corrupt, "the store service was asked for a moment and told none"};
+    return SyncMoment{told["at"].get<journal::Lsn>(), told["time_ns"].get<uint64_t>()};
+}
+
 Result<Json> control_of(const SyncMessage& message) {
     Json json = Json::parse(reinterpret_cast<const char*>(message.bytes.data()), reinterpret_cast<const char*>(message.bytes.data()) + message.bytes.size(), nullptr, false);
     if (message.part != SyncPart::control || !json.is_object()) return Error{ErrorCode::corrupt, "a control message was expected on the sync socket"};

@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "journal/ids.h"
 
 namespace holdfast::rewind {
 
@@ -42,6 +43,9 @@ struct SyncMessage {
 
 std::vector<std::byte> encode_sync_message(SyncPart part, ByteSpan bytes);
 std::vector<std::byte> encode_sync_control(const Json& json);
+// What a service tells first: {"at", "time_ns"}.
+struct SyncMoment { journal::Lsn at; uint64_t time_ns; };
+Result<SyncMoment> moment_of(const Json& told);  // Errors: corrupt
 Result<Json> control_of(const SyncMessage& message);  // Errors: corrupt, and the error that it tells
 
 // Finds messages in what came in any pieces.
