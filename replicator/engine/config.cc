@@ -49,10 +49,11 @@ public:
     }
 
     Result<uint8_t> hour(const char* key) const {
-        const auto value = table_[key].value_exact<int64_t>();
+        const auto value = number(key);
         if (!value || *value < 0 || *value > 24) return wrong("`" + std::string(key) + "` must be an hour from 0 to 24");
         return static_cast<uint8_t>(*value);
     }
+    std::optional<int64_t> number(const char* key) const { return table_[key].value_exact<int64_t>(); }
     bool has(const char* key) const { return table_.contains(key); }
     // False when it is absent.
     Result<bool> flag(const char* key) const {
@@ -156,8 +157,14 @@ Result<Schedule> schedule_in(const Table& table) {
     return schedule;
 }
 
+Result<uint32_t> streams_in(const Table& table) {
+    const auto streams = table.number("streams");
+    if (!streams || *streams < 1 || *streams > streams_max) return table.wrong("`streams` must be a number of connections from 1 to " + std::to_string(streams_max));
+    return static_cast<uint32_t>(*streams);
+}
+
 Result<SendRule> send_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "to", "limit", "hours", "schedule", "except"}));
+    HF_TRY(table.knows_only({"volume", "to", "limit", "hours", "schedule", "except", "streams"}));
     SendRule rule;
     rule.volume = HF_TRY(table.text("volume"));
     rule.to = HF_TRY(table.text("to"));
@@ -165,6 +172,7 @@ Result<SendRule> send_rule(const Table& table) {
     if (table.has("limit")) rule.limits.bytes_per_second = HF_TRY(limit_in(table));
     for (const Table& row : HF_TRY(table.rows("hours"))) rule.limits.hours.push_back(HF_TRY(hours_row(row)));
     rule.schedule = HF_TRY(schedule_in(table));
+    if (table.has("streams")) rule.streams = HF_TRY(streams_in(table));
     return rule;
 }
 

@@ -10,6 +10,7 @@
 //     limit = "10M"                     # bytes a second; absent: none
 //     hours = [ { days = "mon-fri", from = 8, to = 18, limit = "1M" } ]    # the first that fits wins, local time
 //     schedule = [ { days = "mon-fri", from = 20, to = 24 } ]              # the hours in which it is sent; absent: always
+//     streams = 5                       # connections of a session, 1 to 8; absent: 5 when the round trip is 50 ms or longer, else 1
 //     except = ["2026-12-24"]           # and the dates on which it is not
 //
 //     [[keep]]                          # this host keeps a replica
@@ -45,6 +46,7 @@
 #include "replicator/engine/control_rights.h"
 #include "replicator/engine/pace.h"
 #include "replicator/notify/notify_rule.h"
+#include "replicator/protocol/wire_format.h"
 
 namespace holdfast::replicator {
 
@@ -52,6 +54,7 @@ inline constexpr const char* config_file_default = "/etc/holdfast/holdfastd.toml
 inline constexpr size_t config_bytes_max = 1 << 20;
 inline constexpr size_t edges_max = 256;
 inline constexpr size_t notify_rules_max = 16;
+inline constexpr uint32_t streams_max = 1 + HF_SIDE_STREAMS_MAX;
 // The source reads as much.
 inline constexpr uint64_t verify_bytes_per_second_default = 4 << 20;
 inline constexpr uint64_t verify_bytes_per_second_min = 64 << 10;
@@ -60,6 +63,7 @@ struct SendRule {
     std::string volume, to;
     Limits limits;
     Schedule schedule;
+    uint32_t streams = 0;  // 0: as the link is
     bool operator==(const SendRule&) const = default;
 };
 struct KeepRule {

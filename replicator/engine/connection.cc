@@ -1,9 +1,12 @@
 #include "replicator/engine/connection.h"
 
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <string_view>
 
 #include "base/check.h"
 
@@ -92,9 +95,33 @@ void Connection::send(ByteSpan plain) {
 }
 
 size_t Connection::backlog_bytes() const {
-    int unsent = 0;
-    if (::ioctl(socket_.get(), SIOCOUTQNSD, &unsent) != 0) unsent = 0;
-    return waiting_bytes() + static_cast<size_t>(unsent);
+    return waiting_bytes() + socket_queue(SIOCOUTQNSD);
+}
+
+size_t Connection::unacknowledged_bytes() const {
+    return waiting_bytes() + socket_queue(SIOCOUTQ);
+}
+
+size_t Connection::socket_queue(unsigned long which) const {
+    int bytes = 0;
+    return ::ioctl(socket_.get(), which, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
+}
+
+uint64_t Connection::round_trip_ns() const {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    const bool is_known = ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_min_rtt != UINT32_MAX;
+    return is_known ? info.tcpi_min_rtt * uint64_t{1000} : 0;
+}
+
+void Connection::tune_for_long_link() {
+    constexpr std::string_view by_bandwidth = "bbr";
+    ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_CONGESTION, by_bandwidth.data(), by_bandwidth.size());
+}
+
+void Connection::end_when_unacknowledged(uint64_t ns) {
+    const auto patience_ms = static_cast<unsigned>(ns / 1'000'000);
+    ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
 }
 
 void Connection::flush() {

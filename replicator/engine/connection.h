@@ -49,6 +49,14 @@ public:
     size_t waiting_bytes() const { return outgoing_.size() - outgoing_begin_ + channel_->output_bytes(); }
     // The same, and what the socket has and has not put on the link: only a few milliseconds' worth of it while the link keeps up.
     size_t backlog_bytes() const;
+    // The same, and what is on the link or lost there.
+    size_t unacknowledged_bytes() const;
+    // The shortest round trip that the kernel has seen lately; 0: it does not know.
+    uint64_t round_trip_ns() const;
+    // Where the kernel can, it goes by what the link carries instead of by what it loses.
+    void tune_for_long_link();
+    // What the other host does not acknowledge for so long is the end of the connection: for one on which nothing is ever heard.
+    void end_when_unacknowledged(uint64_t ns);
     // Encrypted bytes that the socket has taken and given.
     uint64_t sent_bytes() const { return sent_bytes_; }
     uint64_t received_bytes() const { return received_bytes_; }
@@ -57,6 +65,7 @@ public:
 private:
     Connection(Loop& loop, UniqueFd socket, std::unique_ptr<TlsChannel> channel, Events events);
 
+    size_t socket_queue(unsigned long which) const;
     void receive();
     void begin_receive();
     void received(int result);

@@ -80,6 +80,7 @@ Status Engine::listen() {
     const auto addresses = HF_TRY(resolve(config_.listen, true));
     guests_ = std::make_unique<Guests>(
         host_, Guests::Callbacks{[this](const Peer& peer, auto connection, Received& hello, FrameReader& frames) { return greeted(peer, std::move(connection), hello, frames); },
+                                 [this](const Peer& peer, auto connection, const Join& join, FrameReader& frames) { return joined(peer, std::move(connection), join, frames); },
                                  [this] { return offer_ && offer_->is_open(host_.clock.monotonic_ns()); },
                                  [this](auto connection) { serve_pairing(std::move(connection)); },
                                  [this](auto connection) { gate_.enter(std::move(connection)); }});
@@ -91,7 +92,7 @@ void Engine::follow(const Config& config) {
     follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to); });
     for (const SendRule& rule : config.send)
         for (const auto& edge : sources_)
-            if (names(rule, *edge)) edge->set_limits(rule.limits), edge->set_schedule(rule.schedule);
+            if (names(rule, *edge)) edge->set_limits(rule.limits), edge->set_streams(rule.streams), edge->set_schedule(rule.schedule);
     follow_rules(replicas_, config.keep, [&](const KeepRule& rule) {
         return std::make_unique<ReplicaEdge>(host_, rule, onward_of(config, rule));
     });
@@ -148,6 +149,13 @@ Status Engine::greeted(const Peer& peer, std::shared_ptr<Connection> connection,
         return ok();
     }
     return Error{ErrorCode::permission, "this host keeps no replica of volume " + journal::to_string(volume) + " from " + quoted(peer.name) + "; a [[keep]] in its configuration would say so"};
+}
+
+// Which of the peer's sessions is known by the key alone that it drew for it.
+Status Engine::joined(const Peer& peer, std::shared_ptr<Connection> connection, const Join& join, FrameReader& frames) {
+    for (const auto& replica : replicas_)
+        if (replica->peer() == peer.name && replica->has_session(join.session)) return replica->join(std::move(connection), join, std::move(frames));
+    return Error{ErrorCode::busy, "a connection of " + quoted(peer.name) + " names a session that is not there, or not yet"};
 }
 
 void Engine::trust_changed() {

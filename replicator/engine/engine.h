@@ -74,6 +74,7 @@ private:
     Status listen();
     void follow(const Config& config);
     Status greeted(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames);
+    Status joined(const Peer& peer, std::shared_ptr<Connection> connection, const Join& join, FrameReader& frames);
     void serve_pairing(std::shared_ptr<Connection> connection);
     Status introduce(const Introduced& introduced);
     EngineStatus current() const;

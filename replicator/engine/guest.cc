@@ -92,34 +92,27 @@ void Guests::established(Guest& guest) {
 }
 
 void Guests::take(Guest& guest, ByteSpan bytes) {
-    std::optional<Received> first;
-    while (!bytes.empty()) {
-        const MutableByteSpan room = guest.frames.room();
-        const size_t taken = std::min(room.size(), bytes.size());
-        memcpy(room.data(), bytes.data(), taken);
-        guest.frames.filled(taken);
-        bytes = bytes.subspan(taken);
-        // What else was said stays in the reader, for whom the greeting leads to: less than one delivery, so there is room. Before the
-        // first message each piece asks for it, because that is what makes room for a large one.
-        if (first) continue;
-        auto next = guest.frames.next();
-        if (!next) return refuse(guest, next.error());
-        first = std::move(*next);
-    }
-    if (!first) return;
-    Received hello = std::move(*first);
-    if (!std::holds_alternative<Hello>(hello.message)) return refuse(guest, {ErrorCode::permission, "it did not greet first"});
+    guest.frames.append(bytes);
+    auto first = guest.frames.next();
+    if (!first) return refuse(guest, first.error());
+    if (!*first) return;
     const Peer* peer = host_.peers.find(guest.connection->channel().peer());
     if (peer == nullptr) return refuse(guest, {ErrorCode::permission, "its key was revoked"});
-    const auto connection = guest.connection;
-    const auto frames = std::make_unique<FrameReader>(std::move(guest.frames));
+    // Whoever the message leads to has the connection then, and what else was said.
     const uint64_t id = guest.id;
-    if (Status taken = callbacks_.greeted(*peer, connection, hello, *frames); !taken) {
-        const Reason reason = taken.error().code == ErrorCode::busy ? Reason::maintenance : Reason::refused;
-        connection->send(host_.encode(Goodbye{reason, taken.error().message.substr(0, HF_FRAME_SENTENCE_BYTES_MAX)}, hello.term));
-        return refuse(guest, taken.error());
-    }
+    if (Status taken = hand_on(*peer, guest.connection, **first, guest.frames); !taken) return refuse(guest, taken.error());
     leave(id);
+}
+
+Status Guests::hand_on(const Peer& peer, std::shared_ptr<Connection> connection, Received& first, FrameReader& frames) {
+    if (const auto* join = std::get_if<Join>(&first.message)) return callbacks_.joined(peer, std::move(connection), *join, frames);
+    if (!std::holds_alternative<Hello>(first.message)) return Error{ErrorCode::permission, "it did not greet first"};
+    const uint64_t term = first.term;
+    Status taken = callbacks_.greeted(peer, connection, first, frames);
+    if (taken) return taken;
+    const Reason reason = taken.error().code == ErrorCode::busy ? Reason::maintenance : Reason::refused;
+    connection->send(host_.encode(Goodbye{reason, taken.error().message.substr(0, HF_FRAME_SENTENCE_BYTES_MAX)}, term));
+    return taken;
 }
 
 void Guests::tell_refused(const std::string& from, const std::string& why) {

@@ -28,6 +28,8 @@ public:
     struct Callbacks {
         // An authenticated peer has greeted. Errors are told to it; busy: this host is in maintenance, and nobody else is told.
         std::function<Status(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames)> greeted;
+        // An authenticated peer has a further connection for a session that is under way.
+        std::function<Status(const Peer& peer, std::shared_ptr<Connection> connection, const Join& join, FrameReader& frames)> joined;
         // Somebody wants to be paired, which is only possible while is_pairing(). Sets other events or closes.
         std::function<bool()> is_pairing;
         std::function<void(std::shared_ptr<Connection> connection)> pairing;
@@ -49,6 +51,7 @@ private:
     void enter(UniqueFd socket);
     void established(Guest& guest);
     void take(Guest& guest, ByteSpan bytes);
+    Status hand_on(const Peer& peer, std::shared_ptr<Connection> connection, Received& first, FrameReader& frames);
     void leave(uint64_t id);
     void refuse(Guest& guest, const Error& why);
     void tell_refused(const std::string& from, const std::string& why);

@@ -37,6 +37,7 @@ constexpr EdgeMetric edge_metrics[] = {
     {{"holdfast_edge_compared_timestamp_seconds", "gauge", "seconds", "When the last comparison of everything began, whatever it found."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::began_ns); }, nanoseconds},
     {{"holdfast_edge_differences", "gauge", "", "Objects that it found to differ."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::differences); }},
     {{"holdfast_edge_compared_objects", "gauge", "", "Objects that it compared."}, [](const EdgeStatus& edge) { return whole(edge, &Compared::objects); }},
+    {{"holdfast_edge_streams", "gauge", "", "Connections over which the session goes."}, [](const EdgeStatus& edge) -> Value { return edge.streams; }},
     {{"holdfast_edge_packing_level", "gauge", "", "Of zstd, for the last batch that was sent; 0: as it was."}, [](const EdgeStatus& edge) -> Value { return edge.packing_level; }},
     {{"holdfast_edge_packing_ratio", "gauge", "ratio", "What packing left of the last few batches."}, [](const EdgeStatus& edge) -> Value { return edge.packing_permille; }, thousandths},
     {{"holdfast_edge_sessions", "counter", "", "Connections that came to streaming."}, [](const EdgeStatus& edge) -> Value { return edge.totals.sessions; }},

@@ -48,6 +48,7 @@ ReplicaEdge::~ReplicaEdge() {
     host_.loop.cancel(tick_);
     close_link();
     equality_.abandon();
+    close_sides();
     if (connection_) {
         connection_->set_events({});
         connection_->close({ErrorCode::unavailable, "this replica is not kept here any more"});
@@ -65,8 +66,8 @@ void ReplicaEdge::attach(std::shared_ptr<Connection> connection, Received hello,
         over({ErrorCode::unavailable, "a newer connection took its place"});
     }
     connection_ = std::move(connection);
-    frames_ = std::move(frames);
-    connection_->set_events({{}, [this](ByteSpan bytes) { take(bytes); }, [this](const Error& why) { over(why); }});
+    frames_ = OrderedFrames(std::move(frames));
+    connection_->set_events({{}, [this](ByteSpan bytes) { take(0, bytes); }, [this](const Error& why) { over(why); }});
     connection_->pause();
     state_ = "greeting";
     const Hello& greeting = std::get<Hello>(hello.message);
@@ -161,13 +162,45 @@ void ReplicaEdge::begin(Result<Opened> opened, Received hello) {
     carry_out(receiver_->start(now_ns));
     carry_out(receiver_->on_message(std::move(hello), now_ns));
     tell_keys();
-    take({});  // what came with the greeting
-    if (connection_) connection_->resume();
+    take_in();  // what came with the greeting
 }
 
-void ReplicaEdge::take(ByteSpan bytes) {
-    feed(frames_, receiver_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); },
-         [this](const Message& message) { return host_.keys->take(*connection_, peer_, message, receiver_->term()); });
+Status ReplicaEdge::join(std::shared_ptr<Connection> connection, const Join& join, FrameReader frames) {
+    if (frames_.is_open(join.number)) return Error{ErrorCode::busy, "a session has a connection of that number already"};
+    connection->set_events({{}, [this, number = join.number](ByteSpan bytes) { take(number, bytes); },
+                            // Messages may have been lost in it; where the session goes on is known.
+                            [this](const Error& why) { connection_->close({why.code, "a further connection of the session was lost: " + why.message}); }});
+    connection->send(host_.encode(Joined{join.number}, receiver_->term()));
+    sides_[join.number] = std::move(connection);
+    frames_.open(join.number, std::move(frames));
+    return ok();
+}
+
+void ReplicaEdge::take(uint32_t number, ByteSpan bytes) {
+    frames_.append(number, bytes);
+    take_in();
+}
+
+void ReplicaEdge::take_in() {
+    feed(frames_, receiver_, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); },
+         [this](const Message& message) { return take_aside(message); });
+    throttle();
+}
+
+bool ReplicaEdge::take_aside(const Message& message) {
+    if (const auto* streams = std::get_if<Streams>(&message)) return session_ = streams->session, true;
+    return host_.keys->take(*connection_, peer_, message, receiver_->term());
+}
+
+// Nothing is read while too much waits for the disk, and of a connection that is ahead of the others no more than its next message.
+void ReplicaEdge::throttle() {
+    if (!connection_) return;
+    const auto let = [&](Connection& connection, uint32_t number) {
+        waiting_bytes_ > waiting_bytes_max || !frames_.has_room(number) ? connection.pause() : connection.resume();
+    };
+    let(*connection_, 0);
+    for (uint32_t number = 1; number < sides_.size(); ++number)
+        if (sides_[number]) let(*sides_[number], number);
 }
 
 void ReplicaEdge::carry_out(Actions actions) {
@@ -225,7 +258,6 @@ void ReplicaEdge::carry_out(StoreRecords& store) {
     const uint64_t bytes = store.records.bytes.size();
     totals_.stream_bytes += bytes;
     waiting_bytes_ += bytes;
-    if (waiting_bytes_ > waiting_bytes_max) connection_->pause();
     work_.ask(
         [this, records = std::move(store.records)]() -> Result<Lsn> {
             HF_TRY(journal_->inbound().append(records.bytes));
@@ -233,7 +265,7 @@ void ReplicaEdge::carry_out(StoreRecords& store) {
         },
         [this, bytes](Result<Lsn> received) {
             waiting_bytes_ -= bytes;
-            if (waiting_bytes_ <= waiting_bytes_max && connection_) connection_->resume();
+            throttle();
             answer(received, &Receiver::on_stored);
         });
 }
@@ -358,11 +390,23 @@ void ReplicaEdge::over(const Error& why) {
     receiver_.reset();
     totals_.add(connection_.get());
     connection_.reset();
+    close_sides();
     waiting_bytes_ = 0;
     if (host_.is_in_maintenance) return settle();
     state_ = "waiting";
     tell_of(why, lost);
     why_ = why.message;
+}
+
+void ReplicaEdge::close_sides() {
+    session_.reset();
+    for (auto& side : sides_) {
+        if (!side) continue;
+        totals_.add(side.get());
+        side->set_events({});
+        side->close({ErrorCode::unavailable, "the session is over"});
+        side.reset();
+    }
 }
 
 void ReplicaEdge::tell_of(const Error& why, EventCode lost) {
@@ -461,6 +505,7 @@ EdgeStatus ReplicaEdge::status() const {
     status.equality = equality_.status();
     if (link_) status.totals.repair_bytes += link_->moved_bytes();
     status.totals.add(connection_.get());
+    for (const auto& side : sides_) status.totals.add(side.get());
     return status;
 }
 

@@ -25,6 +25,7 @@
 #include "replicator/engine/store_child.h"
 #include "replicator/engine/sync_link.h"
 #include "replicator/engine/work.h"
+#include "replicator/protocol/ordered_frames.h"
 #include "replicator/protocol/receiver.h"
 
 namespace holdfast::replicator {
@@ -48,6 +49,10 @@ public:
     // Takes over a connection on which the source has greeted with HELLO. FRAMES may hold more of what it said.
     // REQUIRES: its key is the peer's, and HELLO holds a Hello.
     void attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames);
+    // Whether a session is under way that further connections may join by this key.
+    bool has_session(const SessionKey& key) const { return receiver_ && !receiver_->is_over() && session_ == key; }
+    // A further connection of that session. REQUIRES: has_session(). Errors: busy: one of that number is there.
+    Status join(std::shared_ptr<Connection> connection, const Join& join, FrameReader frames);
     // The peers to whom this replica is sent on: its journal keeps what they have not taken.
     void set_onward(std::vector<std::string> peers);
     // All of it is compared with the source at one moment; status() tells what was found. Errors: unavailable (the source is away), unsupported
@@ -77,7 +82,10 @@ private:
     void moved_to(Lsn at);
 
     void begin(Result<Opened> opened, Received hello);
-    void take(ByteSpan bytes);
+    void take(uint32_t number, ByteSpan bytes);
+    void take_in();
+    bool take_aside(const Message& message);
+    void throttle();
     void carry_out(Actions actions);
     void carry_out(StoreRecords& store);
     void sync_journal();
@@ -85,6 +93,7 @@ private:
     void begin_repair(const RepairBegins& point);
     void end_repair(const RepairBegins& point, const Json& told);
     void close_link();
+    void close_sides();
     Equality::Events equality_events();
     void answer(const Result<Lsn>& done, Answer answer);
     void fail(const Error& error);
@@ -113,7 +122,9 @@ private:
     std::optional<Result<Lsn>> settled_to_;  // all that was received, and is durable
     std::shared_ptr<Connection> connection_;
     std::optional<Receiver> receiver_;
-    FrameReader frames_;
+    OrderedFrames frames_;
+    std::optional<SessionKey> session_;  // which the source said that further connections may join
+    std::array<std::shared_ptr<Connection>, HF_SIDE_STREAMS_MAX + 1> sides_;  // by number; the first connection, 0, is connection_
     std::shared_ptr<SyncLink> link_;  // during a repair
     Equality equality_;
     uint64_t waiting_bytes_ = 0;

@@ -86,7 +86,8 @@ void SourceEdge::connect(const Result<Prepared>& prepared) {
     if (!prepared->addresses) return over(prepared->addresses.error());
     state_ = "connecting";
     const auto& addresses = *prepared->addresses;
-    dial(host_.loop, addresses[attempts_++ % addresses.size()], [this, alive = is_alive_](Result<UniqueFd> socket) {
+    address_ = addresses[attempts_++ % addresses.size()];
+    dial(host_.loop, address_, [this, alive = is_alive_](Result<UniqueFd> socket) {
         if (*alive) connected(std::move(socket));
     });
 }
@@ -97,6 +98,7 @@ void SourceEdge::connected(Result<UniqueFd> socket) {
     auto channel = TlsChannel::client(host_.identity, Purpose::link, [this](const Fingerprint& key) { return host_.is_key_of(key, peer_); });
     if (!channel) return over(channel.error());
     frames_ = FrameReader();
+    is_tuned_ = false;
     packing_ = PackingLevel();
     connection_ = Connection::start(host_.loop, std::move(*socket), std::move(*channel),
                                     {[this] { established(); },
@@ -105,7 +107,8 @@ void SourceEdge::connected(Result<UniqueFd> socket) {
 }
 
 void SourceEdge::take(ByteSpan bytes) {
-    feed(frames_, sender_, bytes, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); },
+    frames_.append(bytes);
+    feed(frames_, sender_, host_.loop.now_ns(), [this](Actions actions) { carry_out(std::move(actions)); },
          [this](const Message& message) { return host_.keys->take(*connection_, peer_, message, source_term); });
 }
 
@@ -163,10 +166,38 @@ void SourceEdge::carry_out(Actions actions) {
 }
 
 void SourceEdge::send(const Message& message) {
-    if (std::holds_alternative<Records>(message)) return connection_->send(ready_frame_);
+    if (std::holds_alternative<Records>(message)) return send_long(ready_frame_);
     const auto frame = host_.encode(message, source_term);
     pace_.sent(frame.size(), limit_now(), host_.loop.now_ns());
-    connection_->send(frame);
+    std::holds_alternative<SyncBytes>(message) ? send_long(frame) : connection_->send(frame);
+}
+
+// On the further connection that has least to do, if there are any; the first one says that it is there.
+void SourceEdge::send_long(ByteSpan frame) {
+    const auto side = sides_ && frame.size() >= side_frame_bytes_min ? sides_->idlest() : std::nullopt;
+    if (!side) return connection_->send(frame);
+    connection_->send(host_.encode(Elsewhere{*side}, source_term));
+    sides_->send(*side, frame);
+}
+
+// Looked at again and again, because a round trip is known when something went to and fro.
+void SourceEdge::widen() {
+    if (!sender_->may_have_side_streams() || connection_->is_closing()) return;
+    const bool is_long = connection_->round_trip_ns() >= long_round_trip_ns;
+    if (is_long && !std::exchange(is_tuned_, true)) connection_->tune_for_long_link();
+    const uint32_t streams = streams_ > 0 ? streams_ : is_long || sides_ ? long_link_streams : 1;
+    if (streams == 1) return;
+    if (!sides_) {
+        sides_ = std::make_unique<SideStreams>(host_, SideStreams::Session{.peer = peer_, .address = address_, .term = source_term, .is_link_long = is_long}, [this](const Error& why) {
+            if (connection_) connection_->close(why);
+        });
+        connection_->send(host_.encode(Streams{sides_->key()}, source_term));
+    }
+    sides_->want(streams - 1);
+}
+
+size_t SourceEdge::waiting_bytes() const {
+    return connection_->waiting_bytes() + (sides_ ? sides_->waiting_bytes() : 0);
 }
 
 void SourceEdge::ask_position(Lsn at) {
@@ -209,7 +240,7 @@ void SourceEdge::drop_repair() {
 
 // The link's limit holds for the answers as for the stream.
 uint64_t SourceEdge::store_waits_ns() const {
-    if (connection_->waiting_bytes() > sync_backlog_bytes_max) return sync_pause_ns;
+    if (waiting_bytes() > sync_backlog_bytes_max) return sync_pause_ns;
     return pace_.wait_ns(host_.loop.now_ns());
 }
 
@@ -252,14 +283,16 @@ Status SourceEdge::compare() {
 void SourceEdge::read(const ReadStream& what) {
     const uint64_t limit = limit_now();
     const uint64_t wait_ns = pace_.wait_ns(host_.loop.now_ns());
-    if (wait_ns == 0) return read_now(what, limit, connection_->backlog_bytes() > link_backlog_bytes);
+    const size_t backlog = connection_->backlog_bytes() + (sides_ ? sides_->backlog_bytes() : 0);
+    if (wait_ns == 0) return read_now(what, limit, backlog > link_backlog_bytes);
     paced_ = host_.loop.after(wait_ns, [this, what, limit] { read_now(what, limit, true); });
 }
 
 // Read and packed on the work's thread, while this one encrypts and sends the piece before.
 void SourceEdge::read_now(const ReadStream& what, uint64_t limit, bool is_link_behind) {
     const PackingLevel::Choice choice = packing_.next(is_link_behind, host_.loop.now_ns());
-    work_.ask([journal = journal_, from = what.from, bytes_max = Pace::piece_bytes(limit, what.bytes_max), choice, &clock = host_.clock] { return read_and_pack(*journal, from, bytes_max, choice, clock); },
+    const uint32_t most = sides_ && sides_->joined() > 0 ? std::min(what.bytes_max, side_piece_bytes_max) : what.bytes_max;
+    work_.ask([journal = journal_, from = what.from, bytes_max = Pace::piece_bytes(limit, most), choice, &clock = host_.clock] { return read_and_pack(*journal, from, bytes_max, choice, clock); },
               [this](Result<PackedPiece> piece) {
                   if (!sender_) return;
                   if (!piece) return fail(piece.error());
@@ -302,6 +335,7 @@ void SourceEdge::fail(const Error& error) {
 void SourceEdge::tick() {
     if (!sender_) return;
     carry_out(sender_->on_tick(host_.loop.now_ns()));
+    if (sender_) widen();
     save_cursor();
     if (sender_) tick_ = host_.loop.after(session_tick_ns, [this] { tick(); });
 }
@@ -421,6 +455,8 @@ void SourceEdge::over(const Error& why) {
     sender_.reset();
     cursor_wanted_ = cursor_saved_ = 0;  // where the next greeting finds the replica may be before it
     totals_.add(connection_.get());
+    if (sides_) sides_->add_to(totals_);
+    sides_.reset();
     connection_.reset();
     if (const char* const state = held()) return rest(state);
     if (has_streamed_) retry_ns_ = retry_first_ns;
@@ -524,6 +560,7 @@ EdgeStatus SourceEdge::status() const {
     if (sender_ && sender_->is_streaming()) {
         status.sent = sender_->sent();
         status.received = sender_->acknowledged().received;
+        status.streams = 1 + (sides_ ? sides_->joined() : 0);
         status.packing_permille = packing_.permille();
         if (status.packing_permille) status.packing_level = packing_.level();
     }
@@ -532,6 +569,7 @@ EdgeStatus SourceEdge::status() const {
     status.totals = totals_;
     if (repair_) status.totals.repair_bytes += repair_->moved_bytes();
     status.totals.add(connection_.get());
+    if (sides_) sides_->add_to(status.totals);
     return status;
 }
 

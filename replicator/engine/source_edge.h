@@ -24,6 +24,7 @@
 #include "replicator/engine/lag.h"
 #include "replicator/engine/losses.h"
 #include "replicator/engine/pace.h"
+#include "replicator/engine/side_streams.h"
 #include "replicator/engine/source_journal.h"
 #include "replicator/engine/source_repair.h"
 #include "replicator/engine/status.h"
@@ -41,6 +42,12 @@ inline constexpr uint64_t retry_refused_ns = 500'000'000;
 inline constexpr uint64_t cursor_interval_ns = 1'000'000'000;
 // A journal that fills is told once, and again after it had room.
 inline constexpr uint64_t look_around_ns = 5'000'000'000;
+// A link is long from this round trip on; then a session has so many connections, unless the configuration says how many.
+inline constexpr uint64_t long_round_trip_ns = 50'000'000;
+inline constexpr uint32_t long_link_streams = 5;
+// Over several connections what is read at once is shorter, so that all of them have something to carry; what is shorter still stays on the first.
+inline constexpr uint32_t side_piece_bytes_max = 256 << 10;
+inline constexpr size_t side_frame_bytes_min = 8 << 10;
 inline constexpr unsigned journal_filling_percent = 80, journal_relaxed_percent = 70;
 
 class SourceEdge {
@@ -55,6 +62,8 @@ public:
     const std::string& peer() const { return peer_; }
     // Takes effect with the next piece that is sent.
     void set_limits(const Limits& limits) { limits_ = limits; }
+    // How many connections a session has: 1 to 1 + HF_SIDE_STREAMS_MAX; 0: more than one over long links. Fewer from the next session on.
+    void set_streams(uint32_t streams) { streams_ = streams; }
     // Outside of its hours a replica is sent nothing, as if it were suspended; that is looked at every look_around_ns.
     void set_schedule(const Schedule& schedule);
     // Sends what is published now, whatever the hours. Errors: busy (the replica is suspended, the host in maintenance).
@@ -96,6 +105,9 @@ private:
     static Result<PackedPiece> read_and_pack(SourceJournal& journal, Lsn from, uint32_t bytes_max, PackingLevel::Choice choice, const Clock& clock);
     void send_piece(PackedPiece piece);
     void send(const Message& message);
+    void send_long(ByteSpan frame);
+    void widen();
+    size_t waiting_bytes() const;
     void ask_position(Lsn at);
     void begin_repair();
     void offer(const SourceJournal::RepairOffer& offer);
@@ -143,6 +155,10 @@ private:
     bool is_filling_ = false;
 
     std::shared_ptr<Connection> connection_;
+    SocketAddress address_;  // of connection_
+    bool is_tuned_ = false;  // for a long link
+    uint32_t streams_ = 0;
+    std::unique_ptr<SideStreams> sides_;
     std::optional<Sender> sender_;
     std::unique_ptr<SourceRepair> repair_;
     std::shared_ptr<SyncLink> serving_;  // our store, while the replica's is compared with it

@@ -72,7 +72,7 @@ Json to_json(const EdgeStatus& edge) {
     const struct { const char* name; std::optional<uint64_t> value; } figures[] = {
         {"published", edge.published}, {"sent", edge.sent},       {"received", edge.received}, {"durable", edge.durable},
         {"applied", edge.applied},     {"lag_ns", edge.lag_ns},   {"behind_bytes", edge.behind_bytes()},
-        {"packing_level", edge.packing_level}, {"packing_permille", edge.packing_permille},
+        {"streams", edge.streams},     {"packing_level", edge.packing_level}, {"packing_permille", edge.packing_permille},
         {"alone", edge.alone},         {"times_alone", edge.times_alone}, {"waiting_fsyncs", edge.waiting_fsyncs},
     };
     for (const auto& [name, value] : figures)

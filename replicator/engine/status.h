@@ -68,6 +68,9 @@ struct EdgeStatus {
     // How hard a source packs what it sends (protocol/packing_level.h), and what that left of the last few batches, in thousandths.
     std::optional<uint64_t> packing_level = {}, packing_permille = {};
 
+    // Over how many connections a session goes.
+    std::optional<uint64_t> streams = {};
+
     EdgeTotals totals = {};
 
     std::optional<uint64_t> behind_bytes() const {

@@ -24,6 +24,8 @@ inline constexpr int probes_max = 70 * (rewinds_max + repairs_max + 1);
 
 // Since which version of the protocol stores are compared within the stream.
 inline constexpr uint16_t comparing_version = 2;
+// Since which a session may have further connections.
+inline constexpr uint16_t side_streams_version = 3;
 
 class Dialogue {
 public:

@@ -115,18 +115,19 @@ std::vector<std::byte> encode_frame(const Message& message, const FrameStamp& st
     return frame;
 }
 
-MutableByteSpan FrameReader::room() {
-    if (begin_ > 0) {
-        std::copy(buffer_.begin() + static_cast<ptrdiff_t>(begin_), buffer_.begin() + static_cast<ptrdiff_t>(end_), buffer_.begin());
-        end_ -= begin_;
-        begin_ = 0;
-    }
-    return MutableByteSpan(buffer_).subspan(end_);
+void FrameReader::append(ByteSpan bytes) {
+    make_room(end_ - begin_ + bytes.size());
+    std::copy(bytes.begin(), bytes.end(), buffer_.begin() + static_cast<ptrdiff_t>(end_));
+    end_ += bytes.size();
 }
 
-void FrameReader::filled(size_t bytes) {
-    HF_CHECK(bytes <= buffer_.size() - end_);
-    end_ += bytes;
+// For BYTES in all. What is there is moved only when it stands in the way.
+void FrameReader::make_room(size_t bytes) {
+    if (begin_ + bytes <= buffer_.size()) return;
+    std::copy(buffer_.begin() + static_cast<ptrdiff_t>(begin_), buffer_.begin() + static_cast<ptrdiff_t>(end_), buffer_.begin());
+    end_ -= begin_;
+    begin_ = 0;
+    if (bytes > buffer_.size()) buffer_.resize(bytes);
 }
 
 Result<std::optional<Received>> FrameReader::next() {
@@ -136,10 +137,7 @@ Result<std::optional<Received>> FrameReader::next() {
     HF_TRY(check_header(header));
     const size_t whole = sizeof header + header.stored_bytes;
     if (end_ - begin_ < whole) {
-        if (buffer_.size() < whole) {
-            (void)room();
-            buffer_.resize(whole);
-        }
+        make_room(whole);
         return std::optional<Received>();
     }
     auto received = HF_TRY(decode_frame(header, ByteSpan(buffer_).subspan(begin_ + sizeof header, header.stored_bytes)));

@@ -31,16 +31,17 @@ std::vector<std::byte> encode_frame(const Message& message, const FrameStamp& st
 // Cuts a stream of bytes into messages.
 class FrameReader {
 public:
-    // Room for more bytes of the stream: read into it, then say how many came. At least one as long as next() was asked since the last
-    // bytes came, because that is what makes room for a frame that is larger than what there was.
-    MutableByteSpan room();
-    void filled(size_t bytes);
+    // More bytes of the stream. The caller bounds what waits here.
+    void append(ByteSpan bytes);
+    size_t waiting_bytes() const { return end_ - begin_; }
     // The next whole message; nothing when more bytes are needed. Errors: corrupt, unsupported; then the stream is lost, because
     // nobody knows where the next frame begins.
     Result<std::optional<Received>> next();
 
 private:
-    std::vector<std::byte> buffer_ = std::vector<std::byte>(64 << 10);  // grows to the frame in hand, which is bounded
+    void make_room(size_t bytes);
+
+    std::vector<std::byte> buffer_ = std::vector<std::byte>(64 << 10);  // grows to the frame in hand, which is bounded, and what is appended beyond
     size_t begin_ = 0, end_ = 0;
 };
 

@@ -144,6 +144,24 @@ Result<Message> decode_records(Payload payload) {
     return Message(std::move(records));
 }
 
+bool is_side(uint32_t number) {
+    return number >= 1 && number <= HF_SIDE_STREAMS_MAX;
+}
+
+Result<Message> decode_join(Payload payload) {
+    const auto wire = payload.take<hf_wire_join>();
+    if (!payload.is_done() || wire.reserved != 0 || !is_side(wire.number)) return malformed("joining of a session");
+    return Message(Join{std::to_array(wire.session), wire.number});
+}
+
+// Joined or Elsewhere.
+template <typename Told>
+Result<Message> decode_side(Payload payload) {
+    const auto wire = payload.take<hf_wire_side>();
+    if (!payload.is_done() || !is_side(wire.number)) return malformed("number of a connection");
+    return Message(Told{wire.number});
+}
+
 // A message that is one fixed structure whose values all make sense.
 template <typename Wire, typename Make>
 Result<Message> decode_fixed(Payload payload, const char* what, Make make) {
@@ -200,6 +218,14 @@ hf_frame_type encode_payload(const Message& message, std::vector<std::byte>& out
             },
             [&](const NextKey& next) { return put(out, bytes_of(next.key)), HF_FRAME_NEXT_KEY; },
             [&](const KeyKept& kept) { return put(out, bytes_of(kept.key)), HF_FRAME_KEY_KEPT; },
+            [&](const Streams& streams) { return put(out, bytes_of(streams.session)), HF_FRAME_STREAMS; },
+            [&](const Join& join) {
+                hf_wire_join wire{{}, join.number, 0};
+                memcpy(wire.session, join.session.data(), sizeof wire.session);
+                return put(out, bytes_of(wire)), HF_FRAME_JOIN;
+            },
+            [&](const Joined& joined) { return put(out, bytes_of(hf_wire_side{joined.number})), HF_FRAME_JOINED; },
+            [&](const Elsewhere& elsewhere) { return put(out, bytes_of(hf_wire_side{elsewhere.number})), HF_FRAME_ELSEWHERE; },
         },
         message);
 }
@@ -229,6 +255,10 @@ Result<Message> decode_payload(uint16_t type, ByteSpan bytes) {
         case HF_FRAME_COMPARED: return decode_compared(payload);
         case HF_FRAME_NEXT_KEY: return decode_fixed<hf_wire_key>(payload, "key", [](const hf_wire_key& key) { return NextKey{std::to_array(key.fingerprint)}; });
         case HF_FRAME_KEY_KEPT: return decode_fixed<hf_wire_key>(payload, "key", [](const hf_wire_key& key) { return KeyKept{std::to_array(key.fingerprint)}; });
+        case HF_FRAME_STREAMS: return decode_fixed<hf_wire_streams>(payload, "name of a session", [](const hf_wire_streams& wire) { return Streams{std::to_array(wire.session)}; });
+        case HF_FRAME_JOIN: return decode_join(payload);
+        case HF_FRAME_JOINED: return decode_side<Joined>(payload);
+        case HF_FRAME_ELSEWHERE: return decode_side<Elsewhere>(payload);
     }
     return Error{ErrorCode::unsupported, "the peer sent a message of type " + std::to_string(type) + ", which this version does not know"};
 }

@@ -93,7 +93,15 @@ struct Goodbye { Reason reason = Reason::shutdown; std::string sentence; bool op
 struct NextKey { std::array<uint8_t, 32> key{}; bool operator==(const NextKey&) const = default; };
 struct KeyKept { std::array<uint8_t, 32> key{}; bool operator==(const KeyKept&) const = default; };
 
-using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye, RepairBegins, SyncBytes, Compare, Compared, NextKey, KeyKept>;
+// Of connections: a session may have further ones beside its first, on which nothing but long frames of the source travels (side_streams.h).
+using SessionKey = std::array<uint8_t, 16>;
+struct Streams { SessionKey session{}; bool operator==(const Streams&) const = default; };
+struct Join { SessionKey session{}; uint32_t number = 0; bool operator==(const Join&) const = default; };
+struct Joined { uint32_t number = 0; bool operator==(const Joined&) const = default; };
+struct Elsewhere { uint32_t number = 0; bool operator==(const Elsewhere&) const = default; };
+
+using Message = std::variant<Hello, Probe, PositionIs, Verdict, SegmentBegins, Records, Ack, Heartbeat, Goodbye, RepairBegins, SyncBytes, Compare, Compared, NextKey, KeyKept,
+                             Streams, Join, Joined, Elsewhere>;
 
 // A message with what its frame's header says about it.
 struct Received {

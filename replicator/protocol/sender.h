@@ -64,6 +64,8 @@ public:
     bool is_streaming() const { return state_ == State::streaming && !is_over(); }
     // The peer understands COMPARE.
     bool can_be_compared() const { return is_streaming() && peer_.version >= comparing_version; }
+    // It has greeted, and takes what comes on further connections.
+    bool may_have_side_streams() const { return !is_over() && peer_.version >= side_streams_version; }
     // From OfferRepair until the replica greets again.
     bool is_repairing() const { return (state_ == State::offering || state_ == State::repairing) && !is_over(); }
     const Ack& acknowledged() const { return acknowledged_; }
@@ -95,7 +97,7 @@ private:
     int rewinds_ = 0, repairs_ = 0;
 
     // Placing.
-    Hello peer_;
+    Hello peer_{.version = 0};  // until it has greeted
     std::optional<ForkSearch> search_;
     // Outer: has the answer come; inner: could the side tell.
     std::optional<std::optional<Position>> ours_, theirs_;

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #define HF_WIRE_MAGIC 0x52464e48u /* "HNFR" */
-#define HF_WIRE_VERSION 2 /* 2: comparisons within the stream */
+#define HF_WIRE_VERSION 3 /* 2: comparisons within the stream; 3: side streams */
 #define HF_WIRE_VERSION_OLDEST 1 /* the oldest that this program still speaks */
 
 #define HF_FRAME_PLAIN_BYTES_MAX (4u << 20)              /* payload of a frame once unpacked */
@@ -16,6 +16,8 @@
 #define HF_FRAME_SENTENCE_BYTES_MAX 1024u
 #define HF_FRAME_SYNC_BYTES_MAX (2u << 20) /* what a store says to another at once */
 #define HF_FRAME_LIST_BYTES_MAX (64u << 10) /* of what differs */
+
+#define HF_SIDE_STREAMS_MAX 7u /* beside the first connection of a session */
 
 #define HF_FRAME_ZSTD 0x0001u /* the payload is one zstd frame */
 
@@ -36,6 +38,11 @@ enum hf_frame_type : uint16_t {
     // Of hosts, not of the volume; at any time after the greeting.
     HF_FRAME_NEXT_KEY = 32,  // both: this host will show another key
     HF_FRAME_KEY_KEPT = 33,  // both: it is on this host's list of peers, durably
+    // Of connections. Since version 3.
+    HF_FRAME_STREAMS = 34,    // source: further connections that name this session belong to it
+    HF_FRAME_JOIN = 35,       // source, first on a further connection: to which session it belongs, and its number there
+    HF_FRAME_JOINED = 36,     // replica, the only one that it sends there: frames may come
+    HF_FRAME_ELSEWHERE = 37,  // source, on the first connection: the frame in this place comes on another one
 };
 
 // Before every payload. The checksum (xxh3, 64 bits) is that of the payload as it travels, seeded with that of the header with
@@ -138,6 +145,20 @@ struct hf_wire_key {
     uint8_t fingerprint[32];  // trust/identity.h
 };
 
+struct hf_wire_streams {
+    uint8_t session[16];  // drawn by the source for each
+};
+
+struct hf_wire_join {
+    uint8_t session[16];
+    uint32_t number;  // of the connection: 1 to HF_SIDE_STREAMS_MAX
+    uint32_t reserved;
+};
+
+struct hf_wire_side {
+    uint32_t number;
+};
+
 static_assert(sizeof(hf_frame_header) == 48);
 static_assert(sizeof(hf_wire_position) == 24);
 static_assert(sizeof(hf_wire_answer) == 40);
@@ -151,3 +172,6 @@ static_assert(sizeof(hf_wire_ack) == 24);
 static_assert(sizeof(hf_wire_heartbeat) == 8);
 static_assert(sizeof(hf_wire_goodbye) == 8);
 static_assert(sizeof(hf_wire_key) == 32);
+static_assert(sizeof(hf_wire_streams) == 16);
+static_assert(sizeof(hf_wire_join) == 24);
+static_assert(sizeof(hf_wire_side) == 4);

@@ -96,6 +96,9 @@ TEST_CASE("config: what cannot be taken is refused with file, line and what is w
         {send("/a", ""), "`to` must be a text that is not empty"},
         {send("/a", "b/c"), "cannot name a peer"},
         {"\n" + send("/a", "b") + send("/c", "b") + send("/a", "b"), "f, line 8, [[send]]: the same is written twice"},
+        {send("/a", "b") + "streams = 0", "`streams` must be a number of connections from 1 to 8"},
+        {send("/a", "b") + "streams = 9", "`streams` must be a number"},
+        {send("/a", "b") + "streams = \"auto\"", "`streams` must be a number"},
         {send("/a", "b") + "limit = 7", "`limit` must be a text"},
         {send("/a", "b") + "limit = \"fast\"", "is no limit"},
         {send("/a", "b") + "limit = \"1023\"", "at least 1.0 KiB"},
@@ -195,8 +198,9 @@ TEST_CASE("config: a file is read as it is, and one that is not there, too long 
 }
 
 TEST_CASE("config: limits, days that go around the week, hours") {
-    const auto config = parse_config(send("/a", "b") + "limit = \"10M\"\nhours = [{days = \"sat-mon\", from = 0, to = 24, limit = \"1K\"}]", "f");
+    const auto config = parse_config(send("/a", "b") + "streams = 8\nlimit = \"10M\"\nhours = [{days = \"sat-mon\", from = 0, to = 24, limit = \"1K\"}]", "f");
     REQUIRE(config);
+    CHECK(config->send.front().streams == 8);
     CHECK(config->send.front().limits == Limits{10 << 20, {{0b1100001, 0, 24, 1024}}});
 }
 

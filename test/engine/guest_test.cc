@@ -44,7 +44,7 @@ struct Bench {
     SocketAddress address;
     // What the guests led to.
     Status answer = ok();
-    std::vector<std::string> greeted;
+    std::vector<std::string> greeted, joined;
     std::vector<std::shared_ptr<Connection>> kept;
     FrameReader rest;
     int pairings = 0, controls = 0;
@@ -69,6 +69,11 @@ struct Bench {
                            Guests::Callbacks{[this](const Peer& peer, std::shared_ptr<Connection> connection, Received&, FrameReader& frames) {
                                                  greeted.push_back(peer.name);
                                                  if (answer) kept.push_back(std::move(connection)), rest = std::move(frames);
+                                                 return answer;
+                                             },
+                                             [this](const Peer& peer, std::shared_ptr<Connection> connection, const Join& join, FrameReader&) {
+                                                 joined.push_back(peer.name + " " + std::to_string(join.number));
+                                                 if (answer) kept.push_back(std::move(connection));
                                                  return answer;
                                              },
                                              [this] { return is_pairing; },
@@ -104,9 +109,7 @@ struct Bench {
     std::vector<Message> told() {
         FrameReader frames;
         std::vector<Message> messages;
-        REQUIRE(heard.size() < frames.room().size());
-        memcpy(frames.room().data(), heard.data(), heard.size());
-        frames.filled(heard.size());
+        frames.append(bytes_of(heard));
         while (auto next = frames.next().value()) messages.push_back(std::move(next->message));
         return messages;
     }
@@ -150,6 +153,19 @@ TEST_CASE("guests: who has no place here is told so") {
     REQUIRE(bench.told().size() == 1);
     CHECK(bench.told()[0] == Message(Goodbye{Reason::refused, "this host keeps no replica of that"}));
     CHECK(bench.thread.comes_true([&] { return bench.guests->refused() == 1; }));
+}
+
+TEST_CASE("guests: a connection that joins a session is handed on; where there is none it ends without a word") {
+    Bench bench;
+    const bool is_there = GENERATE(true, false);
+    if (!is_there) bench.answer = Error{ErrorCode::busy, "there is no such session"};
+    bench.call(bench.hosts.client, framed(Join{{1, 2}, 3}));
+    REQUIRE(bench.thread.comes_true([&] { return !bench.joined.empty(); }));
+    CHECK(bench.joined == std::vector<std::string>{"alpha 3"});
+    CHECK(bench.greeted.empty());
+    if (is_there) return;
+    REQUIRE(bench.is_closed());
+    CHECK(bench.told().empty());
 }
 
 TEST_CASE("guests: a first message that is no greeting ends the connection") {

@@ -24,6 +24,7 @@ EngineStatus an_engine() {
     source.alone = 1;
     source.times_alone = 2;
     source.waiting_fsyncs = 5;
+    source.streams = 5;
     source.packing_level = 3;
     source.packing_permille = 480;
     source.totals.sessions = 3;
@@ -63,6 +64,7 @@ TEST_CASE("metrics: an edge's figures are what its status says, and one that is 
         {"holdfast_edge_sent_address", 4000, false},    {"holdfast_edge_received_address", 3000, false}, {"holdfast_edge_durable_address", 2000, false},
         {"holdfast_edge_applied_address", 1000, false}, {"holdfast_edge_sessions", 3, true},            {"holdfast_edge_alone", 1, false},
         {"holdfast_edge_times_alone", 2, false},        {"holdfast_edge_waiting_fsyncs", 5, false},
+        {"holdfast_edge_streams", 5, false},
         {"holdfast_edge_packing_level", 3, false},      {"holdfast_edge_packing_ratio", 0.48, false},       {"holdfast_edge_stream_bytes", double(1ULL << 60), true},
         {"holdfast_edge_repair_bytes", 77, true},       {"holdfast_edge_wire_sent_bytes", 70, true},    {"holdfast_edge_wire_received_bytes", 7, true},
     };

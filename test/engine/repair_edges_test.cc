@@ -82,7 +82,7 @@ struct Bench : SourceBench {
                                                         replica->attach(std::move(connection), std::move(hello), std::move(frames));
                                                         return ok();
                                                     },
-                                                    [] { return false; }, {}});
+                                                    {}, [] { return false; }, {}, {}});
             guests->welcome(std::move(socket));
         });
     }

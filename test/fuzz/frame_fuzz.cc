@@ -28,12 +28,9 @@ Heard hear(ByteSpan stream, size_t piece) {
     Heard heard;
     FrameReader frames;
     while (!stream.empty()) {
-        const MutableByteSpan room = frames.room();
-        const size_t taken = std::min({room.size(), stream.size(), piece});
-        HF_CHECK(taken > 0);
-        memcpy(room.data(), stream.data(), taken);
-        frames.filled(taken);
-        stream = stream.subspan(taken);
+        const ByteSpan next_piece = stream.first(std::min(stream.size(), piece));
+        frames.append(next_piece);
+        stream = stream.subspan(next_piece.size());
         for (;;) {
             auto next = frames.next();
             if (!next) {
@@ -102,7 +99,8 @@ std::vector<fuzz::Input> fuzz::seeds() {
     const std::vector<std::byte> bytes(3000, std::byte{7}), header(sizeof(hf_segment_header));
     return {sample(1, {Hello{}, Probe{1}, PositionIs{1, true, {2, {}}}, Heartbeat{3}}), sample(40, {Verdict{Outcome::resume, 5, "so"}, SegmentBegins{header}}),
             sample(200, {Records{1, 2, bytes}, Ack{1, 2, 3}, Goodbye{Reason::silence, "why"}}),
-            sample(60, {Verdict{Outcome::repair, 5, "so"}, RepairBegins{5, 6, {4, {}}}, SyncBytes{bytes}})};
+            sample(60, {Verdict{Outcome::repair, 5, "so"}, RepairBegins{5, 6, {4, {}}}, SyncBytes{bytes}}),
+            sample(50, {Streams{{1}}, Join{{1}, 2}, Joined{2}, Elsewhere{2}})};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

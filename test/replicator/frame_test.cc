@@ -41,33 +41,18 @@ std::vector<Message> samples() {
             Compared{5, 6, 7, 8, 9, 10, true, false, true, "a list"},
             SyncBytes{},
             NextKey{{1, 2, 3}},
-            KeyKept{{4, 5}}};
-}
-
-void feed(FrameReader& reader, ByteSpan bytes) {
-    while (!bytes.empty()) {
-        const MutableByteSpan room = reader.room();
-        REQUIRE(!room.empty());
-        const size_t taken = std::min(room.size(), bytes.size());
-        memcpy(room.data(), bytes.data(), taken);
-        reader.filled(taken);
-        bytes = bytes.subspan(taken);
-    }
+            KeyKept{{4, 5}},
+            Streams{{6, 7}},
+            Join{{8, 9}, 3},
+            Joined{4},
+            Elsewhere{5}};
 }
 
 // What a reader makes of BYTES: a message, nothing yet, or an error.
 Result<std::optional<Received>> read_whole(ByteSpan bytes) {
     FrameReader reader;
-    for (size_t done = 0; done < bytes.size();) {
-        const MutableByteSpan room = reader.room();
-        const size_t taken = std::min(room.size(), bytes.size() - done);
-        memcpy(room.data(), bytes.data() + done, taken);
-        reader.filled(taken);
-        done += taken;
-        auto next = reader.next();
-        if (!next || *next) return next;
-    }
-    return std::optional<Received>();
+    reader.append(bytes);
+    return reader.next();
 }
 
 }  // namespace
@@ -101,7 +86,7 @@ TEST_CASE("frame: a stream in pieces of any size gives the same messages in orde
         FrameReader reader;
         std::vector<Message> read;
         for (size_t at = 0; at < stream.size(); at += piece) {
-            feed(reader, ByteSpan(stream).subspan(at, std::min(piece, stream.size() - at)));
+            reader.append(ByteSpan(stream).subspan(at, std::min(piece, stream.size() - at)));
             for (;;) {
                 auto next = reader.next();
                 REQUIRE(next.has_value());

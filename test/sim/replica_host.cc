@@ -121,7 +121,8 @@ void ReplicaHost::connected(uint64_t now_ns) {
 }
 
 void ReplicaHost::receive(ByteSpan bytes, uint64_t now_ns) {
-    feed(frames_, receiver_, bytes, now_ns, [&](Actions actions) { carry_out(std::move(actions), now_ns); });
+    frames_.append(bytes);
+    feed(frames_, receiver_, now_ns, [&](Actions actions) { carry_out(std::move(actions), now_ns); });
 }
 
 void ReplicaHost::tick(uint64_t now_ns) {

@@ -134,7 +134,8 @@ void SourceHost::connected(uint64_t now_ns) {
 }
 
 void SourceHost::receive(ByteSpan bytes, uint64_t now_ns) {
-    feed(frames_, sender_, bytes, now_ns, [&](Actions actions) { carry_out(std::move(actions), now_ns); });
+    frames_.append(bytes);
+    feed(frames_, sender_, now_ns, [&](Actions actions) { carry_out(std::move(actions), now_ns); });
 }
 
 void SourceHost::tick(uint64_t now_ns) {

@@ -174,12 +174,12 @@ def fill(tree):
 
 class Pair:
     """Two hosts that know each other, a protected directory on the one and its replica on the other. Directory and store of the source
-    lie in DISK, which may be a file system of its own; so may REPLICA."""
+    lie in DISK, which may be a file system of its own; so may REPLICA. SEND is added to what the source's configuration says of its replica."""
 
-    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=("--for-replicas",)):
-        self.network, self.work, self.wants_fill, self.target, self.protect = network, work, fill, target, protect
+    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=("--for-replicas",), send=""):
+        self.network, self.work, self.wants_fill, self.target, self.protect, self.send = network, work, fill, target, protect, send
         self.tree, self.store, self.replica = (disk or work) / "tree", (disk or work) / "store", replica or work / "replica"
-        self.tree.mkdir()
+        self.tree.mkdir(exist_ok=True)
         self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
         self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "{listen}:{PORT}"\naddress = "{target}:{PORT}"\n')
         self.forwarder = None
@@ -198,7 +198,7 @@ class Pair:
             self.alpha.holdfast("pair", f"{self.target}:{PORT}", "--code", code)
             self.began = time.monotonic()
             self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n')
-            self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n')
+            self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n' + self.send)
         except BaseException:
             self.__exit__()
             raise

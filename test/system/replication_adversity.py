@@ -192,7 +192,7 @@ def speakers(network, work, seed):
         dice = random.Random(seed)
         hello = Speaker.hello(volume)
         words = {
-            "only newer versions": (Speaker.hello(volume, oldest=3, version=4), True),
+            "only newer versions": (Speaker.hello(volume, oldest=4, version=5), True),
             "only older versions": (Speaker.hello(volume, oldest=0, version=0), True),
             "a newer version that speaks ours too": (Speaker.hello(volume, oldest=1, version=7), None),
             "flags of a greeting that nobody knows": (Speaker.hello(volume, flags=0x80), None),
