@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The benchmark of replication: one command, one run, beside what people would use otherwise.
 
-    test/bench/replication.py [--rounds 3] [--megabytes 512] [--files 20000] [--first-copy-only]
+    test/bench/replication.py [--rounds 3] [--megabytes 512] [--files 20000] [--only lag|stream|first-copy]
 
 Two hosts as network namespaces on one machine (test/support/replicated.py), connected without the forwarder.
 
-    lag         a steady load of fsynced 4 KiB writes, 200 a second: from the write's return until the replica has applied it
+    lag         a steady load of fsynced 4 KiB writes, 200 a second: from the write's return until the replica has applied it; beside it
+                lsyncd, which watches the directory and starts rsync with what changed (every second at most, its shortest): how long small files need to be
+                there under the same load, in a directory that is not protected
     catch-up    the replica's engine is stopped, MEGABYTES are written, it is started: bytes of journal a second until it has them on
                 its disk; beside it `zstd -1` through one TLS connection into a file that is synced, of the same bytes, over the same link
     slow link   as catch-up, of text over a link of 4 MB/s, against the time that the same bytes take there when `zstd -1` has packed them
@@ -15,6 +17,7 @@ Two hosts as network namespaces on one machine (test/support/replicated.py), con
     CPU         seconds of both engines for each GB of journal
 """
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -88,6 +91,70 @@ def lag(pair, seconds=10, rate=200):
     done.set()
     thread.join(60)
     os.close(fd)
+    lags.sort()
+    return lags[len(lags) // 2], lags[len(lags) * 99 // 100]
+
+
+@contextlib.contextmanager
+def rsync_daemon(network, work, port):
+    """A directory on beta's host that is written through rsync's own protocol, without encryption."""
+    mirror = work / f"mirror-{port}"
+    mirror.mkdir()
+    config = work / f"rsyncd-{port}.conf"
+    config.write_text(f"use chroot = no\nuid = 0\ngid = 0\n[mirror]\npath = {mirror}\nread only = no\n")
+    daemon = subprocess.Popen([*network.inside("beta"), "rsync", "--daemon", "--no-detach", f"--config={config}", f"--port={port}"])
+    try:
+        until("rsync's daemon listens", lambda: subprocess.run([*network.inside("alpha"), "rsync", f"rsync://10.77.2.1:{port}/"], capture_output=True).returncode == 0, 20)
+        yield mirror
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+LSYNCD = """
+settings {{ nodaemon = true, logfile = "{log}", pidfile = "{pid}", insist = true }}
+sync {{ default.rsync, source = "{tree}", target = "rsync://10.77.2.1:8731/mirror", delay = 1, rsync = {{ archive = true, inplace = true, whole_file = false }} }}
+"""
+
+
+def lsyncd_lag(network, work, seconds=20, rate=200):
+    """Milliseconds from the return of an fsynced small file's write to its being on the other host, under the load of lag()."""
+    tree = work / "watched"
+    tree.mkdir()
+    (tree / "steady").write_bytes(bytes(16 << 20))
+    with rsync_daemon(network, work, 8731) as mirror:
+        config = work / "lsyncd.conf"
+        config.write_text(LSYNCD.format(log=work / "lsyncd.log", pid=work / "lsyncd.pid", tree=tree))
+        watcher = subprocess.Popen([*network.inside("alpha"), "lsyncd", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            bad = until("lsyncd has copied what was there", lambda: (mirror / "steady").exists() and (mirror / "steady").stat().st_size == 16 << 20, 30)
+            if bad:
+                raise SystemExit(f"{bad}\n{(work / 'lsyncd.log').read_text()[-1000:]}")
+            lags, waiting = [], {}
+            fd = os.open(tree / "steady", os.O_RDWR)
+            begin = due = time.monotonic()
+            number = 0
+            while time.monotonic() < begin + seconds or (waiting and time.monotonic() < begin + seconds + 30):
+                if time.monotonic() < begin + seconds:
+                    os.pwrite(fd, os.urandom(4096), number % 4096 * 4096)
+                    os.fsync(fd)
+                    if number % (rate // 10) == 0:
+                        with open(tree / f"mark-{number}", "wb") as mark:
+                            mark.write(os.urandom(4096))
+                            mark.flush()
+                            os.fsync(mark.fileno())
+                        waiting[number] = time.monotonic()
+                    number += 1
+                for mark in [mark for mark in waiting if (mirror / f"mark-{mark}").exists()]:
+                    lags.append((time.monotonic() - waiting.pop(mark)) * 1000)
+                due += 1 / rate
+                time.sleep(max(0, due - time.monotonic()))
+            os.close(fd)
+        finally:
+            watcher.terminate()
+            watcher.wait()
+    if waiting:
+        raise SystemExit(f"lsyncd left {len(waiting)} files out")
     lags.sort()
     return lags[len(lags) // 2], lags[len(lags) * 99 // 100]
 
@@ -217,51 +284,63 @@ def many_files(tree, count):
         (place / f"file{number}").write_bytes(os.urandom(number % 3000))
 
 
-def first_copy(network, files):
+def first_copy(network, work, files):
     """Seconds until FILES small files are applied on a new replica, and those of rsync."""
+    tree = work / "tree"
+    pair = Pair(network, work, fill=False, target="10.77.2.1", protect=())
+    many_files(tree, files)
+    os.sync()
+    with rsync_daemon(network, work, 8730) as mirror:
+        start = time.monotonic()
+        run(*network.inside("alpha"), "rsync", "-aHAX", f"{tree}/", "rsync://10.77.2.1:8730/mirror/")
+        run("sync", "-f", mirror)
+        rsync_seconds = time.monotonic() - start
+    with pair:
+        # Asked of the engine's socket: the command's start, twenty times a second, would be part of what is measured.
+        def has_all():
+            seen = edge(pair.alpha)
+            return seen["state"] == "streaming" and seen.get("applied", -1) >= seen["published"]
+
+        bad = until("everything is applied", has_all, 600)
+        if bad:
+            raise SystemExit(bad)
+        seconds = time.monotonic() - pair.began
+        if pair.differences(pair.tree, pair.replica / "image"):
+            raise SystemExit("the first copy is no copy")
+    return seconds, rsync_seconds
+
+
+def first_copy_rows(network, _work, options):
+    copies = [in_directory(lambda network, work: first_copy(network, work, options.files), network) for _ in range(options.rounds)]
+    return [(f"first copy of {options.files} small files (s)", statistics.median(ours for ours, _ in copies), ""),
+            ("rsync of the same (s)", statistics.median(theirs for _, theirs in copies), ""),
+            ("rsync / first copy", statistics.median(theirs / ours for ours, theirs in copies), "1")]
+
+
+def in_directory(measure, network):
     work = Path(tempfile.mkdtemp(prefix="holdfast-bench-replication-"))
     try:
-        tree = work / "tree"
-        pair = Pair(network, work, fill=False, target="10.77.2.1", protect=())
-        many_files(tree, files)
-        os.sync()
-        config = work / "rsyncd.conf"
-        (work / "mirror").mkdir()
-        config.write_text(f"use chroot = no\nuid = root\ngid = root\n[mirror]\npath = {work}/mirror\nread only = no\n")
-        daemon = subprocess.Popen([*network.inside("beta"), "rsync", "--daemon", "--no-detach", f"--config={config}", "--port=8730"])
-        try:
-            time.sleep(0.5)
-            start = time.monotonic()
-            run(*network.inside("alpha"), "rsync", "-aHAX", "--port=8730", f"{tree}/", "rsync://10.77.2.1:8730/mirror/")
-            run("sync", "-f", work / "mirror")
-            rsync_seconds = time.monotonic() - start
-        finally:
-            daemon.kill()
-            daemon.wait()
-        with pair:
-            # Asked of the engine's socket: the command's start, twenty times a second, would be part of what is measured.
-            def has_all():
-                seen = edge(pair.alpha)
-                return seen["state"] == "streaming" and seen.get("applied", -1) >= seen["published"]
-
-            bad = until("everything is applied", has_all, 600)
-            if bad:
-                raise SystemExit(bad)
-            seconds = time.monotonic() - pair.began
-            if pair.differences(pair.tree, pair.replica / "image"):
-                raise SystemExit("the first copy is no copy")
-        return seconds, rsync_seconds
+        return measure(network, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def lag_rows(network, work, options):
+    with Pair(network, work, target="10.77.2.1") as pair:
+        until("the beginning is applied", pair.arrived, 120)
+        ours = [lag(pair) for _ in range(options.rounds)]
+    theirs = [in_directory(lsyncd_lag, network) for _ in range(options.rounds)]
+    rows = []
+    for number, (name, goal) in enumerate((("p50", "10"), ("p99", "100"))):
+        lags, others = statistics.median(each[number] for each in ours), statistics.median(each[number] for each in theirs)
+        rows += [(f"lag {name} (ms)", lags, goal), (f"lsyncd's {name} (ms)", others, ""), (f"lsyncd / lag {name}", others / lags, "")]
+    return rows
 
 
 def stream_rows(network, work, options):
     rows = []
     with Pair(network, work, target="10.77.2.1") as pair:
         until("the beginning is applied", pair.arrived, 120)
-        lags = [lag(pair) for _ in range(options.rounds)]
-        rows.append(("lag p50 (ms)", statistics.median(p50 for p50, _ in lags), "10"))
-        rows.append(("lag p99 (ms)", statistics.median(p99 for _, p99 in lags), "100"))
         ours, plain = [], []
         for number in range(options.rounds):
             ours.append(catch_up(pair, network, options.megabytes, number))
@@ -286,22 +365,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megabytes", type=int, default=512)
     parser.add_argument("--files", type=int, default=20000)
-    parser.add_argument("--first-copy-only", action="store_true", dest="only")
+    parser.add_argument("--only", choices=("lag", "stream", "first-copy"))
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="holdfast-bench-replication-"))
     rows = []
     print(f"{os.cpu_count()} cores, kernel {os.uname().release}, load {os.getloadavg()[0]:.1f}, medians of {options.rounds} rounds\n", flush=True)
-    try:
-        with Network() as network:
-            network.forward()
-            if not options.only:
-                rows += stream_rows(network, work, options)
-            copies = [first_copy(network, options.files) for _ in range(options.rounds)]
-            rows.append((f"first copy of {options.files} small files (s)", statistics.median(ours for ours, _ in copies), ""))
-            rows.append(("rsync of the same (s)", statistics.median(theirs for _, theirs in copies), ""))
-            rows.append(("rsync / first copy", statistics.median(theirs / ours for ours, theirs in copies), "1"))
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with Network() as network:
+        network.forward()
+        for name, measure in (("lag", lag_rows), ("stream", stream_rows), ("first-copy", first_copy_rows)):
+            if options.only in (None, name):
+                rows += in_directory(lambda network, work: measure(network, work, options), network)
     print("| figure | measured | goal |\n| --- | --- | --- |")
     for name, value, goal in rows:
         print(f"| {name} | {value:.3g} | {goal} |")
