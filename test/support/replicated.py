@@ -78,27 +78,34 @@ def rights_of_the_service():
 
 
 class Host:
-    def __init__(self, network, name, work, config):
+    """BUILD says whose programs it runs."""
+
+    def __init__(self, network, name, work, config, build=BUILD):
         self.network, self.name, self.work = network, name, work / name
         self.work.mkdir()
+        self.environment = dict(os.environ, HOLDFAST_STATE_DIR=str(self.work / "state"), HOLDFAST_RUN_DIR=str(self.work / "run"))
+        self.install(build)
         self.config = self.work / "holdfastd.toml"
         self.config.write_text(config)
         self.log = open(self.work / "log", "ab")
-        self.environment = dict(os.environ, HOLDFAST_STATE_DIR=str(self.work / "state"), HOLDFAST_RUN_DIR=str(self.work / "run"),
-                                HOLDFAST_STORE_BIN=str(BUILD / "rewind/holdfast-store"), HOLDFAST_MOUNT_BIN=str(BUILD / "fusefs/mount.fuse.holdfast"),
-                                HOLDFAST_ENGINE_BIN=str(BUILD / "replicator/holdfastd"))
         (self.work / "state").mkdir()
         self.engine = None
 
+    def install(self, build):
+        """These programs from now on; those that run go on until they are started anew."""
+        self.build = build
+        self.environment.update(HOLDFAST_STORE_BIN=str(build / "rewind/holdfast-store"), HOLDFAST_MOUNT_BIN=str(build / "fusefs/mount.fuse.holdfast"),
+                                HOLDFAST_ENGINE_BIN=str(build / "replicator/holdfastd"))
+
     def start(self):
-        self.engine = subprocess.Popen([*self.network.inside(self.name), *rights_of_the_service(), BUILD / "replicator/holdfastd", "--config", self.config],
+        self.engine = subprocess.Popen([*self.network.inside(self.name), *rights_of_the_service(), self.build / "replicator/holdfastd", "--config", self.config],
                                        env=self.environment, stdout=self.log, stderr=self.log)
         bad = until("the engine answers", self.answers)
         if bad:
             raise RuntimeError(f"{self.name}: {bad}\n{self.tail()}")
 
     def answers(self):
-        return subprocess.run([BUILD / "tools/holdfast", "engine", "status"], env=self.environment, capture_output=True).returncode == 0
+        return subprocess.run([self.build / "tools/holdfast", "engine", "status"], env=self.environment, capture_output=True).returncode == 0
 
     def kill(self):
         self.engine.kill()
@@ -115,7 +122,7 @@ class Host:
         return ""
 
     def holdfast(self, *words):
-        return run(BUILD / "tools/holdfast", *words, env=self.environment)
+        return run(self.build / "tools/holdfast", *words, env=self.environment)
 
     def edge(self):
         return json.loads(self.holdfast("engine", "status", "--json"))["edges"][0]
@@ -174,14 +181,15 @@ def fill(tree):
 
 class Pair:
     """Two hosts that know each other, a protected directory on the one and its replica on the other. Directory and store of the source
-    lie in DISK, which may be a file system of its own; so may REPLICA. SEND is added to what the source's configuration says of its replica."""
+    lie in DISK, which may be a file system of its own; so may REPLICA. SEND is added to what the source's configuration says of its replica. BUILDS are those of source and
+    replica."""
 
-    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=("--for-replicas",), send=""):
+    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=("--for-replicas",), send="", builds=(BUILD, BUILD)):
         self.network, self.work, self.wants_fill, self.target, self.protect, self.send = network, work, fill, target, protect, send
         self.tree, self.store, self.replica = (disk or work) / "tree", (disk or work) / "store", replica or work / "replica"
         self.tree.mkdir(exist_ok=True)
-        self.alpha = Host(network, "alpha", work, 'name = "alpha"\n')
-        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "{listen}:{PORT}"\naddress = "{target}:{PORT}"\n')
+        self.alpha = Host(network, "alpha", work, 'name = "alpha"\n', builds[0])
+        self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "{listen}:{PORT}"\naddress = "{target}:{PORT}"\n', builds[1])
         self.forwarder = None
         self.complaints = []  # of the end
 
