@@ -2,6 +2,8 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -27,10 +29,15 @@ SideStreams::~SideStreams() {
 
 void SideStreams::want(uint32_t count) {
     HF_CHECK(count <= HF_SIDE_STREAMS_MAX);
-    for (uint32_t number = 1; number <= count; ++number) {
-        const Side& side = sides_[number];
-        if (!side.connection && !side.is_dialing && host_.loop.now_ns() >= side.due_ns) dial_side(number);
-    }
+    wanted_ = std::max(wanted_, count);
+    dial_next();
+}
+
+void SideStreams::dial_next() {
+    const auto is_coming = [](const Side& side) { return side.is_dialing || (side.connection && !side.is_joined); };
+    if (std::any_of(sides_.begin(), sides_.end(), is_coming)) return;
+    for (uint32_t number = 1; number <= wanted_; ++number)
+        if (!sides_[number].connection && host_.loop.now_ns() >= sides_[number].due_ns) return dial_side(number);
 }
 
 void SideStreams::dial_side(uint32_t number) {
@@ -65,6 +72,7 @@ void SideStreams::take(uint32_t number, ByteSpan bytes) {
     const auto* joined = std::get_if<Joined>(&(*next)->message);
     if (side.is_joined || joined == nullptr || joined->number != number) return side.connection->close({ErrorCode::corrupt, "the peer said on a further connection what does not belong there"});
     side.is_joined = true;
+    dial_next();
 }
 
 void SideStreams::over(uint32_t number, const Error& why) {

@@ -1,7 +1,8 @@
 // The further connections of a source's session, on which long frames travel (protocol/ordered_frames.h).
 //
 // A TCP connection that loses packets goes no faster than its round trip lets it recover from each loss, so over a long link several
-// together carry more than one. They are dialed while the session is on; one that does not come about is tried again after
+// together carry more than one. They are dialed while the session is on, one after the other, because a host bears few strangers of one address at once
+// (guest.h); one that does not come about is tried again after
 // side_retry_ns, and one that is lost after it had joined takes the session with it, because frames may have been lost in it: the next session
 // goes on where the replica is.
 //
@@ -46,7 +47,7 @@ public:
     SideStreams& operator=(const SideStreams&) = delete;
 
     const SessionKey& key() const { return session_.key; }
-    // As many shall be there. Asked from time to time: it dials what is missing.
+    // As many shall be there. Asked from time to time: it dials what is missing. Fewer than before changes nothing.
     void want(uint32_t count);
     // How many have joined.
     uint32_t joined() const;
@@ -66,6 +67,7 @@ private:
         uint64_t due_ns = 0;
     };
 
+    void dial_next();
     void dial_side(uint32_t number);
     void dialed(uint32_t number, Result<UniqueFd> socket);
     void take(uint32_t number, ByteSpan bytes);
@@ -74,6 +76,7 @@ private:
     Host& host_;
     const Session session_;
     const Lost lost_;
+    uint32_t wanted_ = 0;
     std::array<Side, HF_SIDE_STREAMS_MAX + 1> sides_;  // by number; the first connection, 0, is not ours
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
