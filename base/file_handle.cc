@@ -3,7 +3,9 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/text.h"
 
@@ -29,6 +31,7 @@ constexpr Layout layouts[] = {
 };
 
 constexpr size_t type_bytes = sizeof(int32_t);
+constexpr int attempts_max = 50;
 
 // FNV-1a, both halves folded: handles differ in few bytes, and any of them may be the one.
 uint32_t hash_of(std::string_view bytes) {
@@ -89,8 +92,12 @@ Result<UniqueFd> open_file_handle(int mount_fd, const FileHandle& handle, int fl
     buffer.get()->handle_bytes = static_cast<unsigned>(handle.bytes.size() - type_bytes);
     std::memcpy(buffer.get()->f_handle, handle.bytes.data() + type_bytes, handle.bytes.size() - type_bytes);
     int fd = -1;
-    do fd = ::open_by_handle_at(mount_fd, buffer.get(), flags | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
+    for (int attempt = 0; attempt < attempts_max; ++attempt) {
+        fd = ::open_by_handle_at(mount_fd, buffer.get(), flags | O_CLOEXEC);
+        // The kernel says ENOMEM as well when the number is just being given to a new object: the next look finds that one, or nothing.
+        if (fd >= 0 || (errno != EINTR && errno != ENOMEM)) break;
+        if (errno == ENOMEM) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     if (fd >= 0) return UniqueFd(fd);
     Error error = errno_error(errno, "open file handle");
     if (error.sys_errno == ESTALE) error.code = ErrorCode::not_found;
