@@ -63,6 +63,8 @@ Status JournalTarget::settle() {
 // A repair may be larger than the journal may grow: what is applied goes, unless another consumer still needs it.
 Status JournalTarget::make_room() {
     if (!writer_ || writer_->used_bytes() < place_.volume.journal_bytes_max / 2) return ok();
+    // The writer keeps what is not on its disk yet, whoever has it.
+    HF_TRY(writer_->sync(writer_->published()));
     HF_TRY(store_.checkpoint());
     auto cursors = HF_TRY(open_disk(place_.volume.journal_directory + "/cursors"));
     if (const auto lowest = HF_TRY(journal::lowest_cursor(*cursors, place_.volume.id)))
