@@ -106,7 +106,8 @@ Outcome give_birth(const Change& change, int directory_fd, const Wanted& wanted,
     std::optional<InheritedXattrs> xattrs;
     const Outcome outcome = carry_out(change, record, length, facts, [&](journal::Record& happened) -> int {
         if (const int error = make(directory_fd, born)) return error;
-        if (!shared.recorder.is_recording()) return 0;
+        // Although a gap may have begun: this operation may have its place before it.
+        if (!shared.recorder.has_journal()) return 0;
         const std::string path = ObjectFd(directory_fd).path() + "/" + wanted.name;
         xattrs.emplace(path, born.fd.valid() ? born.fd.get() : -1);
         std::get<journal::Birth>(happened.body).target = wanted.target;

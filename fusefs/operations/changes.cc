@@ -94,7 +94,7 @@ ssize_t list_xattrs(const ObjectFd& fd, char* names, size_t size) {
 }
 
 Outcome record_access_acl(const Change& change, const ObjectName& object, const ObjectFd& fd) {
-    if (!change.shared.recorder.is_recording()) return 0;
+    if (!change.shared.recorder.has_journal()) return 0;
     Buffer& value = change.thread.data;
     const ssize_t size = get_xattr(fd, access_acl_xattr, value.data(), value.size());
     if (size <= 0 || change.shared.orphans.is_removed_directory(object.node)) return 0;

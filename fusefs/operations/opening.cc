@@ -61,7 +61,7 @@ Outcome open_and_cut(const Change& change, const fuse_open_in& in, int flags, Un
         fd = std::move(*opened);
         return 0;
     });
-    if (outcome == 0 && shared.recorder.is_recording()) shared.times.note(*object, shared.clock.monotonic_ns());
+    if (outcome == 0 && shared.recorder.has_journal()) shared.times.note(*object, shared.clock.monotonic_ns());
     return outcome;
 }
 

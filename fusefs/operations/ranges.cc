@@ -87,7 +87,7 @@ Outcome copy_piece(const Change& change, const ObjectName& object, const OpenFil
         if (count < 0) return errno;
         copied = static_cast<size_t>(count);
         if (count == 0) return outcome_at_end;
-        if (!change.shared.recorder.is_recording()) return 0;
+        if (!change.shared.recorder.has_journal()) return 0;
         // What was written, not what the source says now: it may have been written to meanwhile.
         const ssize_t got = ::pread(readable_to, buffer.data(), copied, static_cast<off_t>(to_offset));
         if (got != count) return got < 0 ? errno : EIO;
@@ -117,7 +117,7 @@ Result<uint64_t> copy(Shared& shared, Thread& thread, Request& request, const fu
         outcome = copy_piece(change, object, *from, in.off_in + done, *to, readable.get(), in.off_out + done, length, copied);
         if (outcome != 0) break;
         to->object->has_new_times = true;
-        if (shared.recorder.is_recording()) append_holes(change, object, readable.get(), in.off_out + done, in.off_out + done + copied);
+        if (shared.recorder.has_journal()) append_holes(change, object, readable.get(), in.off_out + done, in.off_out + done + copied);
         done += copied;
         // Short of what was asked for, at the end of the source or where blocks are shared only whole: so it is answered.
         if (copied < length) break;
@@ -188,7 +188,7 @@ Answer allocate(Shared& shared, Thread& thread, Request& request) {
     file.object->has_new_times = true;
     if (outcome == 0) return Answer::nothing();
     if (outcome == ENOSPC || outcome == EDQUOT || outcome == EIO)
-        if (shared.recorder.is_recording()) append_what_is(change, object, in->offset, in->length, size_before);
+        if (shared.recorder.has_journal()) append_what_is(change, object, in->offset, in->length, size_before);
     return failure(outcome);
 }
 

@@ -61,7 +61,7 @@ Outcome after_access_acl(const Change& change, const ObjectName& object, const O
     struct stat status {};
     if (::fstatat(fd.get(), "", &status, AT_EMPTY_PATH) != 0) return errno;
     if (take_setgid && (status.st_mode & S_ISGID)) return change_mode(change, object, fd, status.st_mode & ~S_ISGID);
-    if (!change.shared.recorder.is_recording() || change.shared.orphans.is_removed_directory(object.node)) return 0;
+    if (!change.shared.recorder.has_journal() || change.shared.orphans.is_removed_directory(object.node)) return 0;
     journal::Record record;
     record.type = HF_SETATTR;
     record.object = object.id;
