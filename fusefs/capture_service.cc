@@ -11,6 +11,14 @@
 namespace holdfast::fusefs {
 namespace {
 
+// Of a gap that began because nothing could be recorded; null without one.
+Json gap_of(const Capture& capture) {
+    if (!capture.filter->in_gap()) return nullptr;
+    const Filter::Gap gap = capture.filter->gap();
+    const char* state = gap.is_everything ? "until the next mount" : *capture.is_healing ? "healing" : "paused";
+    return Json{{"state", state}, {"since_ns", gap.since_ns}, {"objects", gap.objects}};
+}
+
 Result<Json> status(const Capture& capture, const Json&) {
     const journal::DurabilityState& state = capture.table->head().acknowledged.state;
     const journal::Durability durability = state.durability();
@@ -26,6 +34,7 @@ Result<Json> status(const Capture& capture, const Json&) {
                 {"journal_bytes", capture.writer->used_bytes()},
                 {"journal_bytes_max", capture.volume->journal_bytes_max},
                 {"in_gap", capture.filter->in_gap() || !capture.bypass.empty()},
+                {"gap", gap_of(capture)},
                 {"fenced", capture.writer->is_fenced()},
                 {"threads", capture.threads},
                 {"session", capture.session}};

@@ -4,6 +4,7 @@
 // outlive the server; the server is destroyed first.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@ struct Capture {
     uint64_t session = 0;
     unsigned threads = 0;
     std::string bypass;          // not empty: the whole session lies in a gap
+    const std::atomic<bool>* is_healing = nullptr;
     std::function<void()> stop;  // ends the session; returns at once
 };
 

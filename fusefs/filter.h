@@ -56,6 +56,8 @@ struct Wiring {
     bool resumed = false;      // the device is already initialized: ask the kernel to send pending requests again
 };
 
+class Healing;
+
 class Filter {
 public:
     static Result<std::unique_ptr<Filter>> create(const Wiring& wiring);
@@ -80,8 +82,16 @@ public:
     // After run(): the mount is gone (and not only stop() was called).
     bool unmounted() const;
 
-    // True while operations are not recorded (journal full under stop-protection, or the journal is fenced).
+    // True while operations are not recorded (the journal was full, or is fenced).
     bool in_gap() const;
+    struct Gap {
+        uint64_t since_ns = 0;        // 0: not known
+        uint64_t objects = 0;         // touched since
+        bool is_everything = false;   // which is not known: it ends with the next mount
+    };
+    Gap gap() const;
+    // To end a gap that is not everything. REQUIRES: not a null filter; the object ends before this one.
+    std::unique_ptr<Healing> heal(const journal::WriterOptions& limits);
 
 private:
     class Impl;

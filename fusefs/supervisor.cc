@@ -253,9 +253,9 @@ Status Supervisor::start_service() {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return errno_error(errno, "making a socket");
     UniqueFd ours(ends[0]), theirs(ends[1]);
-    ChildStart how{programs_.store, {"run", session_->volume()->store, "--until-eof", std::to_string(theirs.get())}};
+    ChildStart how{programs_.store, {"run", session_->volume()->store, "--until-eof", std::to_string(theirs.get()), "--backing-fd", std::to_string(session_->backing_fd())}};
     how.log_fd = session_->log_fd();
-    how.inherited = {theirs.get()};
+    how.inherited = {theirs.get(), session_->backing_fd()};
     service_.emplace(HF_TRY(ChildProcess::start(how)));
     service_socket_ = std::move(ours);
     service_started_ns_ = now_ns();

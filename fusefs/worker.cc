@@ -19,6 +19,7 @@
 #include "fusefs/capture_service.h"
 #include "fusefs/filter.h"
 #include "fusefs/foreground.h"
+#include "fusefs/heal_service.h"
 #include "fusefs/keeper.h"
 #include "fusefs/recovery_evidence.h"
 #include "journal/cursor.h"
@@ -191,11 +192,15 @@ private:
                                                 arguments_.backing_fd));
         journal_->evidence = {{"worker", std::move(recovered.evidence)}};
         if (needs_comparison(recovered.action)) return false;
+        journal_->writer = HF_TRY(journal::Writer::open(*journal_->disk, *journal_->table, system_clock(), journal_->volume.id, recovered.end, limits()));
+        return true;
+    }
+
+    journal::WriterOptions limits() const {
         journal::WriterOptions options;
         options.segment_bytes = journal_->volume.segment_bytes;
         options.journal_bytes_max = journal_->volume.journal_bytes_max;
-        journal_->writer = HF_TRY(journal::Writer::open(*journal_->disk, *journal_->table, system_clock(), journal_->volume.id, recovered.end, options));
-        return true;
+        return options;
     }
 
     Status begin_session() {
@@ -237,12 +242,15 @@ private:
     }
 
     Status serve_until_end(Filter& filter, EndWatch& watch) {
+        std::atomic<bool> is_healing = false;
         std::unique_ptr<JsonServer> control;
+        std::unique_ptr<UnixServer> healing;
         std::optional<SegmentReleaser> releaser;
         if (journal_) {
             releaser.emplace(*journal_);
             control = HF_TRY(serve_capture({&filter, journal_->writer.get(), journal_->table.get(), &journal_->volume, arguments_.backing_fd,
-                                            arguments_.session, arguments_.threads, arguments_.bypass, [&watch] { watch.ask(); }}));
+                                            arguments_.session, arguments_.threads, arguments_.bypass, &is_healing, [&watch] { watch.ask(); }}));
+            healing = HF_TRY(serve_healing(journal::heal_socket(journal_->volume.id), filter, limits(), is_healing));
         }
         // Evidence of a takeover, after the promise to serve so that applications do not wait for it.
         HF_TRY(keeper_.announce_ready());

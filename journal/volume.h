@@ -90,6 +90,8 @@ inline std::string capture_socket(const VolumeId& id) { return run_directory(id)
 inline std::string store_socket(const VolumeId& id) { return run_directory(id) + "/store.sock"; }
 // Where the store service lets a replica be compared with its source (rewind/sync/sync_pipe.h).
 inline std::string sync_socket(const VolumeId& id) { return run_directory(id) + "/sync.sock"; }
+// Where the capture worker lets the store service heal a gap (journal/healing.h).
+inline std::string heal_socket(const VolumeId& id) { return run_directory(id) + "/heal.sock"; }
 
 // The engine of this host: its control socket, and the directory with its identity and the list of peers.
 std::string engine_socket();

@@ -13,6 +13,8 @@ namespace {
 using cli::printable;
 using journal::Volume;
 
+constexpr uint64_t filling_percent = 80;
+
 // What one volume's services say of themselves; null where one does not run. Status never starts anything.
 struct Answers {
     bool mounted = false;
@@ -36,12 +38,21 @@ Result<Answers> ask(const Volume& volume) {
     return answers;
 }
 
+// Of a gap that capture itself has begun; null without one.
+Json gap_of(const Answers& answers) {
+    return answers.capture.is_object() && answers.capture.contains("gap") ? answers.capture["gap"] : Json();
+}
+
 // One word or two for the worst thing that is true.
 std::string state_of(const Volume& volume, const Answers& answers) {
     if (volume.is_replica()) return answers.store.is_null() ? "not following" : answers.store.value("state", "unknown");
     if (!answers.mounted) return "not mounted";
     if (answers.capture.is_null()) return "capture is starting";
     if (answers.capture.value("fenced", false)) return "journal failed";
+    if (const Json gap = gap_of(answers); gap.is_object()) {
+        const std::string state = gap.value("state", "");
+        return state == "paused" ? "history paused" : state == "healing" ? "healing" : "not recording";
+    }
     if (answers.capture.value("in_gap", false)) return "not recording";
     if (answers.capture.value("alone", false)) return answers.capture.value("when_alone", "") == "block" ? "waiting for a replica" : "degraded";
     if (answers.store.is_null()) return "store is starting";
@@ -58,6 +69,8 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
                  {"state", state_of(volume, answers)}};
     json["directory"] = volume.is_replica() ? Json() : Json(name_to_text(volume.directory));
     json["in_gap"] = answers.capture.is_object() && answers.capture.value("in_gap", false);
+    json["gap"] = gap_of(answers);
+    copy_member(json, answers.store, "healed");
     for (const char* name : {"published", "durable", "journal_bytes", "journal_bytes_max", "fenced", "alone", "times_alone", "waiting"}) copy_member(json, answers.capture, name);
     for (const char* name : {"applied", "checkpoint", "window_begin", "window_begin_time_ns", "undo_bytes", "graveyard_bytes", "index_bytes", "bookmarks",
                              "past_mounts", "evidence", "failure"})
@@ -91,12 +104,37 @@ std::string table_text(const Json& volumes) {
     return table.text();
 }
 
+// How a gap ends.
+std::string gap_text(const Json& gap) {
+    if (!gap.is_object()) return "";
+    const uint64_t since_ns = gap.value("since_ns", uint64_t{0});
+    const std::string since = since_ns == 0 ? "" : " History is paused since " + cli::local_time(since_ns).substr(0, 19) + ".";
+    const std::string state = gap.value("state", "");
+    const std::string objects = std::to_string(gap.value("objects", uint64_t{0}));
+    if (state == "paused") return since + " It goes on by itself as soon as the journal has room; " + objects + " objects were touched until now.";
+    if (state == "healing") return since + " What was touched is being compared; then it goes on.";
+    return since + " What was touched is not known any more: it goes on with the next mount, which compares everything (`holdfast unprotect`, then `holdfast protect`).";
+}
+
+// Before the journal is full.
+std::string filling_text(const std::string& name, const Json& volume) {
+    if (!volume["journal_bytes"].is_number() || !volume["journal_bytes_max"].is_number()) return "";
+    const uint64_t used = volume["journal_bytes"].get<uint64_t>(), most = volume["journal_bytes_max"].get<uint64_t>();
+    if (most == 0 || used < most / 100 * filling_percent) return "";
+    const std::string policy = volume["full_policy"].get<std::string>();
+    const std::string then = policy == "block"     ? "whoever changes something waits"
+                             : policy == "degrade" ? "replicas that keep it lose their place, and history pauses while the store takes nothing"
+                                                   : "history pauses until the store has caught up";
+    return name + ": its journal is " + std::to_string(used / (most / 100)) + " % full; when it is full, " + then + ".\n";
+}
+
 // Sentences below the table for what needs somebody to act.
 std::string remarks(const Json& volumes) {
     std::string text;
     for (const Json& volume : volumes) {
         std::string name = printable(text_to_name(volume[volume["directory"].is_null() ? "store" : "directory"].get<std::string>()));
-        if (volume["in_gap"].get<bool>()) text += name + ": changes are not being recorded now; moments of this gap will not be offered.\n";
+        if (volume["in_gap"].get<bool>()) text += name + ": changes are not being recorded now; moments of this gap will not be offered." + gap_text(volume["gap"]) + "\n";
+        if (!volume["in_gap"].get<bool>()) text += filling_text(name, volume);
         if (volume["failure"].is_string()) text += name + ": " + printable(volume["failure"].get<std::string>()) + "\n";
         if (volume["state"] == "degraded") text += name + ": no replica keeps up or answers, so fsync waits for none until one has caught up.\n";
         if (volume["state"] == "waiting for a replica")

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "fusefs/filter/healing.h"
 #include "fusefs/filter/server.h"
 
 namespace holdfast::fusefs {
@@ -25,6 +26,8 @@ public:
     // What is left at the end of a session. With the mount gone nobody uses a nameless object any more; after a stop() the
     // kernel still does, and a successor takes over.
     void settle_the_rest() {
+        // Whoever is healing is done with it first, or comes too late.
+        Gate::Closed closed(shared.gate);
         shared.flush_times(~uint64_t{0}, true);
         shared.end_the_rest();
         if (!server.is_unmounted()) return;
@@ -63,6 +66,15 @@ void Filter::stop() {
 
 bool Filter::in_gap() const {
     return impl_->shared.recorder.in_gap();
+}
+
+Filter::Gap Filter::gap() const {
+    Recorder& recorder = impl_->shared.recorder;
+    return {recorder.gap_since_ns(), recorder.dirty().objects(), recorder.dirty().is_everything()};
+}
+
+std::unique_ptr<Healing> Filter::heal(const journal::WriterOptions& limits) {
+    return std::make_unique<Healing>(impl_->shared, limits);
 }
 
 void Filter::set_durability(const journal::Durability& durability) {

@@ -47,6 +47,11 @@ public:
     // Opens the object. FLAGS as for open. Errors: not_found (ESTALE: it is gone, or its number belongs to another now).
     Result<UniqueFd> open(NodeId node, int flags) const;
 
+    // By which OBJECT, which is of this tree, is opened again.
+    FileHandle handle_of(const journal::ObjectId& object) const {
+        return object == journal::root_object ? template_ : handle(object.inode, object.generation);
+    }
+
     // The journal's name of an object that is already open at FD.
     Result<journal::ObjectId> id_of(NodeId node, int fd) const;
     uint64_t inode_of(NodeId node) const { return node == root_node ? root_inode_ : node & inode_mask_; }

@@ -47,6 +47,14 @@ bool Orphans::is_removed_directory(NodeId node) const {
     return at != orphans_.end() && at->second.is_directory;
 }
 
+std::vector<journal::ObjectId> Orphans::files() const {
+    std::lock_guard lock(mutex_);
+    std::vector<journal::ObjectId> files;
+    for (const auto& [node, orphan] : orphans_)
+        if (!orphan.is_directory) files.push_back(orphan.id);
+    return files;
+}
+
 std::vector<Orphan> Orphans::take_all() {
     std::lock_guard lock(mutex_);
     std::vector<Orphan> all;

@@ -44,6 +44,8 @@ public:
     // Null: it is none.
     std::shared_ptr<UniqueFd> find(NodeId node) const;
     bool is_removed_directory(NodeId node) const;
+    // All but directories.
+    std::vector<journal::ObjectId> files() const;
     bool are_none() const { return count_.load() == 0; }
     std::vector<Orphan> take_all();
 

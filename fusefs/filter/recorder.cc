@@ -12,14 +12,24 @@ using journal::SlotState;
 namespace {
 constexpr uint32_t patience_before_gap_ms = 100;
 constexpr uint32_t space_slice_ms = 100;
+
+// in_gap of the in-flight table.
+constexpr uint32_t recording = 0, paused = 1;
+constexpr uint32_t ending = 2;  // as before, but GAP_END may stand in the journal already
 }  // namespace
 
 Recorder::Recorder(const Wiring& wiring)
     : writer_(wiring.writer), table_(wiring.table), clock_(*wiring.clock), policy_(wiring.full_policy), patience_ns_(uint64_t{wiring.degrade_patience_ms} * 1'000'000) {
     if (!table_) return;
-    // A successor goes on in the gap that its predecessor began; at a new mount the gap has been repaired.
-    if (!wiring.resumed) table_->head().in_gap.store(0);
-    in_gap_ = table_->head().in_gap.load() != 0;
+    // A successor goes on in the gap that its predecessor began, and what that one had noted is lost; at a new mount the gap has been repaired.
+    if (!wiring.resumed) table_->head().in_gap.store(recording);
+    const uint32_t left = table_->head().in_gap.load();
+    if (left == recording) return;
+    dirty_.lose();
+    // Nobody was served since that GAP_END, but the map that was empty then is gone with who could have said so.
+    if (left == ending) enter_gap(HF_GAP_JOURNAL_FULL, "the process that ended an earlier gap died before it went on");
+    in_gap_ = true;
+    dirty_.lose();
 }
 
 Recorder::Reserved Recorder::reserve(uint32_t length, journal::Writer::Ticket& ticket) {
@@ -49,13 +59,48 @@ void Recorder::enter_gap(hf_gap_reason reason, const std::string& sentence) {
     if (in_gap_.load()) return;
     Record record;
     record.type = HF_GAP_BEGIN;
-    record.body = journal::Gap{true, reason, clock_.realtime_ns(), sentence};
+    gap_since_ns_ = clock_.realtime_ns();
+    gap_sentence_ = sentence;
+    record.body = journal::Gap{true, reason, gap_since_ns_, sentence};
+    dirty_.clear();
     auto appended = writer_->append(record);
-    log_error("PROTECTION HAS STOPPED: changes are not recorded from now on (" + sentence +
-              "). They are compared and recorded at the next mount.");
-    if (!appended) log_error("The gap could not be recorded in the journal: " + appended.error().message);
+    // Durable before the first change that is not recorded.
+    Status synced = appended ? writer_->sync(*appended + journal::encoded_length(record.body)) : Status(appended.error());
+    if (!synced) log_error("The gap could not be recorded in the journal: " + synced.error().message);
+    // What a journal that failed has lost is more than what changes from now on.
+    const bool can_heal = synced && reason == HF_GAP_JOURNAL_FULL;
+    if (!can_heal) dirty_.lose();
+    log_error("HISTORY IS PAUSED: changes are not recorded from now on (" + sentence + "). They are compared and recorded " +
+              (can_heal ? "as soon as the journal has room." : "at the next mount."));
     in_gap_.store(true);
-    table_->head().in_gap.store(1);
+    table_->head().in_gap.store(paused);
+}
+
+// A successor that finds `ending` does not know whether GAP_END stands in the journal, and begins another gap: two that overlap are one, and
+// a moment between the two has nothing unrecorded before it.
+Result<journal::Lsn> Recorder::end_gap() {
+    std::lock_guard lock(entering_gap_);
+    HF_CHECK(in_gap_.load() && !dirty_.is_everything());
+    if (is_ending_.load()) return Error{ErrorCode::unavailable, "the mount is ending"};
+    Record record;
+    record.type = HF_GAP_END;
+    record.body = journal::Gap{false, HF_GAP_JOURNAL_FULL, gap_since_ns_, gap_sentence_};
+    table_->head().in_gap.store(ending);
+    const auto appended = writer_->append(record);
+    if (!appended) {
+        table_->head().in_gap.store(paused);
+        return appended.error();
+    }
+    const journal::Lsn end = *appended + journal::encoded_length(record.body);
+    // Fenced, it stays `ending`: the journal says that the gap is over and cannot be told otherwise, so only recovery can.
+    if (Status synced = writer_->sync(end); !synced) {
+        dirty_.lose();
+        return std::move(synced).error();
+    }
+    short_since_ns_ = 0;
+    in_gap_.store(false);
+    table_->head().in_gap.store(recording);
+    return end;
 }
 
 void Recorder::note_failure(const Status& status) {
@@ -63,17 +108,19 @@ void Recorder::note_failure(const Status& status) {
 }
 
 bool Recorder::append(const Record& record) {
-    if (!is_recording()) return true;
     journal::Writer::Ticket ticket;
     const Reserved reserved = reserve(journal::encoded_length(record.body), ticket);
+    if (reserved == Reserved::unrecorded) note_unrecorded(record);
     if (reserved == Reserved::yes) note_failure(writer_->commit(ticket, record));
     return reserved != Reserved::no_space;
 }
 
 void Recorder::append_or_gap(const Record& record) {
     for (uint32_t waited_ms = 0; !append(record); waited_ms += space_slice_ms) {
-        if (is_ending_.load() || waited_ms >= append_patience_ms)
-            return enter_gap(HF_GAP_JOURNAL_FULL, "the journal has no room for what has already happened");
+        if (is_ending_.load() || waited_ms >= append_patience_ms) {
+            enter_gap(HF_GAP_JOURNAL_FULL, "the journal has no room for what has already happened");
+            return note_unrecorded(record);
+        }
         writer_->wait_for_space(journal::encoded_length(record.body), space_slice_ms);
     }
 }
@@ -100,14 +147,20 @@ bool Recorder::wait_for_space(uint32_t length, uint32_t timeout_ms) {
 
 bool Operation::begin(Record intended, uint32_t length, const IntentFacts& facts) {
     HF_CHECK(!is_open_);
-    if (!recorder_.is_recording()) return true;
+    if (!recorder_.is_recording()) {
+        recorder_.note_unrecorded(intended, facts.length);
+        return true;
+    }
     HF_CHECK(slot_);
     // From here on the slot is this operation's: what the last one left is not to be believed any more.
     slot_->state.store(static_cast<uint32_t>(SlotState::idle), std::memory_order_release);
     slot_->request = request_;
     const Recorder::Reserved reserved = recorder_.reserve(length, ticket_);
     if (reserved == Recorder::Reserved::no_space) return false;
-    if (reserved == Recorder::Reserved::unrecorded) return true;
+    if (reserved == Recorder::Reserved::unrecorded) {
+        recorder_.note_unrecorded(intended, facts.length);
+        return true;
+    }
     is_open_ = true;
     intended.lsn = ticket_.lsn;
     IntentFacts whole = facts;

@@ -11,9 +11,11 @@
 // The journal is full (no_space). Policy `block`: begin() says no, the request is parked and tried again when there is
 // space; nothing has happened yet. Policy `stop_protection`: GAP_BEGIN is recorded and the filter goes on unrecorded. Policy `degrade`:
 // like `block` as long as now and then there is space, and like `stop_protection` when there was none for degrade_patience_ms.
-// The journal failed (fenced): the same, whatever the policy, because no waiting would help (I6). A gap stays open until
-// the next mount's reconciliation has repaired it (docs/decisions/0004); the flag in_gap of the in-flight table says so
-// to everybody, a successor included.
+// The journal failed (fenced): the same, whatever the policy, because no waiting would help (I6).
+//
+// In a gap what changes is noted in the dirty map. When the journal has room again what was noted is compared and recorded, and the gap ends
+// (healing.h, docs/decisions/0014). Where the map does not know (it was full, the journal failed, a process that knew has died) the gap stays
+// open until the next mount's reconciliation. in_gap of the in-flight table says so to everybody, a successor included.
 //
 // Thread rule: Recorder from any thread; an Operation belongs to one thread, which passed the gate and holds the
 // locks of the objects concerned.
@@ -25,6 +27,7 @@
 
 #include "base/clock.h"
 #include "fusefs/filter.h"
+#include "fusefs/filter/dirty_map.h"
 #include "fusefs/filter/intent.h"
 
 namespace holdfast::fusefs {
@@ -39,6 +42,13 @@ public:
     bool is_recording() const { return writer_ && !in_gap_.load(std::memory_order_relaxed); }
     bool in_gap() const { return in_gap_.load(); }
     bool has_journal() const { return writer_ != nullptr; }
+    // What changed since the gap began and was not recorded.
+    DirtyMap& dirty() { return dirty_; }
+    uint64_t gap_since_ns() const { return gap_since_ns_.load(); }  // 0: not known
+    // Appends GAP_END, durable on return, and records from then on. Returns the address behind it.
+    // REQUIRES: in a gap; nothing changes the backing tree (the gate is closed), and the journal tells how it is now. Errors: no_space, io;
+    // unavailable when end() was called; the gap then goes on.
+    Result<journal::Lsn> end_gap();
 
     // For what needs no slot, because it only says what is. False: not now (no space under `block`); try again later.
     bool append(const journal::Record& record);
@@ -62,6 +72,10 @@ private:
     Reserved reserve(uint32_t length, journal::Writer::Ticket& ticket);
     void enter_gap(hf_gap_reason reason, const std::string& sentence);
     void note_failure(const Status& status);
+    // RECORD happens and is not recorded.
+    void note_unrecorded(const journal::Record& record, uint64_t length = 0) {
+        if (writer_) dirty_.note(record, length);
+    }
 
     journal::Writer* writer_;
     journal::InflightTable* table_;
@@ -72,6 +86,9 @@ private:
     std::atomic<bool> in_gap_ = false;
     std::atomic<bool> is_ending_ = false;
     std::mutex entering_gap_;
+    std::atomic<uint64_t> gap_since_ns_ = 0;
+    std::string gap_sentence_;  // of the gap that is open; under entering_gap_
+    DirtyMap dirty_;
 };
 
 class Operation {
@@ -83,6 +100,7 @@ public:
     Operation& operator=(const Operation&) = delete;
 
     // Room for LENGTH bytes, at least what commit() will need. False: the journal has no room now.
+    // In a gap what is intended is noted instead.
     [[nodiscard]] bool begin(journal::Record intended, uint32_t length, const IntentFacts& facts);
     void commit(const journal::Record& happened);
     // Nothing happened.

@@ -58,7 +58,7 @@ Result<ObjectName> Shared::name(NodeId node, int fd) const {
 }
 
 bool Shared::record_times(const ObjectName& object, int fd) {
-    if (!recorder.is_recording() || orphans.is_removed_directory(object.node)) return true;
+    if (!recorder.has_journal() || orphans.is_removed_directory(object.node)) return true;
     struct stat status {};
     if (::fstatat(fd, "", &status, AT_EMPTY_PATH) != 0) return true;
     journal::Record record;
@@ -69,7 +69,7 @@ bool Shared::record_times(const ObjectName& object, int fd) {
 }
 
 void Shared::flush_times(uint64_t before_ns, bool open) {
-    if (!recorder.is_recording()) return;
+    if (!recorder.has_journal()) return;
     for (const ObjectName& idle : times.take_idle(before_ns)) {
         ObjectLocks::Held held(locks, {idle.node});
         auto fd = object(idle.node);
@@ -86,10 +86,11 @@ void Shared::flush_times(uint64_t before_ns, bool open) {
     }
 }
 
-void Shared::forget(NodeId node) {
+void Shared::forget(NodeId node, size_t place) {
     // A FORGET that was read early and comes late may be about an earlier acquaintance of the kernel with this object: as
     // long as it is open, the kernel knows it.
     if (orphans.are_none() || files.object(node)) return;
+    const Gate::Passage passage(gate, place);
     if (auto orphan = orphans.take(node)) end(std::move(*orphan));
 }
 

@@ -86,10 +86,11 @@ public:
     // the gate closed.
     void flush_times(uint64_t before_ns, bool open);
     void note_entries_changed(const ObjectName& directory) {
-        if (recorder.is_recording()) times.note(directory, clock.monotonic_ns());
+        if (recorder.has_journal()) times.note(directory, clock.monotonic_ns());
     }
-    // The kernel has forgotten NODE: if it was nameless, it has ended.
-    void forget(NodeId node);
+    // The kernel has forgotten NODE: if it was nameless, it has ended. PLACE is the thread's at the gate: which objects have no name does
+    // not change while it is closed.
+    void forget(NodeId node, size_t place);
     void end(Orphan orphan);
     // Those whose end could not be recorded for want of space.
     void end_the_rest();

@@ -70,17 +70,17 @@ Answer lookup(Shared& shared, Thread& thread, Request& request) {
     return failure(entry.error());
 }
 
-Answer forget(Shared& shared, Thread&, Request& request) {
-    shared.forget(request.node());
+Answer forget(Shared& shared, Thread& thread, Request& request) {
+    shared.forget(request.node(), thread.place);
     return Answer::none();
 }
 
-Answer batch_forget(Shared& shared, Thread&, Request& request) {
+Answer batch_forget(Shared& shared, Thread& thread, Request& request) {
     const auto* in = request.take<fuse_batch_forget_in>();
     for (uint32_t i = 0; in && i < in->count; ++i) {
         const auto* one = request.take<fuse_forget_one>();
         if (!one) break;
-        shared.forget(one->nodeid);
+        shared.forget(one->nodeid, thread.place);
     }
     return Answer::none();
 }

@@ -76,10 +76,22 @@ Result<TreeObject> BackingTree::examine(int directory_fd, const std::string& nam
     return object;
 }
 
+Result<UniqueFd> BackingTree::open_top() const {
+    UniqueFd top(openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!top) return errno_error(errno, "open the top of the backing tree");
+    return top;
+}
+
+Result<UniqueFd> BackingTree::open_handle(const FileHandle& handle, int flags) const {
+    auto opened = open_file_handle(root_.get(), handle, flags | O_CLOEXEC);
+    // Not the owner's: the time of access is then touched by a look.
+    if (!opened && opened.error().sys_errno == EPERM && (flags & O_NOATIME)) return open_file_handle(root_.get(), handle, (flags & ~O_NOATIME) | O_CLOEXEC);
+    return opened;
+}
+
 Result<std::unique_ptr<SourceDirectory>> BackingTree::open(const TreeObject& directory) {
     if (directory.id == journal::root_object) {
-        UniqueFd top(openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!top) return errno_error(errno, "open the top of the backing tree");
+        UniqueFd top = HF_TRY(open_top());
         return std::unique_ptr<SourceDirectory>(std::make_unique<BackingDirectory>(*this, std::move(top)));
     }
     auto opened = open_file_handle(root_.get(), directory.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);

@@ -24,12 +24,16 @@ public:
     // Errors of its list(): unsupported when another file system is mounted in it.
     Result<std::unique_ptr<SourceDirectory>> open(const TreeObject& directory) override;
 
+    // NAME in DIRECTORY_FD, or DIRECTORY_FD itself, of whatever type, when NAME is empty. Errors: those of the system call.
+    Result<TreeObject> examine(int directory_fd, const std::string& name) const;
+    Result<UniqueFd> open_top() const;
+    // By its handle; the top as well. FLAGS as for open. Error not_found: it is gone.
+    Result<UniqueFd> open_handle(const FileHandle& handle, int flags) const;
+
 private:
-    friend class BackingDirectory;
     BackingTree(UniqueFd root, uint32_t origin, uint64_t device)
         : root_(std::move(root)), origin_(origin), device_(device) {}
     Result<TreeObject> top() const;
-    Result<TreeObject> examine(int directory_fd, const std::string& name) const;
 
     UniqueFd root_;
     uint32_t origin_;

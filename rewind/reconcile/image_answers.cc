@@ -45,6 +45,17 @@ Result<std::vector<ViewEntry>> ImageAnswers::list(const ObjectId& directory) {
     return entries;
 }
 
+Result<std::optional<ViewEntry>> ImageAnswers::lookup(const ObjectId& directory, const std::string& name) {
+    const auto place = HF_TRY(store_.index().location(directory));
+    if (!place || place->links == 0) return std::optional<ViewEntry>();
+    const auto found = View(store_, store_.applied()).lookup(directory, name);
+    if (!found && found.error().code == ErrorCode::not_found) return std::optional<ViewEntry>();
+    if (!found) return found.error();
+    const auto location = HF_TRY(store_.index().location(*found));
+    if (!location) return Error{ErrorCode::corrupt, "object " + journal::to_string(*found) + " has no place in the image"};
+    return std::optional(ViewEntry{name, *found, location->mode & S_IFMT});
+}
+
 Result<std::vector<ImageName>> ImageAnswers::names(const ObjectId& object) {
     // The index tells every name that the object ever had; those that lead to it now are its names.
     std::vector<ImageName> names;

@@ -13,6 +13,7 @@ class ImageAnswers : public RepairTarget {
 public:
     Result<std::optional<ImageLocation>> find(const ObjectId& object) override;
     Result<std::vector<ViewEntry>> list(const ObjectId& directory) override;
+    Result<std::optional<ViewEntry>> lookup(const ObjectId& directory, const std::string& name) override;
     Result<std::vector<ImageName>> names(const ObjectId& object) override;
     Result<ObjectAttributes> attributes(const ObjectId& object) override;
     Result<XattrList> xattrs(const ObjectId& object) override;

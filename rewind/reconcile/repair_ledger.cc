@@ -108,8 +108,8 @@ Status RepairLedger::unlink(const ObjectId& object, const ObjectId& directory, c
     names_changed_.insert(object);
     entries_changed_.insert(directory);
     dirty_.insert(directory);
-    // Nobody has it open: there is no mount yet.
-    if (is_last) HF_TRY(change(HF_ORPHAN_END, object, journal::OrphanEnd{}));
+    // Otherwise nobody has it open: there is no mount yet, or whoever serves it has said what is open.
+    if (is_last && open_.count(object) == 0) HF_TRY(change(HF_ORPHAN_END, object, journal::OrphanEnd{}));
     return ok();
 }
 
@@ -167,6 +167,19 @@ Result<uint32_t> RepairLedger::links(const ObjectId& object) {
 Result<std::vector<ViewEntry>> RepairLedger::list(const ObjectId& directory) {
     if (entries_changed_.count(directory)) HF_TRY(settle());
     return target_.list(directory);
+}
+
+Result<std::optional<ViewEntry>> RepairTarget::lookup(const ObjectId& directory, const std::string& name) {
+    const auto location = HF_TRY(find(directory));
+    if (!location || location->links == 0) return std::optional<ViewEntry>();
+    for (ViewEntry& entry : HF_TRY(list(directory)))
+        if (entry.name == name) return std::optional(std::move(entry));
+    return std::optional<ViewEntry>();
+}
+
+Result<std::optional<ViewEntry>> RepairLedger::lookup(const ObjectId& directory, const std::string& name) {
+    if (entries_changed_.count(directory)) HF_TRY(settle());
+    return target_.lookup(directory, name);
 }
 
 Result<std::vector<ImageName>> RepairLedger::names(const ObjectId& object) {

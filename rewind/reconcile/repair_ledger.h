@@ -36,9 +36,13 @@ public:
     Status change(hf_record_type type, const ObjectId& object, journal::Body body);
     Status set_attributes(const ObjectId& object, const ObjectAttributes& attributes, uint32_t valid);
 
+    // These are open somewhere: with their last name they do not end.
+    void keep_open(std::unordered_set<ObjectId> objects) { open_ = std::move(objects); }
+
     // Names in the image and in what was appended; 0: not there.
     Result<uint32_t> links(const ObjectId& object);
     Result<std::vector<ViewEntry>> list(const ObjectId& directory);
+    Result<std::optional<ViewEntry>> lookup(const ObjectId& directory, const std::string& name);
     Result<std::vector<ImageName>> names(const ObjectId& object);
     // Entries of DIRECTORY were changed by this repair.
     bool is_dirty(const ObjectId& directory) const { return dirty_.count(directory) != 0; }
@@ -57,6 +61,7 @@ private:
 
     RepairTarget& target_;
     const ProgressSink& progress_;
+    std::unordered_set<ObjectId> open_;
     // Since the last settle():
     uint64_t unsettled_bytes_ = 0;
     std::unordered_map<ObjectId, int> links_changed_;

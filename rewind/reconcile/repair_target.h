@@ -30,6 +30,8 @@ public:
     // Nothing: unknown. `links` 0: dead, it lies in the graveyard.
     virtual Result<std::optional<ImageLocation>> find(const ObjectId& object) = 0;
     virtual Result<std::vector<ViewEntry>> list(const ObjectId& directory) = 0;
+    // What NAME of DIRECTORY leads to. Nothing: there is no such name, or no such directory.
+    virtual Result<std::optional<ViewEntry>> lookup(const ObjectId& directory, const std::string& name);
     virtual Result<std::vector<ImageName>> names(const ObjectId& object) = 0;
     virtual Result<ObjectAttributes> attributes(const ObjectId& object) = 0;
     virtual Result<XattrList> xattrs(const ObjectId& object) = 0;  // sorted by name

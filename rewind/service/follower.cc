@@ -22,8 +22,10 @@ constexpr auto held_pause = std::chrono::milliseconds(5);
 
 }  // namespace
 
-Follower::Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns)
-    : volume_(volume), bookmarks_(bookmarks), clock_(clock), delay_ns_(delay_ns) {}
+Follower::Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns, UniqueFd backing_fd)
+    : volume_(volume), bookmarks_(bookmarks), clock_(clock), delay_ns_(delay_ns) {
+    if (backing_fd) healer_.emplace(volume_, std::move(backing_fd), static_cast<HealHost&>(*this));
+}
 
 Follower::~Follower() {
     (void)finish().has_value();
@@ -121,10 +123,44 @@ Status Follower::round() {
         failure_.reset();
     }
     retry_pause_ns_ = retry_first_ns;
+    if (taken == 0) heal();
     if (taken == 0)
         tail_->wait(known, idle_wait_ms);
     else if (is_caught_up)
         std::this_thread::sleep_for(std::chrono::milliseconds(volume_.is_replica() ? replica_rest_ms : rest_ms));
+    return ok();
+}
+
+// REQUIRES: everything published is applied. What fails is tried again; when it was the store, the next round tells.
+void Follower::heal() {
+    if (!healer_ || clock_.monotonic_ns() < heal_due_ns_) return;
+    const Status moment = store_->check_moment(store_->applied());
+    if (moment || moment.error().code != ErrorCode::gap) return;
+    auto healed = healer_->heal(*store_);
+    if (healed && *healed) {
+        log_info("The gap has ended while the directory was in use, at lsn " + std::to_string((*healed)->gap_end) + ": " + std::to_string((*healed)->objects) +
+                 " objects were compared in " + std::to_string((*healed)->passes) + " passes, " + std::to_string((*healed)->repairs) +
+                 " repairs recorded; changes waited " + std::to_string((*healed)->held_ns_max / 1'000'000) + " ms at most.");
+        const MutexLock lock(mutex_);
+        healed_ = **healed;
+    }
+    if (!healed) log_warning("A gap could not be ended yet: " + healed.error().message + ". It is tried again.");
+    heal_pause_ns_ = healed ? heal_first_ns : std::min(2 * heal_pause_ns_, heal_longest_ns);
+    heal_due_ns_ = clock_.monotonic_ns() + heal_pause_ns_;
+}
+
+Result<uint64_t> Follower::apply_some() {
+    const uint64_t taken = HF_TRY(store_->apply(tail_->reader(), follow_bytes_max));
+    if (taken == 0) return taken;
+    unsaved_bytes_ += taken;
+    HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
+    announce();
+    return taken;
+}
+
+Status Follower::save() {
+    checkpoint_ = HF_TRY(store_->checkpoint());
+    unsaved_bytes_ = 0;
     return ok();
 }
 
@@ -309,7 +345,11 @@ Status Follower::reach(Lsn lsn, uint64_t timeout_ms) const {
 }
 
 Follower::Condition Follower::condition() const {
-    Condition condition{"following", failure(), checkpoint_};
+    Condition condition{"following", failure(), checkpoint_, {}};
+    {
+        const MutexLock lock(mutex_);
+        condition.healed = healed_;
+    }
     if (condition.failure) {
         condition.state = "failed";
         return condition;

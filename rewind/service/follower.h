@@ -1,5 +1,5 @@
 // The thread that follows the journal: applies it to the store in batches, makes checkpoints, prunes, keeps the catalog
-// of bookmarks up to date. It is the only one that changes the store, and the only one that opens and closes it.
+// of bookmarks up to date, and heals a gap when there is one (heal/gap_healer.h). It is the only one that changes the store, and the only one that opens and closes it.
 //
 // Latency against cost: each batch costs the store one sync of the undo log. A batch begins as soon as something is
 // published, but a small one is followed by a short rest, so that a trickle of operations is taken in fifty batches a
@@ -30,6 +30,7 @@
 #include "base/result.h"
 #include "journal/volume.h"
 #include "rewind/bookmarks.h"
+#include "rewind/heal/gap_healer.h"
 #include "rewind/past/past_source.h"
 #include "rewind/service/journal_tail.h"
 #include "rewind/store.h"
@@ -48,12 +49,15 @@ inline constexpr uint64_t prune_interval_ns = 60'000'000'000;
 inline constexpr uint64_t retry_first_ns = 1'000'000'000;
 inline constexpr uint64_t retry_longest_ns = 60'000'000'000;
 inline constexpr size_t jobs_max = 32;
+inline constexpr uint64_t heal_first_ns = 500'000'000;
+inline constexpr uint64_t heal_longest_ns = 30'000'000'000;
 
-class Follower {
+class Follower : private HealHost {
 public:
-    // Nothing is applied before it is DELAY_NS old, by the clock of whoever wrote it and by this host's.
-    Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns);
-    ~Follower();  // finish(), then closes the store when nobody borrows it any more
+    // Nothing is applied before it is DELAY_NS old, by the clock of whoever wrote it and by this host's. BACKING_FD: the directory beneath
+    // the mount, with which gaps are healed; without it they wait for the next mount.
+    Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns, UniqueFd backing_fd = {});
+    ~Follower() override;  // finish(), then closes the store when nobody borrows it any more
 
     // Opens the store and starts the thread. Errors: busy (another process has the store). Every other failure to
     // open is kept for status and tried again.
@@ -87,6 +91,7 @@ public:
         std::string state;  // "following", "catching up", "delayed", "held", "first copy", "failed"
         std::optional<Error> failure;
         Lsn checkpoint = 0;
+        std::optional<HealEvidence> healed;  // the last gap that ended while the volume was in use
     };
     Condition condition() const;
 
@@ -99,6 +104,10 @@ private:
     void retry();
     Status round();
     Status upkeep(uint64_t progress);
+    void heal();
+    Result<uint64_t> apply_some() override;
+    Status save() override;
+    bool is_ending() const override { return stopping_; }
     uint64_t old_enough_ns() const;
     void apply_rest();
     void run_jobs(Store* store);
@@ -123,11 +132,15 @@ private:
     uint64_t unsaved_bytes_ = 0;
     uint64_t retry_due_ns_ = 0;
     uint64_t retry_pause_ns_ = retry_first_ns;
+    std::optional<GapHealer> healer_;
+    uint64_t heal_due_ns_ = 0;
+    uint64_t heal_pause_ns_ = heal_first_ns;
 
     mutable Mutex mutex_;
     mutable ConditionVariable progressed_;
     std::queue<Job> jobs_ HF_GUARDED_BY(mutex_);
     std::optional<Error> failure_ HF_GUARDED_BY(mutex_);
+    std::optional<HealEvidence> healed_ HF_GUARDED_BY(mutex_);
     bool ended_ HF_GUARDED_BY(mutex_) = false;
 
     std::atomic<Lsn> applied_{0};

@@ -1,6 +1,6 @@
 // holdfast-store: the program that has a volume's store open. docs/processes.md says who starts it, and when.
 //
-//   holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]
+//   holdfast-store run STORE [--until-eof FD] [--backing-fd N] [--delay NANOSECONDS]
 //   holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]
 //   holdfast-store take-back STORE --to LSN
 #include <fcntl.h>
@@ -31,7 +31,7 @@ constexpr int exit_usage = 2;
 constexpr auto takeover_pause = std::chrono::milliseconds(50);
 
 constexpr const char* usage =
-    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]\n"
+    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD] [--backing-fd N] [--delay NANOSECONDS]\n"
     "                       holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]\n"
     "                       holdfast-store take-back STORE --to LSN\n";
 
@@ -87,7 +87,7 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
         else
             return std::nullopt;
     }
-    const bool is_run = arguments.command == "run" && arguments.backing_fd < 0;
+    const bool is_run = arguments.command == "run";
     const bool is_reconcile = arguments.command == "reconcile" && arguments.backing_fd >= 0;
     const bool is_take_back = arguments.command == "take-back" && arguments.to;
     if (!is_run && !is_reconcile && !is_take_back) return std::nullopt;
@@ -104,7 +104,7 @@ void raise_descriptor_limit() {
 
 Status run(const Arguments& arguments) {
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
-    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0)}));
+    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0), arguments.backing_fd}));
     return service->run();
 }
 

@@ -56,7 +56,7 @@ Service::Service(const journal::Volume& volume, const Clock& clock, const Option
       options_(options),
       store_disk_(std::move(store_disk)),
       bookmarks_(std::move(bookmarks)),
-      follower_(volume_, *bookmarks_, clock, options.delay_ns),
+      follower_(volume_, *bookmarks_, clock, options.delay_ns, UniqueFd(options.backing_fd)),
       moments_(follower_, *bookmarks_, clock),
       past_mounts_(volume_, *this, clock),
       until_eof_(options.until_eof_fd),

@@ -35,6 +35,7 @@ public:
     struct Options {
         int until_eof_fd = -1;  // ends at its end of file; the service takes it over
         uint64_t delay_ns = 0;  // nothing is applied before it is so old
+        int backing_fd = -1;    // beneath the mount that the service belongs to; the service takes it over
         bool is_supervised() const { return until_eof_fd >= 0; }
     };
     // Errors: busy (another process has the store and does not make way), io.

@@ -21,6 +21,7 @@ Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) 
                    {"past_mounts", service.past_mounts().asked_for()},
                    {"bookmarks", service.bookmarks().list().size()}};
     // Not "error", which would make the whole answer one.
+    if (condition.healed) answer["healed"] = to_json(*condition.healed);
     if (condition.failure) answer["failure"] = condition.failure->message;
     if (auto store = service.follower().borrow_any()) {
         const Lsn begin = (*store)->window_begin();
