@@ -7,6 +7,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/reconnector.h"
 #include "base/text.h"
 
 namespace holdfast {
@@ -32,6 +33,9 @@ constexpr Layout layouts[] = {
 
 constexpr size_t type_bytes = sizeof(int32_t);
 constexpr int attempts_max = 50;
+
+int only_mount = -1;
+std::shared_ptr<Reconnector> only_reconnector;
 
 // FNV-1a, both halves folded: handles differ in few bytes, and any of them may be the one.
 uint32_t hash_of(std::string_view bytes) {
@@ -82,7 +86,9 @@ Result<FileHandle> file_handle_at(int directory_fd, const std::string& name) {
     return handle;
 }
 
-Result<UniqueFd> open_file_handle(int mount_fd, const FileHandle& handle, int flags) {
+namespace {
+
+Result<UniqueFd> open_as_is(int mount_fd, const FileHandle& handle, int flags) {
     if (handle.bytes.size() <= type_bytes || handle.bytes.size() > type_bytes + MAX_HANDLE_SZ)
         return Error{ErrorCode::invalid_argument, "open file handle: its size is not one that a kernel hands out", EINVAL};
     HandleBuffer buffer;
@@ -102,6 +108,28 @@ Result<UniqueFd> open_file_handle(int mount_fd, const FileHandle& handle, int fl
     Error error = errno_error(errno, "open file handle");
     if (error.sys_errno == ESTALE) error.code = ErrorCode::not_found;
     return error;
+}
+
+}  // namespace
+
+Result<UniqueFd> open_file_handle(int mount_fd, const FileHandle& handle, int flags) {
+    if (only_mount >= 0) mount_fd = only_mount;
+    auto opened = open_as_is(mount_fd, handle, flags);
+    if (opened || !only_reconnector || !(flags & O_DIRECTORY)) return opened;
+    // Either is how Landlock's refusal of a directory on the way shows.
+    if (opened.error().sys_errno != ESTALE && opened.error().sys_errno != EACCES) return opened;
+    return only_reconnector->attempt_while_connected(handle, [&] { return open_as_is(mount_fd, handle, flags); });
+}
+
+Result<bool> is_file_handle_alive(int mount_fd, const FileHandle& handle) {
+    const auto found = only_reconnector ? only_reconnector->attempt_while_connected(handle, [] { return UniqueFd(); }) : open_as_is(mount_fd, handle, O_PATH);
+    if (!found && found.error().code != ErrorCode::not_found) return Error(found.error());
+    return found.has_value();
+}
+
+void open_all_handles_with(int mount_fd, std::shared_ptr<Reconnector> reconnector) {
+    only_mount = mount_fd;
+    only_reconnector = std::move(reconnector);
 }
 
 }  // namespace holdfast

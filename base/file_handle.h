@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,8 @@
 #include "base/unique_fd.h"
 
 namespace holdfast {
+
+class Reconnector;
 
 struct FileHandle {
     // The handle type (4 bytes, little-endian) followed by the handle's own bytes.
@@ -28,5 +31,10 @@ struct FileHandle {
 Result<FileHandle> file_handle_at(int directory_fd, const std::string& name);
 // MOUNT_FD is any descriptor on the handle's file system. FLAGS as for open. Error not_found: ESTALE, it is gone.
 Result<UniqueFd> open_file_handle(int mount_fd, const FileHandle& handle, int flags);
+// Whether there is anything that HANDLE leads to, which is not opened.
+Result<bool> is_file_handle_alive(int mount_fd, const FileHandle& handle);
+// From here on every handle is opened with MOUNT_FD, which is never closed: for a process that may use no other (base/confine.h). What FLAGS say
+// is a directory is opened with the help of RECONNECTOR where the kernel has forgotten its name. Once, before there is a second thread.
+void open_all_handles_with(int mount_fd, std::shared_ptr<Reconnector> reconnector);
 
 }  // namespace holdfast

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 #include <string_view>
 
 #include "base/text.h"
@@ -43,6 +47,14 @@ Result<std::string> find_program(const ProgramPlace& place) {
     }
     return Error{ErrorCode::not_found, std::string("the program ") + place.name + " is missing beside " + quoted(directory) +
                                            ": install all of Holdfast, or name it in " + place.variable};
+}
+
+void show_process_as(const std::string& words) {
+    std::ifstream own("/proc/self/cmdline");
+    const std::string now{std::istreambuf_iterator<char>(own), {}};
+    if (now.empty()) return;
+    memset(program_invocation_name, 0, now.size());
+    memcpy(program_invocation_name, words.data(), std::min(words.size(), now.size() - 1));
 }
 
 ErrorCode error_code_of(int status, ErrorCode otherwise) {

@@ -29,6 +29,9 @@ Result<std::string> find_program(const ProgramPlace& place);
 inline constexpr const char* own_program_link = "/proc/self/exe";
 Result<std::string> own_program();
 
+// What `ps` shows of this process from here on, in the place of the words that it was started with: for one that was forked and does something else.
+void show_process_as(const std::string& words);
+
 // Between our own programs, an exit status from here on carries an ErrorCode: so a full disk can be told from damage without reading
 // sentences.
 inline constexpr int exit_code_base = 100;
