@@ -95,6 +95,7 @@ Result<bool> BaselineSink::Impl::is_elsewhere(const BaselineObject& object, int 
         HF_TRY(take_in(directory, name, object.id, nameless));
         return false;
     }
+    HF_TRY(hand_over());  // as in link()
     if (const auto elsewhere = HF_TRY(files_.location(object.id)); elsewhere && !nameless && files_.fd(object.id)) {
         // The tree moved it between two attempts.
         if (!S_ISDIR(elsewhere->mode)) return true;
@@ -142,6 +143,8 @@ Status BaselineSink::Impl::link(const ObjectId& object, const ObjectId& parent, 
     if (occupant && *occupant != object)
         return Error{ErrorCode::exists, "the image has another object at " + quoted(name), EEXIST};
     HF_TRY(remove_unfinished(directory, name));
+    // It may have been made a while ago, and a confined process must know its first name then.
+    HF_TRY(hand_over());
     const int fd = HF_TRY(files_.fd(object));
     if (!occupant) {
         const bool in_graveyard = HF_TRY(files_.location(object))->links == 0;

@@ -7,13 +7,25 @@
 #include <charconv>
 
 #include "base/file_time.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "rewind/object_search.h"
 
 namespace holdfast::rewind {
 
 namespace {
 
 constexpr size_t id_text_bytes_max = 64;
+// A name can change between being looked up and being opened; the next look finds the new one.
+constexpr int name_attempts = 3;
+
+std::string reached_through;
+
+int opening_flags(uint32_t mode, int flags) {
+    if (S_ISDIR(mode)) flags |= O_DIRECTORY;  // by which a confined process asks for it otherwise (base/file_handle.h)
+    if (!(flags & O_PATH) || !(S_ISREG(mode) || S_ISDIR(mode))) return flags;
+    return (flags & ~O_PATH) | O_RDONLY | O_NOATIME;
+}
 
 Result<ObjectId> read_id(const std::string& path, std::string_view what) {
     char text[id_text_bytes_max];
@@ -51,10 +63,14 @@ std::optional<ObjectId> parse_object_id(std::string_view text) {
     return id;
 }
 
+void Image::reach_through(std::string directory) {
+    reached_through = std::move(directory);
+}
+
 Result<Image> Image::open(const std::string& store) {
     Image image;
     for (auto [fd, part] : {std::pair(&image.root_, "/image"), std::pair(&image.graveyard_, "/graveyard")}) {
-        fd->reset(::open((store + part).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+        fd->reset(::open(((reached_through.empty() ? store : reached_through) + part).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
         if (!*fd) return errno_error(errno, "open " + quoted(store + part));
     }
     struct stat root, graveyard;
@@ -67,8 +83,48 @@ Result<Image> Image::open(const std::string& store) {
     return image;
 }
 
-Result<UniqueFd> Image::open_object(const ImageLocation& location, int flags) const {
-    return open_file_handle(root_.get(), FileHandle{location.handle}, flags);
+Result<UniqueFd> Image::open_object(const ObjectId& object, const ImageLocation& location, int flags) const {
+    flags = opening_flags(location.mode, flags);
+    auto opened = open_file_handle(root_.get(), FileHandle{location.handle}, flags);
+    // Landlock lets nobody open a file to which it finds no way from a directory, and the filter of system calls no place by its handle alone.
+    if (opened || opened.error().sys_errno != EACCES || !index_ || S_ISDIR(location.mode)) return opened;
+    for (int attempt = 1; attempt <= name_attempts; ++attempt)
+        if (auto found = open_by_names(object, location, flags); found || found.error().code != ErrorCode::not_found) return found;
+    if (!HF_TRY(is_file_handle_alive(root_.get(), FileHandle{location.handle})))
+        return Error{ErrorCode::not_found, "the image lost object " + journal::to_string(object), ESTALE};
+    return open_searched(object, location, flags);
+}
+
+// Errors: not_found when no name that is known leads to it.
+Result<UniqueFd> Image::open_by_names(const ObjectId& object, const ImageLocation& location, int flags) const {
+    if (auto buried = open_named(graveyard_.get(), grave_name(object), location, flags)) return buried;
+    const auto names = HF_TRY(index_->names_of(object));
+    // The newest first: it is the one that leads there, but for a change that is being made just now.
+    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+        const auto holder = HF_TRY(index_->location(name->directory));
+        if (!holder) continue;
+        const auto directory = open_file_handle(root_.get(), FileHandle{holder->handle}, O_RDONLY | O_DIRECTORY | O_NOATIME);
+        if (!directory) continue;
+        if (auto opened = open_named(directory->get(), name->name, location, flags)) return opened;
+    }
+    return Error{ErrorCode::not_found, "no name leads to object " + journal::to_string(object) + " of the image", ENOENT};
+}
+
+Result<UniqueFd> Image::open_searched(const ObjectId& object, const ImageLocation& location, int flags) const {
+    log_warning("Nothing that is known leads to object " + journal::to_string(object) + " of the image; all of it is looked through.");
+    for (int attempt = 1;; ++attempt) {
+        const auto found = HF_TRY(search_for(*this, location));
+        auto opened = open_named(found.directory.get(), found.name, location, flags);
+        if (opened || opened.error().code != ErrorCode::not_found || attempt == name_attempts) return opened;
+    }
+}
+
+// What NAME leads to, if that is the object at LOCATION.
+Result<UniqueFd> Image::open_named(int directory_fd, const std::string& name, const ImageLocation& location, int flags) const {
+    UniqueFd fd(::openat(directory_fd, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK)));
+    if (!fd) return errno_error(errno, "open " + quoted(name) + " in the image");
+    if (HF_TRY(file_handle_at(fd.get(), "")).bytes == location.handle) return fd;
+    return Error{ErrorCode::not_found, quoted(name) + " in the image is another object", ENOENT};
 }
 
 Result<ObjectId> Image::object_of(int fd) const {

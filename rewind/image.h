@@ -28,12 +28,21 @@ std::optional<ObjectId> parse_object_id(std::string_view text);
 
 class Image {
 public:
+    // From here on images are reached through DIRECTORY instead of their store's path: for a confined process (base/confine.h), which has one store.
+    // Once, before there is a second thread.
+    static void reach_through(std::string directory);
     // Opens STORE/image and STORE/graveyard, which must exist.
     static Result<Image> open(const std::string& store);
 
     int root_fd() const { return root_.get(); }
     int graveyard_fd() const { return graveyard_.get(); }
-    Result<UniqueFd> open_object(const ImageLocation& location, int flags) const;
+    // Files and directories are never opened as a place only (O_PATH): instead for reading, for what does not need names. Where the process
+    // is confined (docs/confinement.md) other objects, and files whose names the kernel has forgotten, are opened by the names that the
+    // index knows (find_names_in()), and where none of them leads there by one that a search finds. Error not_found: it is gone.
+    Result<UniqueFd> open_object(const ObjectId& object, const ImageLocation& location, int flags) const;
+    // Every name that an object may have by now is in INDEX, because it is told of a change before the image is changed, and so is the place of the
+    // directory that has the name. INDEX outlives the image's use.
+    void find_names_in(const Index& index) { index_ = &index; }
 
     // The id that an object of the image carries. Root: journal::root_object.
     Result<ObjectId> object_of(int fd) const;
@@ -43,8 +52,13 @@ public:
     static std::string grave_name(const ObjectId& object);
 
 private:
+    Result<UniqueFd> open_by_names(const ObjectId& object, const ImageLocation& location, int flags) const;
+    Result<UniqueFd> open_searched(const ObjectId& object, const ImageLocation& location, int flags) const;
+    Result<UniqueFd> open_named(int directory_fd, const std::string& name, const ImageLocation& location, int flags) const;
+
     UniqueFd root_;
     UniqueFd graveyard_;
+    const Index* index_ = nullptr;
 };
 
 }  // namespace holdfast::rewind

@@ -44,6 +44,7 @@ Status Store::Impl::load() {
     HF_TRY(open_parts());
     HF_TRY(take_position());
     HF_TRY(open_index());
+    image->find_names_in(*index);
     HF_TRY(name_root());
     applier = HF_TRY(Applier::create(*image, *index, *undo));
     if (first_copy_pending) {
@@ -152,7 +153,7 @@ Status Store::Impl::find_all_objects() {
         return ok();
     }));
     while (!waiting.empty()) {
-        const UniqueFd directory = HF_TRY(image->open_object({waiting.back(), S_IFDIR, 1}, O_RDONLY | O_DIRECTORY));
+        const UniqueFd directory = HF_TRY(image->open_object(ObjectId{}, {waiting.back(), S_IFDIR, 1}, O_RDONLY | O_DIRECTORY));
         waiting.pop_back();
         const ObjectId holder = HF_TRY(image->object_of(directory.get()));
         HF_TRY(read_directory(directory.get(), [&](const DirectoryEntry& entry) -> Status {

@@ -37,7 +37,7 @@ bool is_directory(uint32_t mode) {
 Result<UniqueFd> View::open_in_image(const ObjectId& object, int flags) const {
     auto location = HF_TRY(store_.index().location(object));
     if (!location) return absent("the object", at_);
-    return store_.image().open_object(*location, flags);
+    return store_.image().open_object(object, *location, flags);
 }
 
 Result<uint32_t> View::type_of(const ObjectId& object) const {

@@ -26,6 +26,7 @@ Status NameChanger::run() {
     HF_TRY(index_names());
     HF_TRY(vacate());
     HF_TRY(make_births());
+    HF_TRY(files_.tell_index(directories_));
     HF_TRY(place());
     return count_links();
 }
@@ -105,6 +106,7 @@ Status NameChanger::make(const ObjectId& object, ObjectChange& change) {
     }
     const int directory = home ? HF_TRY(files_.fd(home->directory)) : files_.image().graveyard_fd();
     MadeObject made = HF_TRY(make_object(directory, home ? std::string(home->name) : Image::grave_name(object), made_of));
+    if (S_ISDIR(made.location.mode)) directories_.push_back(object);
     if (home) home->current = object;
     if (!home) {
         made.location.links = 0;

@@ -45,6 +45,7 @@ private:
     std::unordered_map<ObjectId, std::vector<size_t>> stale_;    // names that lead to it and shall not
     std::unordered_set<ObjectId> graves_;                        // touched objects in the graveyard
     std::unordered_set<ObjectId> recount_;                       // whose number of names may have changed
+    std::vector<ObjectId> directories_;                          // made or found here, which the index may not know
     std::unordered_set<ObjectId> located_;                       // discover(): their location was verified
 };
 

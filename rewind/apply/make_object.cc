@@ -81,14 +81,16 @@ Result<MadeObject> make_object(int directory_fd, const std::string& name, const 
 
 Result<MadeObject> open_named(int directory_fd, const std::string& name) {
     // Its type decides how it may be opened; as a place first, so that the two are about one object.
-    const UniqueFd place = HF_TRY(open_as(directory_fd, name, S_IFLNK));
+    UniqueFd place = HF_TRY(open_as(directory_fd, name, S_IFLNK));
     struct stat status;
     if (::fstat(place.get(), &status) != 0) return errno_error(errno, "look at " + quoted(name) + " in the image");
     MadeObject found;
     found.location.handle = HF_TRY(file_handle_at(place.get(), "")).bytes;
     found.location.mode = status.st_mode & S_IFMT;
     found.location.links = S_ISDIR(status.st_mode) ? 1 : static_cast<uint32_t>(status.st_nlink);
-    found.fd = HF_TRY(open_file_handle(directory_fd, FileHandle{found.location.handle}, open_flags_for(status.st_mode)));
+    const int flags = open_flags_for(status.st_mode);
+    if (flags & O_PATH) found.fd = std::move(place);
+    else found.fd = HF_TRY(open_file_handle(directory_fd, FileHandle{found.location.handle}, flags));
     return found;
 }
 

@@ -46,7 +46,7 @@ Result<int> ObjectFiles::fd(const ObjectId& object) {
         return Error{ErrorCode::corrupt, "the image has no object " + journal::to_string(object) + ", of which the journal speaks"};
     Entry& entry = entries_.at(object);
     if (!entry.fd) {
-        auto opened = image_.open_object(*location, open_flags_for(location->mode));
+        auto opened = image_.open_object(object, *location, open_flags_for(location->mode));
         if (!opened) return std::move(opened).error().within("object " + journal::to_string(object) + " of the image");
         entry.fd = std::move(*opened);
     }
@@ -80,6 +80,13 @@ std::vector<Index::LocationChange> ObjectFiles::changes() const {
     changes.reserve(changed_.size());
     for (const auto& [object, location] : changed_) changes.push_back({object, location});
     return changes;
+}
+
+Status ObjectFiles::tell_index(const std::vector<ObjectId>& objects) {
+    std::vector<Index::LocationChange> told;
+    for (const ObjectId& object : objects)
+        if (const auto changed = changed_.find(object); changed != changed_.end()) told.push_back({object, changed->second});
+    return told.empty() ? ok() : index_.insert({}, told);
 }
 
 void ObjectFiles::clear() {

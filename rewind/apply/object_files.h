@@ -20,7 +20,7 @@ inline constexpr size_t open_objects_max = 400;  // a process has at least 1024 
 
 class ObjectFiles {
 public:
-    ObjectFiles(const Image& image, const Index& index) : image_(image), index_(index) {}
+    ObjectFiles(const Image& image, Index& index) : image_(image), index_(index) {}
 
     const Image& image() const { return image_; }
     // Nothing: the image has no such object.
@@ -36,6 +36,8 @@ public:
     // What the index does not know yet; after it was inserted, changes_taken().
     std::vector<Index::LocationChange> changes() const;
     void changes_taken() { changed_.clear(); }
+    // The index learns now where OBJECTS lie. So it knows of a new directory before what lies in it must be found by its name there.
+    Status tell_index(const std::vector<ObjectId>& objects);
     // Forgets everything, changes as well.
     void clear();
 
@@ -48,7 +50,7 @@ private:
     Entry& remember(const ObjectId& object, ImageLocation location);
 
     const Image& image_;
-    const Index& index_;
+    Index& index_;
     std::unordered_map<ObjectId, Entry> entries_;
     std::unordered_map<ObjectId, std::optional<ImageLocation>> changed_;
     std::list<ObjectId> used_;  // the last used one in front

@@ -109,7 +109,7 @@ private:
         } else {
             const auto location = HF_TRY(sink_.find(directory));
             if (!location) return names;
-            fd = HF_TRY(image_.open_object(*location, O_RDONLY | O_DIRECTORY));
+            fd = HF_TRY(image_.open_object(directory, *location, O_RDONLY | O_DIRECTORY));
         }
         HF_TRY(read_directory(fd.get(), [&](const DirectoryEntry& entry) -> Status {
             names.push_back(entry.name);
@@ -205,7 +205,7 @@ private:
     Result<bool> has_same_bytes(int file, const TreeObject& object) {
         const auto location = HF_TRY(sink_.find(object.id));
         if (!location) return false;
-        const UniqueFd image = HF_TRY(image_.open_object(*location, O_RDONLY));
+        const UniqueFd image = HF_TRY(image_.open_object(object.id, *location, O_RDONLY));
         const ObjectAttributes seen = HF_TRY(image_.attributes_of(image.get()));
         if (seen.size != object.attributes.size || seen.mtime_ns != object.attributes.mtime_ns) return false;
         ExtentSet missing(HF_TRY(data_extents_of(file)));

@@ -24,7 +24,7 @@ Result<int> ImageAnswers::open_object(const ObjectId& object) {
         return Error{ErrorCode::corrupt, "object " + journal::to_string(object) + " has no place in the image"};
     const uint32_t type = location->mode & S_IFMT;
     const int flags = type == S_IFREG ? O_RDONLY | O_NOATIME : type == S_IFDIR ? O_RDONLY | O_DIRECTORY : O_PATH | O_NOFOLLOW;
-    opened_ = HF_TRY(store_.image().open_object(*location, flags));
+    opened_ = HF_TRY(store_.image().open_object(object, *location, flags));
     opened_id_ = object;
     return opened_.get();
 }

@@ -116,7 +116,7 @@ private:
             pending.pop_back();
             auto location = HF_TRY(store.index().location(object));
             if (!location) continue;  // removed since it was seen, or told already
-            auto fd = store.image().open_object(*location, O_PATH | O_DIRECTORY);
+            auto fd = store.image().open_object(object, *location, O_PATH | O_DIRECTORY);
             if (!fd) {
                 tell("Directory " + journal::to_string(object) +
                      " of the image cannot be opened: " + fd.error().message);

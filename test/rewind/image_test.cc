@@ -6,10 +6,12 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
 #include "rewind/apply/make_object.h"
+#include "rewind/object_search.h"
 #include "test/support/scratch.h"
 
 namespace holdfast::rewind {
@@ -48,10 +50,52 @@ TEST_CASE("image: an object is found by its place, whatever its name is") {
     REQUIRE(made.has_value());
     CHECK(image.object_of(image.root_fd(), "first").value() == id);
     std::filesystem::rename(place.scratch / "image/first", place.scratch / "graveyard/second");
-    const auto fd = image.open_object(made->location, O_RDONLY);
+    const auto fd = image.open_object(id, made->location, O_RDONLY);
     REQUIRE(fd.has_value());
     CHECK(image.object_of(fd->get()).value() == id);
     CHECK(image.object_of(image.root_fd(), "first").error().code == ErrorCode::not_found);
+}
+
+TEST_CASE("image: an object is searched by its handle alone, in image and graveyard, and what is gone is not found") {
+    Place place;
+    const Image image = place.image();
+    std::filesystem::create_directories(place.scratch / "image/a/b/c");
+    for (const char* other : {"image/a/other", "image/a/b/other", "graveyard/other"}) std::ofstream(place.scratch / other).flush();
+    for (const char* at : {"image/a/b/c", "image/a", "image", "graveyard"}) {
+        for (const uint32_t type : {S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO}) {
+            CAPTURE(at, type);
+            const UniqueFd directory(::open((place.scratch / at).c_str(), O_RDONLY | O_DIRECTORY));
+            const auto made = make_object(directory.get(), "wanted", {{4, 5, 6}, type, 0, "somewhere"});
+            REQUIRE(made.has_value());
+            const auto found = search_for(image, made->location);
+            REQUIRE(found.has_value());
+            CHECK(found->name == "wanted");
+            CHECK(file_handle_at(found->directory.get(), "").value() == file_handle_at(directory.get(), "").value());
+            std::filesystem::remove(place.scratch / at + "/wanted");
+            CHECK(search_for(image, made->location).error().code == ErrorCode::not_found);
+        }
+    }
+}
+
+// docs/performance.md has what it says.
+TEST_CASE("image: the cost of a search among 100,000 files", "[.][measure]") {
+    Place place;
+    const Image image = place.image();
+    ImageLocation last;
+    for (int directory = 0; directory < 1000; ++directory) {
+        const std::string path = place.scratch / "image/" + std::to_string(directory);
+        std::filesystem::create_directory(path);
+        for (int file = 0; file < 100; ++file) std::ofstream(path + "/" + std::to_string(file)).flush();
+        // Directories wait on a stack, so the first one is the last to be looked at.
+        if (directory == 0) last = ImageLocation{file_handle_at(AT_FDCWD, path + "/99").value().bytes, S_IFREG, 1};
+    }
+    ::sync();
+    for (const char* what : {"warm", "names forgotten", "nothing cached"}) {
+        if (what[0] == 'n') std::ofstream("/proc/sys/vm/drop_caches") << (what[1] == 'a' ? 2 : 3);
+        const auto begin = std::chrono::steady_clock::now();
+        REQUIRE(search_for(image, last).has_value());
+        std::printf("%s: %.1f ms\n", what, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    }
 }
 
 TEST_CASE("image: an object without an id, and a name that is none, are told apart from absence") {
