@@ -73,8 +73,8 @@ class JsonServer::Impl {
 public:
     Impl(std::string path, Handler handler) : path_(std::move(path)), handler_(std::move(handler)) {}
 
-    Status start() {
-        server_ = HF_TRY(UnixServer::start(path_, json_connections_max, [this](int fd) { serve(fd); }, [this](int fd) { refuse(fd); }));
+    Status start(UnixListener listener) {
+        server_ = HF_TRY(UnixServer::start(std::move(listener), json_connections_max, [this](int fd) { serve(fd); }, [this](int fd) { refuse(fd); }));
         return ok();
     }
 
@@ -130,8 +130,13 @@ JsonServer::JsonServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 JsonServer::~JsonServer() = default;
 
 Result<std::unique_ptr<JsonServer>> JsonServer::start(const std::string& path, Handler handler) {
-    auto impl = std::make_unique<Impl>(path, std::move(handler));
-    HF_TRY(impl->start());
+    UnixListener listener = HF_TRY(UnixListener::open(path, json_connections_max));
+    return start(std::move(listener), std::move(handler));
+}
+
+Result<std::unique_ptr<JsonServer>> JsonServer::start(UnixListener listener, Handler handler) {
+    auto impl = std::make_unique<Impl>(listener.path(), std::move(handler));
+    HF_TRY(impl->start(std::move(listener)));
     return std::unique_ptr<JsonServer>(new JsonServer(std::move(impl)));
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "base/unix_socket.h"
 
 namespace holdfast {
 
@@ -29,6 +30,7 @@ public:
 
     // Replaces a stale socket at PATH, makes its directory (0700). Errors: busy when somebody answers there.
     static Result<std::unique_ptr<JsonServer>> start(const std::string& path, Handler handler);
+    static Result<std::unique_ptr<JsonServer>> start(UnixListener listener, Handler handler);
     ~JsonServer();  // stops accepting, waits for handlers that run
 
 private:

@@ -94,6 +94,10 @@ UnixServer::~UnixServer() = default;
 
 Result<std::unique_ptr<UnixServer>> UnixServer::start(const std::string& path, int connections_max, Serve serve, Serve refuse) {
     UnixListener listener = HF_TRY(UnixListener::open(path, connections_max));
+    return start(std::move(listener), connections_max, std::move(serve), std::move(refuse));
+}
+
+Result<std::unique_ptr<UnixServer>> UnixServer::start(UnixListener listener, int connections_max, Serve serve, Serve refuse) {
     UniqueFd stop(::eventfd(0, EFD_CLOEXEC));
     if (!stop) return errno_error(errno, "make an eventfd");
     auto impl = std::make_unique<Impl>(std::move(listener), std::move(stop), connections_max, std::move(serve), std::move(refuse));

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/unix_socket.h"
 
 namespace holdfast {
 
@@ -18,6 +19,7 @@ public:
     // Replaces a stale socket at PATH, makes its directory (0700). One connection more than CONNECTIONS_MAX is given to REFUSE, on the
     // thread that accepts. Errors: busy when somebody answers there.
     static Result<std::unique_ptr<UnixServer>> start(const std::string& path, int connections_max, Serve serve, Serve refuse);
+    static Result<std::unique_ptr<UnixServer>> start(UnixListener listener, int connections_max, Serve serve, Serve refuse);
     ~UnixServer();  // stops accepting, waits for what is being served
 
 private:

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "base/text.h"
 
@@ -71,10 +72,10 @@ Result<UnixListener> UnixListener::open(const std::string& path, int backlog) {
     return UnixListener(path, std::move(fd), inode_at(path));
 }
 
-UnixListener::UnixListener(UnixListener&& other) noexcept : path_(std::move(other.path_)), fd_(std::move(other.fd_)), inode_(other.inode_) {}
+UnixListener::UnixListener(UnixListener&& other) noexcept : path_(std::move(other.path_)), fd_(std::move(other.fd_)), inode_(std::exchange(other.inode_, 0)) {}
 
 UnixListener::~UnixListener() {
-    if (fd_ && inode_ != 0 && inode_at(path_) == inode_) ::unlink(path_.c_str());
+    if (inode_ != 0 && inode_at(path_) == inode_) ::unlink(path_.c_str());
 }
 
 }  // namespace holdfast

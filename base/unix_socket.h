@@ -28,6 +28,11 @@ public:
     UnixListener& operator=(UnixListener&&) = delete;
     ~UnixListener();
 
+    // FD listens at PATH, made by another process that also removes the path.
+    static UnixListener adopt(std::string path, UniqueFd fd) { return UnixListener(std::move(path), std::move(fd), 0); }
+    // For another process to accept; this object still removes the path.
+    UniqueFd give_away() { return std::move(fd_); }
+
     int fd() const { return fd_.get(); }  // does not block
     const std::string& path() const { return path_; }
 
@@ -35,8 +40,8 @@ private:
     UnixListener(std::string path, UniqueFd fd, ino_t inode) : path_(std::move(path)), fd_(std::move(fd)), inode_(inode) {}
 
     std::string path_;
-    UniqueFd fd_;  // invalid: moved from
-    ino_t inode_;
+    UniqueFd fd_;
+    ino_t inode_;  // 0: the path is not removed
 };
 
 }  // namespace holdfast

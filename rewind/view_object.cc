@@ -56,7 +56,7 @@ Result<ViewObject> View::look_at_image(const ObjectId& object, uint64_t data_byt
     const auto location = HF_TRY(store_.index().location(object));
     if (!location) return Error{ErrorCode::not_found, "the image has no such object"};
     const bool may_be_read = S_ISREG(location->mode) && data_bytes_max > 0;
-    const UniqueFd fd = HF_TRY(store_.image().open_object(*location, may_be_read ? O_RDONLY | O_NOATIME : O_PATH | O_NOFOLLOW));
+    const UniqueFd fd = HF_TRY(store_.image().open_object(object, *location, may_be_read ? O_RDONLY | O_NOATIME : O_PATH | O_NOFOLLOW));
     ViewObject found;
     found.attributes = HF_TRY(store_.image().attributes_of(fd.get()));
     found.xattrs = HF_TRY(xattrs_of_object(fd.get()));

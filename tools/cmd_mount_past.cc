@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "base/name_text.h"
+#include "journal/grant.h"
 #include "tools/cli/mounts.h"
 #include "tools/cli/service.h"
 #include "tools/cli/volume_path.h"
@@ -19,6 +20,7 @@ Result<Report> mount_past(const Arguments& arguments) {
     journal::Volume volume = HF_TRY(cli::resolve_volume(arguments.text("VOLUME")));
     std::string directory = HF_TRY(cli::absolute_path(arguments.text("DIR")));
     auto service = HF_TRY(StoreService::connect(volume, StoreService::Start::detached));
+    const auto grant = HF_TRY(journal::Grant::give(volume.id, directory));
     Report report;
     report.json = HF_TRY(service.call({{"verb", "mount-past"}, {"directory", name_to_text(directory)}}));
     report.text = "The past of " + printable(journal::name_of(volume)) + " is in " + printable(directory) + ": look at " + printable(directory) + "/@10m, @2026-03-01T14:03 or @BOOKMARK.\n";

@@ -1,5 +1,6 @@
 #include "base/name_text.h"
 #include "base/text.h"
+#include "journal/grant.h"
 #include "tools/cli/service.h"
 #include "tools/cli/volume_path.h"
 #include "tools/command.h"
@@ -21,6 +22,7 @@ Result<Report> restore(const Arguments& arguments) {
                     {"force", arguments.given("--force")},
                     {"dry_run", is_dry}};
     auto service = HF_TRY(cli::StoreService::connect(path.volume, cli::StoreService::Start::transient));
+    const auto grant = HF_TRY(journal::Grant::give(path.volume.id, destination));
     cli::Progress progress("restoring", arguments.json());
     Report report;
     report.json = HF_TRY(service.call(request, [&](const Json& message) { progress.update(message); }));

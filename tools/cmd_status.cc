@@ -73,7 +73,7 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
     copy_member(json, answers.store, "healed");
     for (const char* name : {"published", "durable", "journal_bytes", "journal_bytes_max", "fenced", "alone", "times_alone", "waiting"}) copy_member(json, answers.capture, name);
     for (const char* name : {"applied", "checkpoint", "window_begin", "window_begin_time_ns", "undo_bytes", "graveyard_bytes", "index_bytes", "bookmarks",
-                             "past_mounts", "evidence", "failure"})
+                             "past_mounts", "evidence", "failure", "confined"})
         copy_member(json, answers.store, name);
     if (json["published"].is_null()) copy_member(json, answers.store, "published");
     bool knows_lag = json["published"].is_number() && json["applied"].is_number();

@@ -115,7 +115,7 @@ Result<PastFilesystem::Entry> PastFilesystem::entry_of(uint64_t directory, const
 
 Result<std::shared_ptr<PastMoment>> PastFilesystem::resolve(const std::string& text, pid_t thread) {
     const bool relative = is_relative(parse_moment(text));
-    const pid_t process = relative ? process_of(thread) : 0;
+    const pid_t process = relative ? source_.process_of(thread) : 0;
     if (relative) {
         if (auto pinned = pins_.find(text, process, clock_.monotonic_ns())) return pinned;
     }

@@ -50,44 +50,70 @@ Result<UniqueFd> watch(int fuse_fd, int stop_fd) {
 
 }  // namespace
 
+Result<UniqueFd> mount_past_device(const journal::VolumeId& volume, const std::string& directory) {
+    UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    if (!device)
+        return Error{ErrorCode::unsupported,
+                     "there is no usable /dev/fuse: load the kernel's fuse module (modprobe fuse)", errno};
+    const std::string options = "fd=" + std::to_string(device.get()) +
+                                ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
+    if (::mount(to_string(volume).c_str(), directory.c_str(), past_mount_type, MS_RDONLY | MS_NOSUID | MS_NODEV, options.c_str()) != 0)
+        return errno_error(errno, "mount the past at " + quoted(directory));
+    raise_readahead(directory);
+    return device;
+}
+
+Status unmount_past(const std::string& directory) {
+    if (::umount2(directory.c_str(), UMOUNT_NOFOLLOW) == 0) return ok();
+    if (errno == EBUSY)
+        return Error{ErrorCode::busy,
+                     "somebody uses " + quoted(directory) + "; leave it (cd, open files) and try again", EBUSY};
+    return errno_error(errno, "unmount " + quoted(directory));
+}
+
+void detach_past(const std::string& directory) {
+    ::umount2(directory.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
 Result<std::unique_ptr<PastMount>> PastMount::mount(const PastSource& source, const Clock& clock,
                                                     const journal::VolumeId& volume, const std::string& directory) {
-    std::unique_ptr<PastMount> made(new PastMount(source, clock, directory));
-    HF_TRY(made->start(volume));
-    raise_readahead(directory);
+    UniqueFd device = HF_TRY(mount_past_device(volume, directory));
+    return serve(source, clock, std::move(device), directory, [directory] { detach_past(directory); });
+}
+
+Result<std::unique_ptr<PastMount>> PastMount::serve(const PastSource& source, const Clock& clock, UniqueFd device,
+                                                    const std::string& directory, Detach detach) {
+    std::unique_ptr<PastMount> made(new PastMount(source, clock, directory, std::move(detach)));
+    if (Status started = made->start(std::move(device)); !started) {
+        made->detach_();
+        return std::move(started).error();
+    }
     return made;
 }
 
-Status PastMount::start(const journal::VolumeId& volume) {
-    if (::access("/dev/fuse", R_OK | W_OK) != 0)
-        return Error{ErrorCode::unsupported,
-                     "there is no usable /dev/fuse: load the kernel's fuse module (modprobe fuse)", errno};
-    const std::string options =
-        "ro,nosuid,nodev,allow_other,default_permissions,subtype=holdfast-past,fsname=" + to_string(volume);
-    const char* words[] = {"holdfast-store", "-o", options.c_str()};
-    fuse_args arguments = FUSE_ARGS_INIT(3, const_cast<char**>(words));
+Status PastMount::start(UniqueFd device) {
+    const char* words[] = {"holdfast-store"};
+    fuse_args arguments = FUSE_ARGS_INIT(1, const_cast<char**>(words));
     session_ = ::fuse_session_new(&arguments, &past_operations(), sizeof(fuse_lowlevel_ops), &filesystem_);
     ::fuse_opt_free_args(&arguments);
     if (!session_) return Error{ErrorCode::io, "libfuse refused to make a session for the mount of the past"};
-    if (::fuse_session_mount(session_, directory_.c_str()) != 0)
-        return errno_error(errno ? errno : EIO, "mount the past at " + quoted(directory_));
-    mounted_ = true;
-    const int fuse_fd = ::fuse_session_fd(session_);
-    ::fcntl(fuse_fd, F_SETFL, ::fcntl(fuse_fd, F_GETFL) | O_NONBLOCK);
-    ::fcntl(fuse_fd, F_SETFD, FD_CLOEXEC);
+    // So the library takes a device over that is mounted already.
+    const std::string place = "/dev/fd/" + std::to_string(device.get());
+    if (::fuse_session_mount(session_, place.c_str()) != 0) return errno_error(errno ? errno : EIO, "serve the past at " + quoted(directory_));
+    (void)device.release();
     stop_.reset(::eventfd(0, EFD_CLOEXEC));
     if (!stop_) return errno_error(errno, "make an eventfd");
     running_ = past_threads;
     for (int i = 0; i < past_threads; ++i) {
         threads_.emplace_back([this] {
-            serve();
+            answer();
             --running_;
         });
     }
     return ok();
 }
 
-void PastMount::serve() {
+void PastMount::answer() {
     Result<UniqueFd> events = watch(::fuse_session_fd(session_), stop_.get());
     if (!events) return log_error("A thread of the mount of the past ended: " + events.error().message + ".");
     fuse_buf buffer{};
@@ -112,20 +138,14 @@ PastMount::~PastMount() {
         HF_CHECK(::write(stop_.get(), &one, sizeof one) == sizeof one);
     }
     for (std::thread& thread : threads_) thread.join();
-    // Detaches lazily, unless the connection has ended already: then something else may be mounted there by now.
-    if (mounted_) ::fuse_session_unmount(session_);
+    // Unless the connection has ended already: then something else may be mounted there by now.
+    if (stop_ && is_connected()) detach_();
     if (session_) ::fuse_session_destroy(session_);
 }
 
-Status PastMount::unmount() {
-    // The threads go on serving meanwhile: the kernel gives back what it holds.
-    if (::umount2(directory_.c_str(), UMOUNT_NOFOLLOW) == 0) return ok();
-    if (errno == EBUSY)
-        return Error{ErrorCode::busy,
-                     "somebody uses " + quoted(directory_) + "; leave it (cd, open files) and try again", EBUSY};
-    // Not mounted any more: somebody was faster.
-    if (errno == EINVAL && has_ended()) return ok();
-    return errno_error(errno, "unmount " + quoted(directory_));
+bool PastMount::is_connected() const {
+    pollfd device{::fuse_session_fd(session_), 0, 0};
+    return ::poll(&device, 1, 0) == 0 || !(device.revents & POLLERR);
 }
 
 std::vector<std::string> detach_dead_mounts(const journal::VolumeId& volume) {

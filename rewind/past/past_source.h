@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "rewind/bookmarks.h"
 #include "rewind/moment.h"
+#include "rewind/past/moment_pins.h"
 #include "rewind/store.h"
 
 namespace holdfast::rewind {
@@ -39,6 +40,8 @@ public:
     virtual Result<Moment> resolve(std::string_view text) const = 0;
     // The bookmarks that can be looked at now, oldest first.
     virtual std::vector<BookmarkEntry> offered_bookmarks() const = 0;
+    // Of a thread that looks at a relative moment.
+    virtual pid_t process_of(pid_t thread) const { return rewind::process_of(thread); }
 };
 
 }  // namespace holdfast::rewind

@@ -38,8 +38,7 @@ public:
         : view_(view), plan_(plan), progress_(progress) {}
 
     Result<RestoreReport> run() {
-        parent_.reset(open(plan_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!parent_) return errno_error(errno, "open " + quoted(plan_.directory));
+        parent_ = HF_TRY(plan_.open_directory(O_RDONLY));
         name_ = temporary_name();
         auto done = make_all();
         if (done) done = put_in_place();

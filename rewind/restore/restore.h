@@ -15,26 +15,38 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "rewind/view.h"
 #include "rewind/work_progress.h"
 
 namespace holdfast::rewind {
 
+// Where something is to be restored to.
+struct RestorePlace {
+    std::string directory;  // absolute path of a directory that exists
+    std::string name;       // of the target in it; "": its own
+    UniqueFd opened;        // the directory, for a process that cannot reach it by its path
+};
+// DESTINATION is absolute: a directory that exists, or a new name in one that exists; a symbolic link is followed. Errors: not_found, invalid_argument.
+Result<RestorePlace> find_restore_place(const std::string& destination);
+
 struct RestorePlan {
     ObjectId object;        // what PATH was
     uint32_t mode = 0;      // its type
     std::string directory;  // absolute path of the directory that will hold the target
+    int directory_fd = -1;  // the same, where it is not reached by its path; borrowed from the place
     std::string name;       // the target's name in it
     std::string replaces;   // "", or what stands there now: "a file", "a directory", ...
     uint64_t files = 0;     // objects, directories included; a hard-linked one once
     uint64_t bytes = 0;     // of data that will be written, holes left out
     std::string target() const { return directory + "/" + name; }
+    Result<UniqueFd> open_directory(int flags) const;
 };
 
-// DESTINATION is absolute: a directory that exists (the target gets PATH's last name in it), or a new name in one that
-// exists. With FORCE a target that is there is replaced. Errors: not_found (PATH did not exist then, or the
-// destination's directory does not), exists (without FORCE), invalid_argument, no_space when the destination's file
-// system has plainly not enough room.
+// With FORCE a target that is there is replaced. Errors: not_found (PATH did not exist then), exists
+// (without FORCE), invalid_argument, no_space when the destination's file system has plainly not enough room.
+Result<RestorePlan> plan_restore(const View& view, std::string_view path, const RestorePlace& place, bool force);
+// Where DESTINATION is reached by its path.
 Result<RestorePlan> plan_restore(const View& view, std::string_view path, const std::string& destination, bool force);
 
 struct RestoreReport {

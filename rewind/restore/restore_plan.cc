@@ -28,38 +28,9 @@ std::string last_component(std::string_view path) {
     return std::string(slash == path.npos ? path : path.substr(slash + 1));
 }
 
-// Where the target will be: DESTINATION is a directory to put it in, or a new name.
-Status find_place(const std::string& destination, const std::string& own_name, RestorePlan& plan) {
-    if (destination.empty() || destination.front() != '/')
-        return Error{ErrorCode::invalid_argument, "the destination must be an absolute path"};
-    std::string path = destination;
-    while (path.size() > 1 && path.back() == '/') path.pop_back();
-    struct stat info;
-    // A symbolic link that the person names is followed; below the destination none is.
-    const bool is_there = stat(path.c_str(), &info) == 0;
-    if (is_there && S_ISDIR(info.st_mode)) {
-        plan.directory = path;
-        plan.name = own_name;
-        if (!plan.name.empty()) return ok();
-        return Error{ErrorCode::invalid_argument, "the top of a volume has no name of its own; name a new directory to "
-                                                  "restore it to, such as " + path + "/restored"};
-    }
-    const size_t slash = path.rfind('/');
-    plan.directory = slash == 0 ? "/" : path.substr(0, slash);
-    plan.name = path.substr(slash + 1);
-    if (plan.name.empty() || plan.name == "." || plan.name == "..")
-        return Error{ErrorCode::invalid_argument, quoted(destination) + " is no place for a restored object"};
-    if (stat(plan.directory.c_str(), &info) != 0)
-        return errno_error(errno, "the destination's directory " + quoted(plan.directory));
-    if (!S_ISDIR(info.st_mode))
-        return Error{ErrorCode::not_found, quoted(plan.directory) + " is not a directory", ENOTDIR};
-    return ok();
-}
-
 Status look_at_target(RestorePlan& plan, bool force) {
     struct stat info;
-    const UniqueFd directory(open(plan.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) return errno_error(errno, "open " + quoted(plan.directory));
+    const UniqueFd directory = HF_TRY(plan.open_directory(O_PATH));
     if (fstatat(directory.get(), plan.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == ENOENT) return ok();
         return errno_error(errno, "look at " + quoted(plan.target()));
@@ -98,8 +69,9 @@ Status measure(const View& view, RestorePlan& plan) {
 }
 
 Status check_space(const RestorePlan& plan) {
+    const UniqueFd directory = HF_TRY(plan.open_directory(O_RDONLY));
     struct statvfs space;
-    if (statvfs(plan.directory.c_str(), &space) != 0) return ok();
+    if (fstatvfs(directory.get(), &space) != 0) return ok();
     const uint64_t free_bytes = uint64_t{space.f_bavail} * space.f_frsize;
     if (plan.bytes <= free_bytes) return ok();
     return Error{ErrorCode::no_space, "restoring needs " + human_bytes(plan.bytes) + ", but the file system of " +
@@ -110,7 +82,34 @@ Status check_space(const RestorePlan& plan) {
 
 }  // namespace
 
-Result<RestorePlan> plan_restore(const View& view, std::string_view path, const std::string& destination, bool force) {
+Result<UniqueFd> RestorePlan::open_directory(int flags) const {
+    const bool is_by_path = directory_fd < 0;
+    UniqueFd fd(::openat(is_by_path ? AT_FDCWD : directory_fd, is_by_path ? directory.c_str() : ".", flags | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return errno_error(errno, "open " + quoted(directory));
+    return fd;
+}
+
+Result<RestorePlace> find_restore_place(const std::string& destination) {
+    if (destination.empty() || destination.front() != '/')
+        return Error{ErrorCode::invalid_argument, "the destination must be an absolute path"};
+    std::string path = destination;
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    struct stat info;
+    // A symbolic link that the person names is followed; below the destination none is.
+    const bool is_there = stat(path.c_str(), &info) == 0;
+    if (is_there && S_ISDIR(info.st_mode)) return RestorePlace{path, "", {}};
+    const size_t slash = path.rfind('/');
+    RestorePlace place{slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1), {}};
+    if (place.name.empty() || place.name == "." || place.name == "..")
+        return Error{ErrorCode::invalid_argument, quoted(destination) + " is no place for a restored object"};
+    if (stat(place.directory.c_str(), &info) != 0)
+        return errno_error(errno, "the destination's directory " + quoted(place.directory));
+    if (!S_ISDIR(info.st_mode))
+        return Error{ErrorCode::not_found, quoted(place.directory) + " is not a directory", ENOTDIR};
+    return place;
+}
+
+Result<RestorePlan> plan_restore(const View& view, std::string_view path, const RestorePlace& place, bool force) {
     RestorePlan plan;
     const std::string normal = HF_TRY(normal_path(path));
     auto object = view.resolve(normal);
@@ -119,11 +118,20 @@ Result<RestorePlan> plan_restore(const View& view, std::string_view path, const 
                      ENOENT};
     plan.object = HF_TRY(std::move(object));
     plan.mode = HF_TRY(view.attributes(plan.object)).mode;
-    HF_TRY(find_place(destination, last_component(normal), plan));
+    plan.directory = place.directory;
+    plan.directory_fd = place.opened.get();
+    plan.name = place.name.empty() ? last_component(normal) : place.name;
+    if (plan.name.empty())
+        return Error{ErrorCode::invalid_argument, "the top of a volume has no name of its own; name a new directory to "
+                                                  "restore it to, such as " + place.directory + "/restored"};
     HF_TRY(look_at_target(plan, force));
     HF_TRY(measure(view, plan));
     HF_TRY(check_space(plan));
     return plan;
+}
+
+Result<RestorePlan> plan_restore(const View& view, std::string_view path, const std::string& destination, bool force) {
+    return plan_restore(view, path, HF_TRY(find_restore_place(destination)), force);
 }
 
 }  // namespace holdfast::rewind

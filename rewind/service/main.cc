@@ -17,9 +17,12 @@
 #include <thread>
 #include <vector>
 
+#include "base/log.h"
 #include "base/program.h"
 #include "base/text.h"
 #include "rewind/reconcile/reconcile.h"
+#include "rewind/service/confinement.h"
+#include "rewind/service/doorkeeper.h"
 #include "rewind/service/service.h"
 #include "rewind/service/verbs.h"
 #include "rewind/store.h"
@@ -102,9 +105,19 @@ void raise_descriptor_limit() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Confined, but for a service that heals gaps: it compares the directory itself, and its records come from this host.
+Result<std::unique_ptr<Outside>> outside_for(const journal::Volume& volume, const Arguments& arguments) {
+    if (arguments.backing_fd >= 0) return std::unique_ptr<Outside>(std::make_unique<OutsideHere>(volume));
+    auto outside = HF_TRY(Doorkeeper::start(volume, arguments.until_eof_fd));
+    outside->set_confined(HF_TRY(confine_to(volume, {handed_in_directory(volume.id)})));
+    return std::unique_ptr<Outside>(std::move(outside));
+}
+
 Status run(const Arguments& arguments) {
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
-    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0), arguments.backing_fd}));
+    std::unique_ptr<Outside> outside = HF_TRY(outside_for(volume, arguments));
+    log_info("The store service of " + quoted(journal::name_of(volume)) + " is confined by " + outside->confined().text() + ".");
+    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0), arguments.backing_fd}, std::move(outside)));
     return service->run();
 }
 
@@ -113,6 +126,7 @@ Status take_back(const Arguments& arguments) {
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
     if (!volume.is_replica())
         return Error{ErrorCode::unsupported, "only the store of a replica is taken back; `holdfast rewind` brings an earlier state of a directory back"};
+    HF_TRY(confine_to(volume, {}));
     const auto disk = HF_TRY(open_disk(volume.journal_directory));
     journal::Reader reader(*disk, volume.id, volume.segment_bytes, nullptr);
     const auto store = HF_TRY(Store::open(volume, reader, system_clock()));

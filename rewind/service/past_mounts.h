@@ -1,7 +1,7 @@
 // The places where the past is mounted now: one for the commands' own use, in the run directory, and those that were
 // asked for with mount-past.
 //
-// They are listed in a file of the run directory, so that a service that was killed and started again mounts the past
+// Mounting itself is done outside (service/outside.h). They are listed there in a file of the run directory, so that a service that was killed and started again mounts the past
 // where it was; dead mounts of its predecessor are detached first. An ordinary umount(8) takes a place off the list; a
 // reboot empties the run directory.
 //
@@ -15,8 +15,8 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/result.h"
-#include "journal/volume.h"
 #include "rewind/past/past_mount.h"
+#include "rewind/service/outside.h"
 
 namespace holdfast::rewind {
 
@@ -24,8 +24,9 @@ inline constexpr size_t past_mounts_max = 64;
 
 class PastMounts {
 public:
-    PastMounts(const journal::Volume& volume, const PastSource& source, const Clock& clock)
-        : volume_(volume), source_(source), clock_(clock) {}
+    // OUTSIDE and SOURCE outlive it.
+    PastMounts(Outside& outside, const PastSource& source, const Clock& clock)
+        : outside_(outside), source_(source), clock_(clock) {}
 
     // Detaches dead mounts and mounts again what is listed. A place that cannot be mounted is logged and forgotten.
     void bring_back();
@@ -43,15 +44,14 @@ public:
     void end();
 
 private:
-    Status mount_locked(const std::string& directory) HF_REQUIRES(mutex_);
+    Result<std::string> mount_locked(const std::string& directory) HF_REQUIRES(mutex_);
     void tidy_locked() HF_REQUIRES(mutex_);
-    void save_locked() HF_REQUIRES(mutex_);
-    std::string own() const { return journal::run_directory(volume_.id) + "/past"; }
 
-    const journal::Volume& volume_;
+    Outside& outside_;
     const PastSource& source_;
     const Clock& clock_;
     mutable Mutex mutex_;
+    std::string own_ HF_GUARDED_BY(mutex_);  // "": not mounted yet
     std::map<std::string, std::unique_ptr<PastMount>> mounts_ HF_GUARDED_BY(mutex_);
 };
 

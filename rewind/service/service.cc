@@ -50,24 +50,25 @@ Status make_room_for_supervised(const journal::VolumeId& volume) {
 }
 
 Service::Service(const journal::Volume& volume, const Clock& clock, const Options& options,
-                 std::unique_ptr<Disk> store_disk, std::unique_ptr<Bookmarks> bookmarks)
+                 std::unique_ptr<Disk> store_disk, std::unique_ptr<Bookmarks> bookmarks, std::unique_ptr<Outside> outside)
     : volume_(volume),
       clock_(clock),
       options_(options),
+      outside_(outside ? std::move(outside) : std::make_unique<OutsideHere>(volume)),
       store_disk_(std::move(store_disk)),
       bookmarks_(std::move(bookmarks)),
       follower_(volume_, *bookmarks_, clock, options.delay_ns, UniqueFd(options.backing_fd)),
       moments_(follower_, *bookmarks_, clock),
-      past_mounts_(volume_, *this, clock),
+      past_mounts_(*outside_, *this, clock),
       until_eof_(options.until_eof_fd),
       last_request_ns_(clock.monotonic_ns()) {}
 
 Result<std::unique_ptr<Service>> Service::start(const journal::Volume& volume, const Clock& clock,
-                                                const Options& options) {
+                                                const Options& options, std::unique_ptr<Outside> outside) {
     UniqueFd signals = HF_TRY(open_signals());
     auto disk = HF_TRY(open_disk(volume.store));
     auto bookmarks = HF_TRY(Bookmarks::open(*disk));
-    std::unique_ptr<Service> service(new Service(volume, clock, options, std::move(disk), std::move(bookmarks)));
+    std::unique_ptr<Service> service(new Service(volume, clock, options, std::move(disk), std::move(bookmarks), std::move(outside)));
     service->signals_ = std::move(signals);
     service->end_.reset(::eventfd(0, EFD_CLOEXEC));
     if (!service->end_) return errno_error(errno, "make an eventfd");
@@ -82,13 +83,14 @@ Status Service::open() {
         if (started) break;
         if (started.error().code != ErrorCode::busy || !is_supervised() || clock_.monotonic_ns() > give_up_ns)
             return started;
-        HF_TRY(make_room_for_supervised(volume_.id));
+        HF_TRY(outside_->make_room());
         std::this_thread::sleep_for(takeover_pause);
     }
     // Before anybody can ask for a new mount, which would look like a dead one.
     past_mounts_.bring_back();
+    UnixListener listener = HF_TRY(outside_->listen(Door::store));
     server_ = HF_TRY(JsonServer::start(
-        journal::store_socket(volume_.id),
+        std::move(listener),
         [this](const Json& request, const JsonServer::Progress& progress) { return answer(request, progress); }));
     sync_server_ = HF_TRY(serve_sync(*this));
     return ok();
@@ -138,6 +140,7 @@ void Service::wait_for_end() {
         if (waiting[1].revents != 0) return;
         if (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal) return;
         if (waiting[2].revents != 0 && is_at_end(until_eof_.get())) return;
+        if (!outside_->is_there()) return log_error("A process that works for the store service has died; the service ends, to be started anew.");
         past_mounts_.tidy();
         if (nobody_asks()) {
             log_info("Nobody has asked for this past for a while; the service ends.");

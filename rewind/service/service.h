@@ -22,6 +22,7 @@
 #include "rewind/past/past_source.h"
 #include "rewind/service/follower.h"
 #include "rewind/service/moments.h"
+#include "rewind/service/outside.h"
 #include "rewind/service/past_mounts.h"
 #include "rewind/service/sync_server.h"
 
@@ -38,9 +39,9 @@ public:
         int backing_fd = -1;    // beneath the mount that the service belongs to; the service takes it over
         bool is_supervised() const { return until_eof_fd >= 0; }
     };
-    // Errors: busy (another process has the store and does not make way), io.
+    // OUTSIDE: by default this process reaches there itself. Errors: busy (another process has the store and does not make way), io.
     static Result<std::unique_ptr<Service>> start(const journal::Volume& volume, const Clock& clock,
-                                                  const Options& options);
+                                                  const Options& options, std::unique_ptr<Outside> outside = nullptr);
     ~Service() override;
 
     // Until told to end; then applies what is left, and returns the error that kept it from that.
@@ -49,11 +50,13 @@ public:
     Result<StoreLoan> borrow() const override { return follower_.borrow(); }
     Result<Moment> resolve(std::string_view text) const override { return moments_.resolve(text); }
     std::vector<BookmarkEntry> offered_bookmarks() const override;
+    pid_t process_of(pid_t thread) const override { return outside_->process_of(thread); }
 
     const journal::Volume& volume() const { return volume_; }
     Follower& follower() { return follower_; }
     Bookmarks& bookmarks() { return *bookmarks_; }
     PastMounts& past_mounts() { return past_mounts_; }
+    Outside& outside() { return *outside_; }
     bool is_supervised() const { return options_.is_supervised(); }
     bool applies_late() const { return options_.delay_ns > 0; }
     // True when long work should end soon.
@@ -64,7 +67,7 @@ public:
 
 private:
     Service(const journal::Volume& volume, const Clock& clock, const Options& options, std::unique_ptr<Disk> store_disk,
-            std::unique_ptr<Bookmarks> bookmarks);
+            std::unique_ptr<Bookmarks> bookmarks, std::unique_ptr<Outside> outside);
     Status open();
     Result<Json> answer(const Json& request, const JsonServer::Progress& progress);
     void wait_for_end();
@@ -74,6 +77,7 @@ private:
     const journal::Volume volume_;
     const Clock& clock_;
     const Options options_;
+    const std::unique_ptr<Outside> outside_;
     std::unique_ptr<Disk> store_disk_;
     std::unique_ptr<Bookmarks> bookmarks_;
     Follower follower_;

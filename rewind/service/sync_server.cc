@@ -136,7 +136,8 @@ Result<std::unique_ptr<UnixServer>> serve_sync(Service& service) {
         log_warning("A comparison with another host ended: " + done.error().message + ".");
         (void)pipe.send(json_of(done.error())).has_value();
     };
-    return UnixServer::start(journal::sync_socket(service.volume().id), sync_connections_max, serve, [](int) {});
+    UnixListener listener = HF_TRY(service.outside().listen(Door::sync));
+    return UnixServer::start(std::move(listener), sync_connections_max, serve, [](int) {});
 }
 
 }  // namespace holdfast::rewind

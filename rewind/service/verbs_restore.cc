@@ -1,7 +1,4 @@
 // Verbs that bring the past back: beside the present (restore) and in its place (rewind).
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "base/log.h"
 #include "base/mount_table.h"
 #include "base/name_text.h"
@@ -18,9 +15,21 @@ namespace holdfast::rewind {
 namespace {
 
 constexpr size_t told_changes_max = 1000;
-constexpr std::string_view capture_mount_type = "fuse.holdfast";
 constexpr uint64_t present_wait_ms = 600'000;  // one turn; progress is told between turns
 constexpr uint64_t present_turn_ms = 500;
+
+// What was handed in from outside, for as long as it is used.
+class Held {
+public:
+    Held(Outside& outside, int fd) : outside_(outside), fd_(fd) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { outside_.let_go(fd_); }
+
+private:
+    Outside& outside_;
+    const int fd_;
+};
 
 Result<Json> restore(Service& service, const Json& request, const JsonServer::Progress& progress) {
     const std::string path = HF_TRY(name_in(request, "path"));
@@ -30,8 +39,10 @@ Result<Json> restore(Service& service, const Json& request, const JsonServer::Pr
     if (is_within(destination, service.volume().store))
         return Error{ErrorCode::invalid_argument,
                      quoted(destination) + " lies in the store, which holds nothing but history; choose another place"};
+    const RestorePlace place = HF_TRY(service.outside().bring_in(destination));
+    const Held held(service.outside(), place.opened.get());
     const View view(*store, at.lsn);
-    const RestorePlan plan = HF_TRY(plan_restore(view, path, destination, request.value("force", false)));
+    const RestorePlan plan = HF_TRY(plan_restore(view, path, place, request.value("force", false)));
     Json answer = {{"lsn", at.lsn},
                    {"time_ns", at.time_ns},
                    {"files", plan.files},
@@ -53,7 +64,7 @@ Result<Json> restore(Service& service, const Json& request, const JsonServer::Pr
 
 // Everything that the applications have done is in the store: flushed by capture, published, applied.
 Result<Lsn> reach_present(Service& service, const ProgressSink& progress, bool may_be_unmounted = false) {
-    auto synced = json_call(journal::capture_socket(service.volume().id), {{"verb", "sync"}});
+    Status synced = service.outside().sync_capture();
     const bool is_unmounted = !synced && synced.error().code == ErrorCode::unavailable;
     if (!synced && !(is_unmounted && may_be_unmounted))
         return std::move(synced).error().within("bring capture to the present");
@@ -69,19 +80,6 @@ Result<Lsn> reach_present(Service& service, const ProgressSink& progress, bool m
     }
     return Error{ErrorCode::unavailable,
                  "the store is too far behind the present to rewind now; try again when it has caught up"};
-}
-
-// The top of the live mount. The newest mount at the directory must be capture's, or the rewind would not be recorded.
-Result<UniqueFd> open_live(const journal::Volume& volume) {
-    const auto table = HF_TRY(read_mount_table());
-    const MountEntry* mount = mount_of(table, volume.directory);
-    if (!mount || mount->point != volume.directory || mount->type != capture_mount_type)
-        return Error{
-            ErrorCode::unavailable,
-            quoted(volume.directory) + " is not mounted, so a rewind would not be recorded; protect it again first"};
-    UniqueFd fd(::open(volume.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) return errno_error(errno, "open " + quoted(volume.directory));
-    return fd;
 }
 
 Json strings_to_json(const std::vector<std::string>& sentences) {
@@ -142,7 +140,9 @@ Result<Json> rewind_path(Service& service, const Json& request, const JsonServer
     // Before the present is reached: "10 minutes ago" is meant from when it was asked.
     const Moment moment = HF_TRY(service.resolve(to));
     // A preview needs no mount: what it would do is known from the store.
-    const UniqueFd live = dry_run ? UniqueFd() : HF_TRY(open_live(service.volume()));
+    UniqueFd live;
+    if (!dry_run) live = HF_TRY(service.outside().open_live());
+    const Held held(service.outside(), live.get());
     HF_TRY(reach_present(service, sink, dry_run));
     const StoreLoan store = HF_TRY(service.borrow());
     const RewindPlan plan = HF_TRY(plan_rewind(*store, path, moment.lsn, sink));

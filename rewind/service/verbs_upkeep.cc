@@ -19,7 +19,8 @@ Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) 
                    {"state", condition.state},
                    {"supervised", service.is_supervised()},
                    {"past_mounts", service.past_mounts().asked_for()},
-                   {"bookmarks", service.bookmarks().list().size()}};
+                   {"bookmarks", service.bookmarks().list().size()},
+                   {"confined", service.outside().confined().text()}};
     // Not "error", which would make the whole answer one.
     if (condition.healed) answer["healed"] = to_json(*condition.healed);
     if (condition.failure) answer["failure"] = condition.failure->message;
