@@ -1,12 +1,16 @@
 // The store under kills: a child process takes a random history in and is killed at a random system call, again and again,
 // also in the middle of its recovery; in between and in the end the view at every LSN must equal the model.
 //
-//   kill_test [--kills N] [--seed S] [--ops N]
+//   kill_test [--kills N] [--seed S] [--ops N] [--confined 1]
 //   kill_test --prepare DIR | --apply DIR | --check DIR  --seed S --ops N     the parts, for test/crash/store_power_loss.sh
 //
 // The child is traced, so that a kill falls exactly before or after a system call of its main thread: every state that the
 // disk goes through is one that a kill can leave. A process that has threads (RocksDB's) must not fork, so this one
 // never opens a store: whoever applies and whoever compares is a child.
+//
+// With --confined each child has confined itself like a store service (docs/confinement.md), and before each the kernel is made to forget
+// the names that it keeps: what a handle leads to is then opened by its name, which a kill may have left anywhere.
+#include <fcntl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,8 +18,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 
+#include "rewind/image.h"
+#include "rewind/index/index.h"
+#include "rewind/service/confinement.h"
 #include "test/model/bench.h"
 #include "test/model/moments.h"
 
@@ -57,9 +65,24 @@ Status apply_history(const journal::Volume& volume, uint64_t seed) {
     return ok();
 }
 
-Status compare(const journal::Volume& volume, const History& history, bool whole) {
+// Every object is found where nothing is known but its handle: the index is an empty one.
+Status find_all_without_names(const journal::Volume& volume, const rewind::Store& store) {
+    const auto nothing = HF_TRY(rewind::Index::open(volume.store + "/no-names", store.undo_log()));
+    rewind::Image image = HF_TRY(rewind::Image::open(volume.store));
+    image.find_names_in(*nothing);
+    for (const journal::ObjectId& object : HF_TRY(store.index().objects_after({}, SIZE_MAX))) {
+        const auto location = HF_TRY(store.index().location(object));
+        if (!location) continue;
+        const UniqueFd found = HF_TRY(image.open_object(object, *location, O_PATH | O_NOFOLLOW));
+        if (HF_TRY(image.object_of(found.get())) != object) return Error{ErrorCode::corrupt, "another object was found"};
+    }
+    return ok();
+}
+
+Status compare(const journal::Volume& volume, const History& history, bool whole, bool without_names = false) {
     // Without the table: after a reboot it knows nothing.
     auto bench = HF_TRY(FollowingStore::open(volume, false));
+    if (without_names) HF_TRY(find_all_without_names(volume, bench->store()));
     const std::string evidence = bench->store().evidence();
     if (whole) HF_TRY(bench->apply_all());
     if (whole && bench->store().applied() < history.moments.back().at)
@@ -69,15 +92,23 @@ Status compare(const journal::Volume& volume, const History& history, bool whole
     return ok();
 }
 
-pid_t start(bool traced, const std::function<Status()>& work) {
+void make_kernel_forget() {
+    std::ofstream("/proc/sys/vm/drop_caches") << 2;
+}
+
+// IN: what the child confines itself to, if it does. Its system calls are counted from then on.
+pid_t start(bool traced, const journal::Volume* in, const std::function<Status()>& work) {
     std::fflush(nullptr);
+    if (in) make_kernel_forget();
     const pid_t child = fork();
     if (child != 0) return child;
-    if (traced) {
-        ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-        raise(SIGSTOP);
+    if (traced) ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    Status status = ok();
+    if (in) {
+        if (const auto confined = rewind::confine_to(*in, {}); !confined) status = Status(confined.error());
     }
-    const Status status = work();
+    if (traced) raise(SIGSTOP);
+    if (status) status = work();
     if (!status) std::printf("%s\n", status.error().message.c_str());
     std::fflush(nullptr);
     _exit(status ? 0 : child_failed);
@@ -99,15 +130,16 @@ bool kill_after(pid_t child, uint64_t calls, int* status) {
 }
 
 // Everything about one history; false when something differed.
-bool run_history(uint64_t seed, size_t ops, int* kills) {
+bool run_history(uint64_t seed, size_t ops, bool confined, int* kills) {
     const ScratchHere scratch("kill");
     const auto volume = make_volume(scratch.path);
     const auto history = volume ? write_history(*volume, seed, ops) : Result<History>(volume.error());
     if (!history) return std::printf("%s\n", history.error().message.c_str()), false;
+    const journal::Volume* in = confined ? &*volume : nullptr;
     std::mt19937_64 random(seed);
     const auto check = [&](bool whole) {
         int status = 0;
-        waitpid(start(false, [&] { return compare(*volume, *history, whole); }), &status, 0);
+        waitpid(start(false, in, [&] { return compare(*volume, *history, whole, in && whole); }), &status, 0);
         return WIFEXITED(status) && WEXITSTATUS(status) == 0;
     };
     const auto fail = [&](const char* when) {
@@ -119,7 +151,7 @@ bool run_history(uint64_t seed, size_t ops, int* kills) {
         // Evenly over the magnitudes: the opening takes some hundred calls, a history some thousand.
         const uint64_t calls = (uint64_t{1} << random() % 14) + random() % 200;
         int status = 0;
-        const bool ended = kill_after(start(true, [&] { return apply_history(*volume, random()); }), calls, &status);
+        const bool ended = kill_after(start(true, in, [&] { return apply_history(*volume, random()); }), calls, &status);
         if (ended && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) return fail("while applying");
         if (ended) break;
         ++*kills;
@@ -128,10 +160,10 @@ bool run_history(uint64_t seed, size_t ops, int* kills) {
     return check(true) || fail("in the end");
 }
 
-int run(int kills_wanted, uint64_t seed, size_t ops) {
+int run(int kills_wanted, uint64_t seed, size_t ops, bool confined) {
     int kills = 0, histories = 0;
     for (; kills < kills_wanted; ++seed, ++histories)
-        if (!run_history(seed, ops, &kills)) return 1;
+        if (!run_history(seed, ops, confined, &kills)) return 1;
     std::printf("%d kills in %d histories, every view equals the model, last seed %lu\n", kills, histories, seed - 1);
     return 0;
 }
@@ -165,6 +197,7 @@ int main(int argc, char** argv) {
     int kills = 250;
     size_t ops = 60;
     uint64_t seed = static_cast<uint64_t>(time(nullptr)) * 1000;
+    bool confined = false;
     std::string part, directory;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string option = argv[i];
@@ -172,11 +205,12 @@ int main(int argc, char** argv) {
         if (option == "--kills") kills = static_cast<int>(value);
         else if (option == "--seed") seed = value;
         else if (option == "--ops") ops = value;
+        else if (option == "--confined") confined = value != 0;
         else if (option == "--prepare" || option == "--apply" || option == "--check") part = option, directory = argv[i + 1];
-        else return std::fprintf(stderr, "usage: kill_test [--kills N] [--seed S] [--ops N]\n"), 2;
+        else return std::fprintf(stderr, "usage: kill_test [--kills N] [--seed S] [--ops N] [--confined 1]\n"), 2;
     }
     if (geteuid() != 0) return std::fprintf(stderr, "skipped: needs root for owners, devices and trusted xattrs\n"), 77;
     if (!part.empty()) return holdfast::test::part(part, directory, seed, ops);
     std::printf("first seed %lu\n", seed);
-    return holdfast::test::run(kills, seed, ops);
+    return holdfast::test::run(kills, seed, ops, confined);
 }
