@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from replica_store import BUILD, Carriers, Host, Load, differences, wait_until
+from replica_store import BUILD, Carriers, Host, Load, differences, lasting_differences, wait_until
 from verdict import check, ended, failures
 from volume import run
 
@@ -131,7 +131,7 @@ def killed_in_the_middle(changes, source, replica, carriers, dice, round_number)
     carriers.serve()
     published = source.status()["published"]
     check(f"round {round_number}: the service goes on", not wait_until(lambda: applied_at(replica) == published, 60) and replica.status())
-    check(f"round {round_number}: the image equals the directory", differences(live, replica.store / "image"))
+    check(f"round {round_number}: the image equals the directory", lasting_differences(live, replica.store / "image"))
     carriers.kill("service")
 
 
@@ -163,7 +163,7 @@ def beside_a_load(live, source, replica, work, carriers, seed):
     check("the load met no error", load.failure)
     published = source.status()["published"]
     check("the service has gone on", not wait_until(lambda: applied_at(replica) == published, 60) and replica.status())
-    check("the image equals the directory", differences(live, replica.store / "image"))
+    check("the image equals the directory", lasting_differences(live, replica.store / "image"))
     check("the store verifies", (lambda done: done.returncode and done.stdout + done.stderr)(replica.tried(BUILD / "tools/holdfast", "verify", replica.store)))
 
 

@@ -174,6 +174,12 @@ def wait_until(condition, seconds=20):
     return False
 
 
+def lasting_differences(live, image):
+    """Times of what was written last are recorded a moment later (docs/guarantees.md)."""
+    wait_until(lambda: not differences(live, image), 5)
+    return differences(live, image)
+
+
 def make_source_tree(live, dice):
     make_tree(live, dice)
     os.chown(live, 1234, 4321)
