@@ -77,6 +77,15 @@ def load(mounts, data, sockets, seconds, scale):
     return bookmarks
 
 
+def unmount(place, seconds=20):
+    """pg_ctl is done when PostgreSQL has removed its file, and that is a moment before the process is gone."""
+    end = time.monotonic() + seconds
+    while subprocess.run(["umount", place], stderr=subprocess.DEVNULL).returncode != 0:
+        if time.monotonic() > end:
+            run("umount", place)
+        time.sleep(0.1)
+
+
 def judge(past, work, sockets, name, floor):
     place = work / f"overlay-{name}"
     for part in ("upper", "work", "merged"):
@@ -97,7 +106,7 @@ def judge(past, work, sockets, name, floor):
         log = place / "merged/pg/log"
         return f"{error} {log.read_text()[-1500:] if log.exists() else ''}", 0
     finally:
-        run("umount", place / "merged")
+        unmount(place / "merged")
         shutil.rmtree(place, ignore_errors=True)
 
 
