@@ -44,6 +44,9 @@ public:
     // Lets what was sent go out, then ends. WHY comes back in `closed`.
     void close(Error why);
 
+    // The owner wants nothing more of it: as close(), and no event comes any more, `closed` neither.
+    void abandon(Error why) { set_events({}), close(std::move(why)); }
+
     bool is_closing() const { return why_.has_value(); }
     // What was sent and the socket has not taken yet.
     size_t waiting_bytes() const { return outgoing_.size() - outgoing_begin_ + channel_->output_bytes(); }

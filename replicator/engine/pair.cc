@@ -70,8 +70,7 @@ void pair_over(Host& host, std::shared_ptr<Connection> connection, PairingSide::
     const TlsChannel& channel = connection->channel();
     const bool is_client = role == PairingSide::Role::client;
     const auto fail = [&](const Error& why) {
-        connection->set_events({});
-        connection->close(why);
+        connection->abandon(why);
         done(why);
     };
     auto exporter = channel.exporter(pairing_exporter_label);

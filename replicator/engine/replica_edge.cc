@@ -49,10 +49,7 @@ ReplicaEdge::~ReplicaEdge() {
     close_link();
     equality_.abandon();
     close_sides();
-    if (connection_) {
-        connection_->set_events({});
-        connection_->close({ErrorCode::unavailable, "this replica is not kept here any more"});
-    }
+    if (connection_) connection_->abandon({ErrorCode::unavailable, "this replica is not kept here any more"});
     is_ending_ = true;
     watcher_.join();
     work_.finish();
@@ -61,8 +58,7 @@ ReplicaEdge::~ReplicaEdge() {
 
 void ReplicaEdge::attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames) {
     if (connection_) {
-        connection_->set_events({});
-        connection_->close({ErrorCode::unavailable, "a newer connection of the same source took its place"});
+        connection_->abandon({ErrorCode::unavailable, "a newer connection of the same source took its place"});
         over({ErrorCode::unavailable, "a newer connection took its place"});
     }
     connection_ = std::move(connection);
@@ -403,8 +399,7 @@ void ReplicaEdge::close_sides() {
     for (auto& side : sides_) {
         if (!side) continue;
         totals_.add(side.get());
-        side->set_events({});
-        side->close({ErrorCode::unavailable, "the session is over"});
+        side->abandon({ErrorCode::unavailable, "the session is over"});
         side.reset();
     }
 }

@@ -22,8 +22,7 @@ SideStreams::~SideStreams() {
     *is_alive_ = false;
     for (Side& side : sides_) {
         if (!side.connection) continue;
-        side.connection->set_events({});
-        side.connection->close({ErrorCode::unavailable, "the session is over"});
+        side.connection->abandon({ErrorCode::unavailable, "the session is over"});
     }
 }
 

@@ -42,10 +42,7 @@ SourceEdge::~SourceEdge() {
     host_.loop.cancel(tick_);
     host_.loop.cancel(paced_);
     host_.loop.cancel(check_);
-    if (connection_) {
-        connection_->set_events({});
-        connection_->close({ErrorCode::unavailable, "this replica is not served any more"});
-    }
+    if (connection_) connection_->abandon({ErrorCode::unavailable, "this replica is not served any more"});
     end_serving();
     is_ending_ = true;
     if (watcher_.joinable()) watcher_.join();
