@@ -60,17 +60,13 @@ ByteSpan packed(ByteSpan plain, int level) {
     return room.first(size);
 }
 
-Error broken(const std::string& what) {
-    return {ErrorCode::corrupt, "the stream from the peer is damaged: " + what};
-}
-
 Status check_header(const hf_frame_header& header) {
-    if (header.magic != HF_WIRE_MAGIC) return broken("no frame begins here");
-    if (header.flags & ~HF_FRAME_ZSTD) return broken("a frame has flags that this version does not know");
+    if (header.magic != HF_WIRE_MAGIC) return damaged_stream("no frame begins here");
+    if (header.flags & ~HF_FRAME_ZSTD) return damaged_stream("a frame has flags that this version does not know");
     if (header.plain_bytes > HF_FRAME_PLAIN_BYTES_MAX || header.stored_bytes > HF_FRAME_STORED_BYTES_MAX)
-        return broken("a frame is longer than the protocol allows");
+        return damaged_stream("a frame is longer than the protocol allows");
     const bool is_packed = header.flags & HF_FRAME_ZSTD;
-    if (!is_packed && header.plain_bytes != header.stored_bytes) return broken("a frame's lengths contradict each other");
+    if (!is_packed && header.plain_bytes != header.stored_bytes) return damaged_stream("a frame's lengths contradict each other");
     return ok();
 }
 
@@ -79,18 +75,22 @@ Result<ByteSpan> unpacked(const hf_frame_header& header, ByteSpan stored) {
     Workspace& workspace = Workspace::of_this_thread();
     const MutableByteSpan plain = workspace.room(header.plain_bytes);
     const size_t size = ZSTD_decompressDCtx(workspace.unpacker(), plain.data(), plain.size(), stored.data(), stored.size());
-    if (ZSTD_isError(size) || size != plain.size()) return broken("a packed frame cannot be unpacked");
+    if (ZSTD_isError(size) || size != plain.size()) return damaged_stream("a packed frame cannot be unpacked");
     return ByteSpan(plain);
 }
 
 Result<Received> decode_frame(const hf_frame_header& header, ByteSpan stored) {
-    if (frame_checksum(header, stored) != header.checksum) return broken("a frame's checksum does not fit");
+    if (frame_checksum(header, stored) != header.checksum) return damaged_stream("a frame's checksum does not fit");
     if (header.flags & HF_FRAME_ZSTD) stored = HF_TRY(unpacked(header, stored));
-    if (hash(stored) != header.plain_checksum) return broken("the checksum of a frame's content does not fit");
+    if (hash(stored) != header.plain_checksum) return damaged_stream("the checksum of a frame's content does not fit");
     return Received{header.term, header.sent_ns, HF_TRY(decode_payload(header.type, stored))};
 }
 
 }  // namespace
+
+Error damaged_stream(const std::string& what) {
+    return {ErrorCode::corrupt, "the stream from the peer is damaged: " + what};
+}
 
 std::vector<std::byte> encode_frame(const Message& message, const FrameStamp& stamp) {
     hf_frame_header header{};

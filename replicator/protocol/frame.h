@@ -28,6 +28,9 @@ struct FrameStamp {
 // REQUIRES: the message keeps the limits of wire_format.h.
 std::vector<std::byte> encode_frame(const Message& message, const FrameStamp& stamp);
 
+// What readers of a stream say when it cannot be gone on with.
+Error damaged_stream(const std::string& what);
+
 // Cuts a stream of bytes into messages.
 class FrameReader {
 public:

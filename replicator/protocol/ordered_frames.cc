@@ -4,10 +4,6 @@ namespace holdfast::replicator {
 
 namespace {
 
-Error broken(const char* what) {
-    return {ErrorCode::corrupt, std::string("the stream from the peer is damaged: ") + what};
-}
-
 bool may_travel_aside(const Message& message) {
     return std::holds_alternative<Records>(message) || std::holds_alternative<SyncBytes>(message);
 }
@@ -20,12 +16,12 @@ Result<std::optional<Received>> OrderedFrames::next() {
         if (!received) return received;
         if (turn_ != 0) {
             turn_ = 0;
-            if (!may_travel_aside(received->message)) return broken("a further connection brought what belongs on the first one");
+            if (!may_travel_aside(received->message)) return damaged_stream("a further connection brought what belongs on the first one");
             return received;
         }
         const auto* elsewhere = std::get_if<Elsewhere>(&received->message);
         if (elsewhere == nullptr) return received;
-        if (!is_open(elsewhere->number)) return broken("a message is to come on a connection that is not there");
+        if (!is_open(elsewhere->number)) return damaged_stream("a message is to come on a connection that is not there");
         turn_ = elsewhere->number;
     }
 }
