@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
 
 #include "base/unique_fd.h"
@@ -151,6 +154,16 @@ void RandomTree::rename() {
     const bool exchange = dice(4) == 0;
     const auto to = exchange || dice(3) == 0 ? some_path() : some_new_path();
     (void)renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), exchange ? RENAME_EXCHANGE : 0);
+}
+
+uint64_t tree_seed() {
+    static const uint64_t seed = [] {
+        const char* text = getenv("HOLDFAST_TEST_SEED");
+        const uint64_t chosen = text ? strtoull(text, nullptr, 10) : static_cast<uint64_t>(time(nullptr));
+        printf("HOLDFAST_TEST_SEED=%lu\n", chosen);
+        return chosen;
+    }();
+    return seed;
 }
 
 }  // namespace holdfast::test

@@ -8,6 +8,9 @@
 
 namespace holdfast::test {
 
+// HOLDFAST_TEST_SEED, or the time; told once, so that a run can be had again.
+uint64_t tree_seed();
+
 class RandomTree {
 public:
     RandomTree(std::string directory, uint64_t seed) : directory_(std::move(directory)), random_(seed) {}

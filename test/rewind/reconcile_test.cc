@@ -100,23 +100,13 @@ void write_file(const std::string& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
 }
 
-uint64_t seed_of_run() {
-    static const uint64_t seed = [] {
-        const char* text = getenv("HOLDFAST_TEST_SEED");
-        const uint64_t chosen = text ? strtoull(text, nullptr, 10) : static_cast<uint64_t>(time(nullptr));
-        printf("HOLDFAST_TEST_SEED=%lu\n", chosen);
-        return chosen;
-    }();
-    return seed;
-}
-
 }  // namespace
 
 TEST_CASE("reconcile: after random changes the repaired image equals the tree, and a second look finds nothing") {
     for (uint64_t round = 0; round < 12; ++round) {
         Bench bench;
-        RandomTree random(bench.tree(), seed_of_run() + round);
-        INFO("HOLDFAST_TEST_SEED=" << seed_of_run() + round);
+        RandomTree random(bench.tree(), tree_seed() + round);
+        INFO("HOLDFAST_TEST_SEED=" << tree_seed() + round);
         for (int step = 0; step < 6; ++step) {
             random.change(step == 0 ? 80 : 25);
             auto status = bench.repair();
@@ -132,7 +122,7 @@ TEST_CASE("reconcile: after random changes the repaired image equals the tree, a
 TEST_CASE("reconcile: a repair that was interrupted after any record is completed by the next one") {
     for (uint64_t round = 0; round < 6; ++round) {
         Bench bench;
-        const uint64_t seed = seed_of_run() + 1000 + round;
+        const uint64_t seed = tree_seed() + 1000 + round;
         RandomTree random(bench.tree(), seed);
         INFO("HOLDFAST_TEST_SEED=" << seed - 1000 - round);
         random.change(80);
@@ -152,7 +142,7 @@ TEST_CASE("reconcile: a repair that was interrupted after any record is complete
 
 TEST_CASE("reconcile: what the journal had deleted but the tree kept is born again under its id") {
     Bench bench;
-    RandomTree random(bench.tree(), seed_of_run() + 2000);
+    RandomTree random(bench.tree(), tree_seed() + 2000);
     random.change(120);
     REQUIRE(bench.repair().has_value());
     // The journal is ahead of the tree: everything goes, bottom up.

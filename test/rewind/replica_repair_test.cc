@@ -116,17 +116,10 @@ void write_file(const std::string& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
 }
 
-uint64_t a_seed() {
-    const char* text = getenv("HOLDFAST_TEST_SEED");
-    const uint64_t seed = text ? strtoull(text, nullptr, 10) : static_cast<uint64_t>(time(nullptr));
-    printf("HOLDFAST_TEST_SEED=%lu\n", seed);
-    return seed;
-}
-
 }  // namespace
 
 TEST_CASE("replica repair: an empty replica is filled, and is of that moment") {
-    const uint64_t seed = a_seed();
+    const uint64_t seed = tree_seed();
     StoreBench source;
     RandomTree random(source.live(), seed);
     for (int i = 0; i < 3; ++i) {
@@ -149,7 +142,7 @@ TEST_CASE("replica repair: an empty replica is filled, and is of that moment") {
 }
 
 TEST_CASE("replica repair: a filling that is cut off, or dies, is continued") {
-    const uint64_t seed = a_seed();
+    const uint64_t seed = tree_seed();
     std::mt19937_64 dice(seed);
     for (const uint32_t version : {1u, 2u, 2u}) {
         INFO("HOLDFAST_TEST_SEED=" << seed << " version " << version);
@@ -238,7 +231,7 @@ TEST_CASE("replica repair: what a filling that was cut off left in the graveyard
 }
 
 TEST_CASE("replica repair: a source that goes on meanwhile tells of the moment all the same") {
-    const uint64_t seed = a_seed();
+    const uint64_t seed = tree_seed();
     StoreBench source;
     RandomTree random(source.live(), seed);
     random.change(150);
@@ -283,7 +276,7 @@ TEST_CASE("replica repair: one that got there and could not say so is complete w
 }
 
 TEST_CASE("replica repair: what the replica was before stays in its window") {
-    const uint64_t seed = a_seed();
+    const uint64_t seed = tree_seed();
     StoreBench source;
     RandomTree random(source.live(), seed);
     random.change(80);
@@ -322,7 +315,7 @@ TEST_CASE("replica repair: what the replica was before stays in its window") {
 }
 
 TEST_CASE("replica repair: one that is cut off, or dies, is made again, and history before it is untouched") {
-    const uint64_t seed = a_seed();
+    const uint64_t seed = tree_seed();
     std::mt19937_64 dice(seed);
     for (int story = 0; story < 6; ++story) {
         StoreBench source;

@@ -52,23 +52,13 @@ Done rewind_to(StoreBench& bench, const std::string& path, journal::Lsn moment) 
     return {std::move(*plan), std::move(*report), std::move(*verification)};
 }
 
-uint64_t seed_of_run() {
-    static const uint64_t seed = [] {
-        const char* text = getenv("HOLDFAST_TEST_SEED");
-        const uint64_t chosen = text ? strtoull(text, nullptr, 10) : static_cast<uint64_t>(time(nullptr));
-        printf("HOLDFAST_TEST_SEED=%lu\n", chosen);
-        return chosen;
-    }();
-    return seed;
-}
-
 }  // namespace
 
 TEST_CASE("rewind: a random tree goes back to every moment, and forward again by rewinding the rewind") {
     for (uint64_t round = 0; round < 4; ++round) {
-        INFO("HOLDFAST_TEST_SEED=" << seed_of_run() << " round " << round);
+        INFO("HOLDFAST_TEST_SEED=" << tree_seed() << " round " << round);
         StoreBench bench;
-        RandomTree random(bench.live(), seed_of_run() * 10 + round);
+        RandomTree random(bench.live(), tree_seed() * 10 + round);
         std::vector<std::pair<journal::Lsn, std::string>> moments;
         for (int step = 0; step < 4; ++step) {
             random.change(step == 0 ? 80 : 30);
@@ -88,9 +78,9 @@ TEST_CASE("rewind: a random tree goes back to every moment, and forward again by
 }
 
 TEST_CASE("rewind: stopped in the middle it is run again and comes through") {
-    INFO("HOLDFAST_TEST_SEED=" << seed_of_run());
+    INFO("HOLDFAST_TEST_SEED=" << tree_seed());
     StoreBench bench;
-    RandomTree random(bench.live(), seed_of_run() + 77);
+    RandomTree random(bench.live(), tree_seed() + 77);
     random.change(120);
     const journal::Lsn moment = bench.record();
     const std::string snapshot = bench.snapshot();

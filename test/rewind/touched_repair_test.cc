@@ -135,23 +135,13 @@ private:
     std::optional<BackingTree> backing_;
 };
 
-uint64_t seed_of_run() {
-    static const uint64_t seed = [] {
-        const char* text = getenv("HOLDFAST_TEST_SEED");
-        const uint64_t chosen = text ? strtoull(text, nullptr, 10) : static_cast<uint64_t>(time(nullptr));
-        printf("HOLDFAST_TEST_SEED=%lu\n", chosen);
-        return chosen;
-    }();
-    return seed;
-}
-
 }  // namespace
 
 TEST_CASE("touched repair: after random changes the image equals the tree, and only what was touched was looked at") {
     for (uint64_t round = 0; round < 40; ++round) {
         Bench bench;
-        RandomTree random(bench.tree(), seed_of_run() + round);
-        INFO("HOLDFAST_TEST_SEED=" << seed_of_run() + round);
+        RandomTree random(bench.tree(), tree_seed() + round);
+        INFO("HOLDFAST_TEST_SEED=" << tree_seed() + round);
         random.change(120);
         REQUIRE(bench.repair_all().has_value());
         for (int step = 0; step < 8; ++step) {
@@ -174,8 +164,8 @@ TEST_CASE("touched repair: after random changes the image equals the tree, and o
 TEST_CASE("touched repair: a pass that was cut off after any record is completed by the next, with what was touched since") {
     for (uint64_t round = 0; round < 25; ++round) {
         Bench bench;
-        RandomTree random(bench.tree(), seed_of_run() + 1000 + round);
-        INFO("HOLDFAST_TEST_SEED=" << seed_of_run() + round);
+        RandomTree random(bench.tree(), tree_seed() + 1000 + round);
+        INFO("HOLDFAST_TEST_SEED=" << tree_seed() + round);
         random.change(120);
         REQUIRE(bench.repair_all().has_value());
         std::map<ObjectId, journal::TouchedObject> touched;
