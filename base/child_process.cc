@@ -42,6 +42,12 @@ constexpr int exec_failed_status = 127;
 
 }  // namespace
 
+std::string describe(const ProcessEnd& end) {
+    if (end.by_signal) return "was killed by signal " + std::to_string(end.status);
+    if (end.status == exec_failed_status) return "could not be started";
+    return "ended with status " + std::to_string(end.status);
+}
+
 Result<ChildProcess> ChildProcess::start(const ChildStart& how) {
     HF_CHECK(how.log_fd >= 0);
     std::vector<char*> raw{const_cast<char*>(how.program.path.c_str())};
@@ -110,9 +116,7 @@ bool ChildProcess::wait(int timeout_ms) {
 
 std::string ChildProcess::describe_end() const {
     HF_CHECK(ended_);
-    if (signal_) return "was killed by signal " + std::to_string(status_);
-    if (status_ == exec_failed_status) return "could not be started";
-    return "ended with status " + std::to_string(status_);
+    return describe(end());
 }
 
 void ChildProcess::signal_all(int number) {

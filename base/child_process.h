@@ -32,6 +32,13 @@ struct ChildStart {
     bool leads_group = false;            // of processes, which terminate() and kill() reach as a whole
 };
 
+struct ProcessEnd {
+    bool by_signal = false;  // STATUS is the signal's number
+    int status = 0;
+};
+// "ended with status 3", "was killed by signal 9"
+std::string describe(const ProcessEnd& end);
+
 class ChildProcess {
 public:
     static Result<ChildProcess> start(const ChildStart& how);
@@ -48,7 +55,7 @@ public:
     // REQUIRES: wait() was true.
     bool exited_with(int status) const { return !signal_ && status_ == status; }
     int exit_status() const { return signal_ ? -1 : status_; }  // -1: a signal ended it
-    // "ended with status 3", "was killed by signal 9"
+    ProcessEnd end() const { return {signal_, status_}; }
     std::string describe_end() const;
 
     void terminate();

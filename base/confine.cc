@@ -80,7 +80,8 @@ Status restrict_files(const Confinement& confinement, std::vector<UniqueFd> dire
     for (const JailPlace& place : confinement.places)
         if (!place.read_only) directories.push_back(HF_TRY(open_place(rule_directory(place, done))));
     std::vector<LandlockRule> rules;
-    for (const UniqueFd& directory : directories) rules.push_back({directory});
+    for (const UniqueFd& directory : directories) rules.push_back({directory.get()});
+    for (const int directory : confinement.readable) rules.push_back({directory, true});
     HF_TRY(restrict_by_landlock(rules));
     done.landlock = version;
     return ok();

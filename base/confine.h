@@ -27,6 +27,7 @@ struct Confinement {
         std::string directory;
         std::vector<std::string> parts;  // "/image"
     } handles;
+    std::vector<int> readable;             // descriptors of directories: what lies beneath may be read, by name
     std::vector<std::string> handed_in;    // directories beneath which descriptors that are passed to it later may lead
     Capabilities capabilities = 0;         // that it keeps
 };

@@ -15,8 +15,8 @@ namespace holdfast {
 namespace {
 
 // A peer that neither reads nor speaks for this long loses its connection, so that it cannot hold one for ever.
-constexpr time_t send_timeout_s = 10;
-constexpr time_t idle_timeout_s = 60;
+constexpr int send_timeout_ms = 10'000;
+constexpr int idle_timeout_ms = 60'000;
 
 Status send_all(int fd, std::string_view text) {
     while (!text.empty()) {
@@ -61,10 +61,46 @@ private:
     std::string buffer_;
 };
 
-void set_timeouts(int fd) {
-    timeval send{send_timeout_s, 0}, idle{idle_timeout_s, 0};
-    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send, sizeof send);
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
+void set_timeouts(int fd, int send_ms, int receive_ms) {
+    const auto set = [fd](int option, int milliseconds) {
+        const timeval time{milliseconds / 1000, milliseconds % 1000 * 1000};
+        ::setsockopt(fd, SOL_SOCKET, option, &time, sizeof time);
+    };
+    set(SO_SNDTIMEO, send_ms);
+    set(SO_RCVTIMEO, receive_ms);
+}
+
+// A service has a thread for each connection: whatever it is busy with, it says something to a question on a new one.
+bool says_anything(const std::string& path) {
+    auto fd = connect_unix(path);
+    if (!fd) return fd.error().sys_errno != ETIMEDOUT;  // it is gone, which the connection that waits finds out itself
+    set_timeouts(fd->get(), json_probe_ms, json_probe_ms);
+    if (!send_all(fd->get(), line_of(Json{{"verb", "status"}}))) return true;
+    char byte = 0;
+    ssize_t got;
+    do got = ::recv(fd->get(), &byte, 1, 0);
+    while (got < 0 && errno == EINTR);
+    return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+Error hangs(int fd, const std::string& path) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    const bool is_known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0;
+    const std::string process = is_known ? ", process " + std::to_string(peer.pid) + "," : "";
+    return {ErrorCode::unavailable, "the service at " + quoted(path) + process + " answers nothing: it is stopped or hangs" +
+                                        (is_known ? "; `ps -o pid,stat,wchan:30,cmd -p " + std::to_string(peer.pid) + "` shows which" : ""),
+            ETIMEDOUT};
+}
+
+// The next line, as long as the service lives.
+Result<std::optional<std::string>> await_line(LineReader& reader, int fd, const std::string& path) {
+    for (;;) {
+        auto line = reader.next();
+        const bool is_silent = !line && (line.error().sys_errno == EAGAIN || line.error().sys_errno == EWOULDBLOCK);
+        if (!is_silent) return line;
+        if (!says_anything(path)) return hangs(fd, path);
+    }
 }
 
 }  // namespace
@@ -80,13 +116,13 @@ public:
 
 private:
     void refuse(int fd) {
-        set_timeouts(fd);
+        set_timeouts(fd, send_timeout_ms, idle_timeout_ms);
         const Error full{ErrorCode::busy, "too many connections to " + quoted(path_) + "; try again"};
         (void)send_all(fd, line_of(json_of(full))).has_value();
     }
 
     void serve(int fd) {
-        set_timeouts(fd);
+        set_timeouts(fd, send_timeout_ms, idle_timeout_ms);
         LineReader reader(fd, json_line_bytes_max);
         for (;;) {
             auto line = reader.next();
@@ -145,11 +181,12 @@ Result<Json> json_call(const std::string& path, const Json& request, const JsonS
     std::string line = line_of(request);
     if (line.size() > json_line_bytes_max)
         return Error{ErrorCode::invalid_argument, "the request is longer than " + human_bytes(json_line_bytes_max)};
+    set_timeouts(fd.get(), json_probe_ms, json_silence_ms);
     // A server that is full answers and closes without reading, so a failed write is not yet the last word.
     Status sent = send_all(fd.get(), line);
     LineReader reader(fd.get(), json_answer_bytes_max);
     for (;;) {
-        auto answer = reader.next();
+        auto answer = await_line(reader, fd.get(), path);
         if (!sent && (!answer || !answer->has_value())) return std::move(sent).error();
         if (!answer && answer.error().sys_errno == ECONNRESET) answer = std::optional<std::string>();
         if (!answer) return std::move(answer).error();

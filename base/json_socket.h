@@ -19,6 +19,9 @@ namespace holdfast {
 inline constexpr size_t json_line_bytes_max = 1 << 20;
 inline constexpr size_t json_answer_bytes_max = 64 << 20;
 inline constexpr int json_connections_max = 32;
+// A service that says nothing for so long is asked on another connection whether it still lives; and has so long to say anything there.
+inline constexpr int json_silence_ms = 5'000;
+inline constexpr int json_probe_ms = 5'000;
 
 class JsonServer {
 public:
@@ -39,7 +42,8 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-// One request, its answer. Errors: unavailable when nobody listens, or the error that the server sent.
+// One request, its answer, however long that takes, as long as the service answers anything at all. Errors: unavailable when nobody listens, with
+// sys_errno ETIMEDOUT when the process that does is stopped or hangs, and is named; or the error that the server sent.
 Result<Json> json_call(const std::string& path, const Json& request, const JsonServer::Progress& progress = {});
 
 }  // namespace holdfast

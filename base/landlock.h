@@ -15,14 +15,15 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
 
 namespace holdfast {
 
-// What there is beneath DIRECTORY may be read, and changed unless it is READ_ONLY; nothing may be executed.
+// What there is beneath DIRECTORY may be read, and changed unless it is READ_ONLY; nothing may be executed. DIRECTORY may be a file, by
+// whatever name it is reached.
 struct LandlockRule {
-    const UniqueFd& directory;
+    int directory;  // a descriptor
     bool read_only = false;
+    bool only_existing = false;  // files that are there may be written to; none is made, removed, moved or truncated
 };
 
 // The kernel's version of Landlock: 0 without. 2 (Linux 5.19) is the first that lets files move between directories.
@@ -31,8 +32,10 @@ inline constexpr int landlock_version_needed = 2;
 // What versions up to the newest that is known here check, and version VERSION does not, as parts of a sentence.
 std::vector<std::string> not_checked_by_landlock(int version);
 
-// Also ends connecting and listening by TCP (version 4), and signals and abstract sockets to processes that are not confined with it (6).
-// REQUIRES: landlock_version() >= landlock_version_needed, forgo_new_privileges().
-Status restrict_by_landlock(const std::vector<LandlockRule>& rules);
+enum class LandlockTcp { none, may_connect };
+
+// Also ends connecting (unless TCP says otherwise) and listening by TCP (version 4), and signals and abstract sockets to processes that are not
+// confined with it (6). REQUIRES: landlock_version() >= landlock_version_needed, forgo_new_privileges().
+Status restrict_by_landlock(const std::vector<LandlockRule>& rules, LandlockTcp tcp = LandlockTcp::none);
 
 }  // namespace holdfast

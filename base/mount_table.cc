@@ -77,6 +77,12 @@ const MountEntry* mount_of(const std::vector<MountEntry>& table, std::string_vie
     return best;
 }
 
+const MountEntry* mount_below(const std::vector<MountEntry>& table, std::string_view path) {
+    for (const MountEntry& entry : table)
+        if (entry.point != path && is_within(entry.point, path)) return &entry;
+    return nullptr;
+}
+
 bool is_within(std::string_view path, std::string_view directory) {
     if (directory == "/") return path.starts_with('/');
     return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');

@@ -28,6 +28,9 @@ std::vector<MountEntry> parse_mount_table(std::string_view text);
 // several are stacked. Null: the table is empty.
 const MountEntry* mount_of(const std::vector<MountEntry>& table, std::string_view path);
 
+// The first mount strictly below PATH. Null: there is none.
+const MountEntry* mount_below(const std::vector<MountEntry>& table, std::string_view path);
+
 // Whether PATH is DIRECTORY itself or lies beneath it. Both absolute, without links and trailing slashes.
 bool is_within(std::string_view path, std::string_view directory);
 // PATH, which lies beneath the mount ENTRY, as a path inside its file system.

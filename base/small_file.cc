@@ -1,5 +1,9 @@
 #include "base/small_file.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "base/text.h"
 
 namespace holdfast {
@@ -19,12 +23,26 @@ Status replace_small_file(Disk& disk, std::string_view name, std::string_view co
 
 Result<std::string> read_small_file(Disk& disk, std::string_view name, size_t bytes_max) {
     auto file = HF_TRY(disk.open(name, Disk::Open::existing_read_only));
-    std::string contents(bytes_max + 1, '\0');
-    size_t got = HF_TRY(file->pread({reinterpret_cast<std::byte*>(contents.data()), contents.size()}, 0));
-    if (got > bytes_max)
+    const uint64_t size = HF_TRY(file->size());
+    if (size > bytes_max)
         return Error{ErrorCode::corrupt, quoted(name) + " is longer than " + human_bytes(bytes_max) + ", so it is not ours"};
-    contents.resize(got);
+    std::string contents(size, '\0');
+    contents.resize(HF_TRY(file->pread({reinterpret_cast<std::byte*>(contents.data()), contents.size()}, 0)));
     return contents;
+}
+
+Result<std::string> read_text(int fd, size_t bytes_max) {
+    std::string text(bytes_max, '\0');
+    size_t size = 0;
+    while (size < text.size()) {
+        const ssize_t got = ::read(fd, text.data() + size, text.size() - size);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno_error(errno, "read a file");
+        if (got == 0) break;
+        size += static_cast<size_t>(got);
+    }
+    text.resize(size);
+    return text;
 }
 
 Status remove_small_file(Disk& disk, std::string_view name) {

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -72,6 +73,7 @@ public:
     // The lower half: what is looked at here is an int for the kernel.
     void load_argument(size_t index) { load(offsetof(seccomp_data, args) + index * sizeof(uint64_t)); }
     void answer(uint32_t what) { program_.push_back(BPF_STMT(BPF_RET | BPF_K, what)); }
+    void mask(uint32_t bits) { program_.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits)); }
     void refuse(int error) { answer(SECCOMP_RET_ERRNO | static_cast<uint32_t>(error)); }
     void allow() { answer(SECCOMP_RET_ALLOW); }
     // Runs the next COUNT instructions only if the loaded word ...
@@ -136,6 +138,32 @@ void guard_handles(Assembly& filter, uint32_t handle_fd) {
     filter.refuse(EPERM);
 }
 
+constexpr uint32_t socket_kind = 0xf;  // the rest of the argument are flags
+
+// Sockets of the kinds that other hosts are reached by, and pairs in which no datagram can be sent to somebody else by his path.
+void only_sockets_to_hosts(Assembly& filter) {
+    filter.if_equal(SYS_socket, 10);
+    filter.load_argument(1);
+    filter.mask(socket_kind);
+    filter.if_at_least(SOCK_DGRAM + 1, 1);
+    filter.refuse(EPERM);
+    filter.load_argument(0);
+    filter.if_equal(AF_INET, 1);
+    filter.allow();
+    filter.if_other_than(AF_INET6, 1);
+    filter.refuse(EPERM);
+    filter.allow();
+    filter.if_equal(SYS_socketpair, 8);
+    filter.load_argument(0);
+    filter.if_other_than(AF_UNIX, 1);
+    filter.refuse(EPERM);
+    filter.load_argument(1);
+    filter.mask(socket_kind);
+    filter.if_equal(SOCK_DGRAM, 1);
+    filter.refuse(EPERM);
+    filter.allow();
+}
+
 void refuse_foreign_calls(Assembly& filter) {
     filter.load(offsetof(seccomp_data, arch));
     filter.if_other_than(native_architecture, 1);
@@ -148,11 +176,14 @@ void refuse_foreign_calls(Assembly& filter) {
 
 }  // namespace
 
-std::vector<sock_filter> system_call_filter(pid_t own, const std::vector<uint32_t>& allowed, int handle_fd) {
+std::vector<sock_filter> system_call_filter(pid_t own, const std::vector<uint32_t>& allowed, int handle_fd, const CallNeeds& needs) {
     Assembly filter;
     refuse_foreign_calls(filter);
-    for (const uint32_t call : refused) {
-        if (std::find(allowed.begin(), allowed.end(), call) != allowed.end()) continue;
+    std::vector<uint32_t> all(std::begin(refused), std::end(refused));
+    all.insert(all.end(), needs.refused.begin(), needs.refused.end());
+    for (const uint32_t call : all) {
+        const bool is_looked_at_below = (needs.own_umasks && call == SYS_unshare) || (needs.reaches_hosts && (call == SYS_socket || call == SYS_socketpair));
+        if (is_looked_at_below || std::find(allowed.begin(), allowed.end(), call) != allowed.end()) continue;
         filter.if_equal(call, 1);
         filter.refuse(EPERM);
     }
@@ -168,16 +199,21 @@ std::vector<sock_filter> system_call_filter(pid_t own, const std::vector<uint32_
     refuse_bits(filter, SYS_mmap, 2, PROT_EXEC, EPERM);
     refuse_bits(filter, SYS_mprotect, 2, PROT_EXEC, EPERM);
     refuse_bits(filter, SYS_pkey_mprotect, 2, PROT_EXEC, EPERM);
-    guard_handles(filter, static_cast<uint32_t>(handle_fd));
+    if (!needs.any_handle) guard_handles(filter, static_cast<uint32_t>(handle_fd));
+    if (needs.own_umasks) only_with(filter, SYS_unshare, 0, CLONE_FS);
 
     // Itself and nobody else; 0 would be its whole group.
     only_with(filter, SYS_kill, 0, static_cast<uint32_t>(own));
     only_with(filter, SYS_tgkill, 0, static_cast<uint32_t>(own));
     only_with(filter, SYS_prlimit64, 0, 0);
 
-    filter.if_equal(SYS_ioctl, static_cast<uint8_t>(2 * std::size(allowed_ioctls) + 2));
+    if (needs.reaches_hosts) only_sockets_to_hosts(filter);
+
+    std::vector<uint32_t> ioctls(std::begin(allowed_ioctls), std::end(allowed_ioctls));
+    ioctls.insert(ioctls.end(), needs.ioctls.begin(), needs.ioctls.end());
+    filter.if_equal(SYS_ioctl, static_cast<uint8_t>(2 * ioctls.size() + 2));
     filter.load_argument(1);
-    for (const uint32_t request : allowed_ioctls) {
+    for (const uint32_t request : ioctls) {
         filter.if_equal(request, 1);
         filter.allow();
     }

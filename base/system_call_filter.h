@@ -17,9 +17,19 @@
 
 namespace holdfast {
 
+// What a process needs beyond that, and what it does without.
+struct CallNeeds {
+    std::vector<uint32_t> refused;  // these as well
+    std::vector<uint32_t> ioctls;   // these as well
+    bool any_handle = false;        // file handles with whatever descriptor it has, and as places
+    bool own_umasks = false;        // of its threads: unshare(CLONE_FS)
+    // It makes sockets to other hosts (IPv4 and IPv6, streams and datagrams), and pairs of its own that lead to nobody else. REQUIRES: connect is among the allowed.
+    bool reaches_hosts = false;
+};
+
 // The program for a process that starts nothing, mounts nothing, connects nowhere, signals and traces nobody but OWN, and gets no memory that it can
 // execute, but for the calls in ALLOWED. File handles are opened with HANDLE_FD and no other descriptor, and it cannot be closed or replaced. It may go on using the descriptors that it has: accept on a socket that listens, map files to read and write.
-std::vector<sock_filter> system_call_filter(pid_t own, const std::vector<uint32_t>& allowed = {}, int handle_fd = -1);
+std::vector<sock_filter> system_call_filter(pid_t own, const std::vector<uint32_t>& allowed = {}, int handle_fd = -1, const CallNeeds& needs = {});
 
 // The program for a process that needs CALLS and no other: everything else is EPERM.
 std::vector<sock_filter> only_system_calls(const std::vector<uint32_t>& calls);

@@ -1,19 +1,17 @@
 #include "fusefs/bypass.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
 #include <sstream>
 
+#include "base/processes.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "fusefs/mount_table.h"
@@ -23,30 +21,10 @@ namespace {
 
 constexpr const char* deleted_suffix = " (deleted)";
 
-std::vector<int> numbers_in(const std::string& directory) {
-    std::vector<int> numbers;
-    std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), ::closedir);
-    if (!listing) return numbers;
-    while (const dirent* entry = ::readdir(listing.get())) {
-        int number = 0;
-        const char* end = entry->d_name + std::char_traits<char>::length(entry->d_name);
-        const auto parsed = std::from_chars(entry->d_name, end, number);
-        if (parsed.ec == std::errc{} && parsed.ptr == end) numbers.push_back(number);
-    }
-    return numbers;
-}
-
 std::string link_target(const std::string& path) {
     char target[PATH_MAX];
     const ssize_t length = ::readlink(path.c_str(), target, sizeof target);
     return length > 0 ? std::string(target, static_cast<size_t>(length)) : std::string();
-}
-
-std::string command_of(const std::string& process) {
-    std::string command;
-    std::ifstream file(process + "/comm");
-    std::getline(file, command);
-    return command;
 }
 
 // One process under examination. Its mount table is its own namespace's, and the paths that /proc shows belong to it.
@@ -73,11 +51,17 @@ public:
 
 private:
     void add(const std::string& how, const std::string& path) {
-        found_.push_back({pid_, command_of(directory_), how + quoted(path)});
+        found_.push_back({pid_, command_of(pid_), how + quoted(path)});
     }
 
     bool lies_beneath(const MountEntry& entry, const std::string& path) const {
         return entry.device == place_.device && is_within(path, entry.point) && is_within(path_inside(entry, path), place_.path);
+    }
+
+    // Nothing that is recorded: REQUIRES lies_beneath().
+    bool is_left_out(const MountEntry& entry, const std::string& path) const {
+        std::string inside = path_inside(entry, path).substr(place_.path == "/" ? 0 : place_.path.size());
+        return place_.left_out.holds(inside.starts_with('/') ? std::string_view(inside).substr(1) : inside);
     }
 
     // Whatever the process holds under NAME ("cwd", "fd/3"). INFO names the mount that it was reached through.
@@ -93,7 +77,7 @@ private:
         if (!entry || !lies_beneath(*entry, path) || ::stat(link.c_str(), &file) != 0 || file.st_nlink == 0) return;
         if (only_directories) add("has as " + name + " ", path);
         else if (S_ISDIR(file.st_mode)) add("has the directory open ", path);
-        else if (!(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY) add("has open for writing ", path);
+        else if (!(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY && !is_left_out(*entry, path)) add("has open for writing ", path);
     }
 
     // Working and root directory have no fdinfo of their own; a descriptor that only stands for the place has one.
@@ -120,7 +104,7 @@ private:
     // Mappings do not name their mount: any mount of the place's file system through which PATH would lead beneath it
     // counts. Another may lie on top of it; then the answer errs on the careful side.
     bool may_lie_beneath(const std::string& path) const {
-        return std::any_of(table_.begin(), table_.end(), [&](const MountEntry& entry) { return lies_beneath(entry, path); });
+        return std::any_of(table_.begin(), table_.end(), [&](const MountEntry& entry) { return lies_beneath(entry, path) && !is_left_out(entry, path); });
     }
 
     // address permissions offset device inode path; `s` is shared
@@ -149,12 +133,12 @@ Result<BackingPlace> backing_place(const std::string& directory) {
     const auto table = HF_TRY(read_mount_table());
     const MountEntry* entry = mount_of(table, directory);
     if (!entry) return Error{ErrorCode::io, "the mount table does not say on which file system " + quoted(directory) + " lies"};
-    return BackingPlace{entry->device, path_inside(*entry, directory)};
+    return BackingPlace{entry->device, path_inside(*entry, directory), {}};
 }
 
 std::vector<Holder> find_holders(const BackingPlace& place, int self) {
     std::vector<Holder> all;
-    for (const int pid : numbers_in("/proc")) {
+    for (const int pid : process_ids()) {
         if (pid == self) continue;
         auto found = Process(pid, place).holders();
         all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "journal/left_out.h"
 
 namespace holdfast::fusefs {
 
@@ -30,6 +31,7 @@ struct Holder {
 struct BackingPlace {
     std::string device;  // "major:minor" of the file system instance
     std::string path;    // inside it
+    journal::LeftOut left_out;  // files in these hold nothing; directories do, because they lead out again
 };
 
 // Of DIRECTORY (resolved); REQUIRES: nothing is mounted over it yet.

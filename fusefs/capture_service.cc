@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/name_text.h"
@@ -10,6 +11,8 @@
 
 namespace holdfast::fusefs {
 namespace {
+
+constexpr uint32_t room_record_bytes = 256 << 10;
 
 // Of a gap that began because nothing could be recorded; null without one.
 Json gap_of(const Capture& capture) {
@@ -37,7 +40,18 @@ Result<Json> status(const Capture& capture, const Json&) {
                 {"gap", gap_of(capture)},
                 {"fenced", capture.writer->is_fenced()},
                 {"threads", capture.threads},
+                {"confined", capture.confined},
                 {"session", capture.session}};
+}
+
+// Addresses that nobody uses: BYTES, but no more than what leaves the journal's user most of what is free.
+Status leave_room(journal::Writer& writer, uint64_t bytes, uint64_t journal_bytes_max) {
+    const uint64_t used = writer.used_bytes(), free = used < journal_bytes_max ? journal_bytes_max - used : 0;
+    for (uint64_t left = std::min(bytes, free / 4); left >= room_record_bytes; left -= room_record_bytes) {
+        const auto place = HF_TRY(writer.reserve(room_record_bytes));
+        HF_TRY(writer.abandon(place));
+    }
+    return ok();
 }
 
 Result<Json> bookmark(const Capture& capture, const Json& request) {
@@ -46,6 +60,7 @@ Result<Json> bookmark(const Capture& capture, const Json& request) {
     if (!capture.bypass.empty())
         return Error{ErrorCode::gap, "the directory is mounted with allow_bypass and can be changed " + capture.bypass +
                                          ", so no moment of this session can be gone back to"};
+    HF_TRY(leave_room(*capture.writer, request.value("room", uint64_t{0}), capture.volume->journal_bytes_max));
     const Filter::Cut cut = HF_TRY(capture.filter->cut(name));
     // The catalog names a bookmark by its record's address: the same state as its end, and one number for people.
     return Json{{"lsn", cut.end - journal::encoded_length(journal::Bookmark{name})}, {"time_ns", cut.time_ns}};
@@ -83,8 +98,9 @@ constexpr Verb verbs[] = {{"status", status}, {"bookmark", bookmark}, {"sync", s
 
 }  // namespace
 
-Result<std::unique_ptr<JsonServer>> serve_capture(const Capture& capture) {
-    return JsonServer::start(journal::capture_socket(capture.volume->id),
+Result<std::unique_ptr<JsonServer>> serve_capture(const Capture& capture, UnixListener listener) {
+    HF_TRY(listener.listen(json_connections_max));
+    return JsonServer::start(std::move(listener),
                              [capture](const Json& request, const JsonServer::Progress&) -> Result<Json> {
                                  const std::string verb = request.at("verb").get<std::string>();
                                  for (const Verb& row : verbs)

@@ -25,8 +25,9 @@ struct Capture {
     std::string bypass;          // not empty: the whole session lies in a gap
     const std::atomic<bool>* is_healing = nullptr;
     std::function<void()> stop;  // ends the session; returns at once
+    std::string confined;        // by what this process is confined
 };
 
-Result<std::unique_ptr<JsonServer>> serve_capture(const Capture& capture);
+Result<std::unique_ptr<JsonServer>> serve_capture(const Capture& capture, UnixListener listener);
 
 }  // namespace holdfast::fusefs

@@ -13,6 +13,7 @@
 // Ownership: borrows everything in Wiring, which must outlive it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,7 @@ inline constexpr unsigned filter_serving_threads_max = journal::inflight_slots_m
 struct Wiring {
     int device_fd = -1;        // /dev/fuse, mounted
     int backing_root_fd = -1;  // O_PATH or O_RDONLY directory, opened before the mount covered it
+    int backing_view_fd = -1;  // a read-only view of it (base/mount_trees.h), in which the store service is shown what was touched in a gap; -1: gaps last until the next mount
     journal::Writer* writer = nullptr;        // null: null filter
     journal::InflightTable* table = nullptr;  // null: null filter
     OrphanKeeper* keeper = nullptr;           // null: orphans end with the process
@@ -53,7 +55,10 @@ struct Wiring {
     bool begins_alone = false;  // no replica is anywhere near: a durability that waits begins without one
     uint32_t origin = 1;
     unsigned threads = 8;      // at most filter_serving_threads_max
+    std::vector<uint64_t> left_out = {};  // nodes of directories that nobody gets into through the filter
     bool resumed = false;      // the device is already initialized: ask the kernel to send pending requests again
+    // What a predecessor changed and may not have recorded the modification times of. Asked once, from any thread, and may take a while.
+    std::function<Result<std::vector<journal::ObjectId>>()> changed_before = {};
 };
 
 class Healing;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/inner_binds.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "fusefs/mount_table.h"
@@ -39,6 +40,11 @@ std::string instance_at(const std::string& directory) {
 }  // namespace
 
 Result<FuseMount> FuseMount::make(const std::string& source, const std::string& directory, int backing_fd, unsigned long flags) {
+    return make_at(directory, backing_fd, source, directory, backing_fd, flags);
+}
+
+Result<FuseMount> FuseMount::make_at(const std::string& place, int place_fd, const std::string& source, const std::string& directory, int backing_fd,
+                                     unsigned long flags) {
     UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     if (!device) return errno_error(errno, "/dev/fuse cannot be opened; load the module with `modprobe fuse`");
     struct stat root {};
@@ -48,10 +54,27 @@ Result<FuseMount> FuseMount::make(const std::string& source, const std::string& 
     char data[128];
     std::snprintf(data, sizeof data, "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions", device.get(),
                   root.st_mode & S_IFMT);
-    const std::string target = "/proc/self/fd/" + std::to_string(backing_fd);
+    const std::string target = "/proc/self/fd/" + std::to_string(place_fd);
     if (::mount(source.c_str(), target.c_str(), filesystem_type, flags | inherited_flags(backing_fd), data) != 0)
         return errno_error(errno, "mounting over " + quoted(directory));
-    return FuseMount(std::move(device), directory, instance_at(directory));
+    return FuseMount(std::move(device), directory, instance_at(place));
+}
+
+// Where it stands now: at its directory, or where it was put together.
+std::string FuseMount::place() const {
+    const auto table = read_mount_table();
+    if (!table || is_at_directory()) return directory_;
+    for (const MountEntry& entry : *table)
+        if (entry.device == instance_ && entry.type == filesystem_type) return entry.point;
+    return directory_;
+}
+
+bool FuseMount::is_at_directory() const {
+    const auto table = read_mount_table();
+    if (!table) return true;  // as in is_mounted()
+    for (const MountEntry& entry : *table)
+        if (entry.device == instance_ && entry.type == filesystem_type && entry.point == directory_) return true;
+    return false;
 }
 
 bool FuseMount::is_mounted() const {
@@ -63,12 +86,11 @@ bool FuseMount::is_mounted() const {
 }
 
 Status FuseMount::unmount() {
-    if (::umount2(directory_.c_str(), UMOUNT_NOFOLLOW) != 0) return errno_error(errno, "unmounting " + quoted(directory_));
-    return ok();
+    return unmount_with_binds(directory_, filesystem_type);
 }
 
 void FuseMount::detach() {
-    if (::umount2(directory_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0 && errno != EINVAL)
+    if (::umount2(place().c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0 && errno != EINVAL)
         log_error("detaching " + quoted(directory_) + " failed: " + std::strerror(errno));
 }
 

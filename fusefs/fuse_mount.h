@@ -19,11 +19,18 @@ public:
     // noexec) are added, so that covering a directory never grants what it denied.
     static Result<FuseMount> make(const std::string& source, const std::string& directory, int backing_fd, unsigned long flags);
 
+    // The same, mounted somewhere else for now: on the directory PLACE_FD, which is at PLACE. It is to cover DIRECTORY later.
+    static Result<FuseMount> make_at(const std::string& place, int place_fd, const std::string& source, const std::string& directory, int backing_fd,
+                                     unsigned long flags);
+
     int device_fd() const { return device_.get(); }
     const std::string& directory() const { return directory_; }
 
+    const std::string& instance() const { return instance_; }
+
     bool is_mounted() const;
-    // An ordinary unmount. Errors: busy.
+    bool is_at_directory() const;
+    // An ordinary unmount, with what is bound in it. Errors: busy.
     Status unmount();
     // Takes the mount out of sight even while it is in use; requests under way end with an error.
     void detach();
@@ -33,6 +40,8 @@ public:
 private:
     FuseMount(UniqueFd device, std::string directory, std::string instance)
         : device_(std::move(device)), directory_(std::move(directory)), instance_(std::move(instance)) {}
+
+    std::string place() const;
 
     UniqueFd device_;
     std::string directory_;

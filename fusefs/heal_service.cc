@@ -13,7 +13,15 @@ namespace {
 
 using journal::HealPipe;
 using journal::HealVerb;
-using Answered = Result<std::vector<std::byte>>;
+struct Reply {
+    std::vector<std::byte> body;
+    std::vector<UniqueFd> descriptors;
+};
+using Answered = Result<Reply>;
+
+Reply reply_of(journal::HealOpened opened) {
+    return {journal::encode(std::span<const int32_t>(opened.errors)), std::move(opened.descriptors)};
+}
 
 class Conversation {
 public:
@@ -30,7 +38,7 @@ public:
             const bool held = healing_.holds();
             Answered answer = carry_out(*asked);
             if (!held && healing_.holds()) held_since_ns_ = system_clock().monotonic_ns();
-            Status sent = answer ? pipe_.send(HealVerb::answered, *answer) : pipe_.fail(answer.error());
+            Status sent = answer ? pipe_.send(HealVerb::answered, answer->body, answer->descriptors) : pipe_.fail(answer.error());
             if (!sent) return;
         }
     }
@@ -44,24 +52,36 @@ private:
 
     Answered carry_out(const HealPipe::Message& asked) {
         switch (asked.verb) {
-            case HealVerb::state: return journal::encode(healing_.state());
+            case HealVerb::state: return Reply{journal::encode(healing_.state()), {}};
             case HealVerb::take: {
                 is_healing_ = true;
                 const journal::Touched touched = HF_TRY(healing_.take());
-                return journal::encode(touched);
+                return Reply{journal::encode(touched), {}};
             }
-            case HealVerb::let_go: healing_.let_go(); return std::vector<std::byte>();
+            case HealVerb::let_go: healing_.let_go(); return Reply{};
             case HealVerb::records: {
                 const journal::HealAppended appended = HF_TRY(healing_.append(asked.body));
-                return journal::encode(appended);
+                return Reply{journal::encode(appended), {}};
             }
-            case HealVerb::done: healing_.done(); return std::vector<std::byte>();
+            case HealVerb::done: healing_.done(); return Reply{};
             case HealVerb::end_gap: {
                 const journal::Lsn end = HF_TRY(healing_.end_gap());
-                return journal::encode(end);
+                return Reply{journal::encode(end), {}};
+            }
+            case HealVerb::places: return show(asked.body);
+            case HealVerb::file: {
+                journal::HealOpened opened;
+                opened.add(healing_.open_file({std::string(reinterpret_cast<const char*>(asked.body.data()), asked.body.size())}));
+                return reply_of(std::move(opened));
             }
             default: return Error{ErrorCode::corrupt, "this is no verb of healing"};
         }
+    }
+
+    Answered show(ByteSpan body) {
+        const std::vector<journal::TouchedPlace> asked = HF_TRY(journal::decode_places(body));
+        journal::HealOpened opened = HF_TRY(healing_.open_places(asked));
+        return reply_of(std::move(opened));
     }
 
     HealPipe pipe_;
@@ -72,13 +92,14 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<UnixServer>> serve_healing(const std::string& path, Filter& filter, const journal::WriterOptions& limits,
+Result<std::unique_ptr<UnixServer>> serve_healing(UnixListener listener, Filter& filter, const journal::WriterOptions& limits,
                                                   std::atomic<bool>& is_healing) {
     const auto serve = [&filter, &is_healing, limits](int fd) {
         const std::unique_ptr<Healing> healing = filter.heal(limits);
         Conversation(fd, *healing, is_healing).talk();
     };
-    return UnixServer::start(path, 1, serve, [](int) {});
+    HF_TRY(listener.listen(1));
+    return UnixServer::start(std::move(listener), 1, serve, [](int) {});
 }
 
 }  // namespace holdfast::fusefs

@@ -15,7 +15,7 @@
 namespace holdfast::fusefs {
 
 // Errors: as UnixServer::start(). IS_HEALING says whether a pass is under way.
-Result<std::unique_ptr<UnixServer>> serve_healing(const std::string& path, Filter& filter, const journal::WriterOptions& limits,
+Result<std::unique_ptr<UnixServer>> serve_healing(UnixListener listener, Filter& filter, const journal::WriterOptions& limits,
                                                   std::atomic<bool>& is_healing);
 
 }  // namespace holdfast::fusefs

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/passed_descriptors.h"
 
 namespace holdfast::fusefs {
 namespace {
@@ -24,19 +25,11 @@ struct Message {
 
 bool send_message(int socket, const Message& message, int fd, int flags) {
     iovec piece{const_cast<Message*>(&message), sizeof message};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    PassedDescriptors<1> along;
     msghdr header{};
     header.msg_iov = &piece;
     header.msg_iovlen = 1;
-    if (fd >= 0) {
-        header.msg_control = control;
-        header.msg_controllen = sizeof control;
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    }
+    if (fd >= 0) along.send_with(header, {&fd, 1});
     ssize_t sent;
     do sent = ::sendmsg(socket, &header, flags | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
@@ -52,12 +45,11 @@ struct Received {
 Received receive_message(int socket, int flags) {
     Received received{Received::whole, {}, {}};
     iovec piece{&received.message, sizeof received.message};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    PassedDescriptors<1> along;
     msghdr header{};
     header.msg_iov = &piece;
     header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
+    along.receive_with(header);
     ssize_t size;
     do size = ::recvmsg(socket, &header, flags | MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
@@ -65,12 +57,8 @@ Received receive_message(int socket, int flags) {
     else if (size < 0) received.state = errno == EAGAIN ? Received::nothing : Received::closed;
     else if (size != static_cast<ssize_t>(sizeof(Message)) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) received.state = Received::damaged;
     if (size < 0) return received;
-    for (cmsghdr* rights = CMSG_FIRSTHDR(&header); rights; rights = CMSG_NXTHDR(&header, rights))
-        if (rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof(int))) {
-            int fd;
-            std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-            received.fd.reset(fd);
-        }
+    std::vector<UniqueFd> fds = along.of(header);
+    if (fds.size() == 1) received.fd = std::move(fds.front());
     return received;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fusefs/binder.h"
 #include "fusefs/foreground.h"
 #include "fusefs/fuse_mount.h"
 #include "fusefs/mount_checks.h"
@@ -63,6 +64,9 @@ int main(int argc, char** argv) {
     auto child = parse_worker_arguments(arguments);
     if (!child) return report(child.error(), exit_usage);
     if (*child) return (*child)->recover_only ? run_recovery(**child) : run_worker(**child);
+    auto binder = parse_binder_arguments(arguments);
+    if (!binder) return report(binder.error(), exit_usage);
+    if (*binder) return run_binder(**binder);
     auto options = parse_mount_options(arguments);
     if (!options) return report(options.error(), exit_usage);
     return mount_directory(std::move(*options));

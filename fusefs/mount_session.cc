@@ -10,12 +10,15 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/inner_binds.h"
 #include "base/log.h"
+#include "base/mount_trees.h"
 #include "base/text.h"
-#include "fusefs/bypass.h"
 #include "fusefs/filter/node_id.h"
+#include "fusefs/left_out_binds.h"
 #include "fusefs/mount_checks.h"
 #include "fusefs/mount_table.h"
+#include "journal/assembly_directory.h"
 
 namespace holdfast::fusefs {
 namespace {
@@ -84,6 +87,8 @@ Status MountSession::take_lock(const std::string& directory) {
 // answer there again. Applications that have something open on it only get errors; taking it out of sight is what an
 // administrator would do next.
 Status MountSession::clear_dead_mounts(const std::string& directory) {
+    // One that was being put together when its supervisor died.
+    Assembly::clear(journal::assembly_directory(volume_->id));
     for (int round = 0; round < stacked_mounts_max; ++round) {
         const auto table = HF_TRY(read_mount_table());
         const auto dead = std::find_if(table.begin(), table.end(), [&](const MountEntry& entry) { return is_dead_mount_of(entry, directory, volume_->store); });
@@ -98,18 +103,57 @@ Status MountSession::clear_dead_mounts(const std::string& directory) {
 }
 
 Status MountSession::cover(const MountOptions& options, const std::string& directory) {
-    const BackingPlace place = HF_TRY(backing_place(directory));
+    BackingPlace place = HF_TRY(backing_place(directory));
+    if (volume_) place.left_out = volume_->left_out;
+    const bool has_door = !place.left_out.empty();
     const std::string source = volume_ ? volume_->store : options.source;
-    mount_ = HF_TRY(FuseMount::make(source, directory, backing_.get(), options.flags));
+    if (has_door) door_ = HF_TRY(Door::make(source, directory, backing_.get(), options.flags));
+    else mount_ = HF_TRY(FuseMount::make(source, directory, backing_.get(), options.flags));
     if (!volume_) return ok();  // a null filter has no history that a bypass could make untrue
-    Status alone = look_for_holders(options, directory, place.device, place.path);
-    if (!alone) end();
-    return alone;
+    Status covered = look_for_holders(options, directory, place);
+    if (covered && has_door) covered = cover_with_door(options, directory);
+    if (!covered) end();
+    return covered;
 }
 
-Status MountSession::look_for_holders(const MountOptions& options, const std::string& directory, const std::string& device,
-                                      const std::string& path) {
-    const auto holders = find_holders({device, path}, ::getpid());
+// From here on nobody changes the backing tree but through the mount, and that is not there yet.
+//
+// Why the mount is not put over the directory at once, to be given its binds when it is served: a walk along a path that began before the bind was there
+// would end beneath it, in the mount, and what it led to would be recorded.
+Status MountSession::cover_with_door(const MountOptions& options, const std::string& directory) {
+    if (!(options.flags & MS_RDONLY)) make_missing(backing_.get(), volume_->left_out);
+    const NodeIds nodes = HF_TRY(NodeIds::learn(backing_.get(), volume_->origin));
+    for (const std::string& path : volume_->left_out.paths()) {
+        const auto left_out = directory_beneath(backing_.get(), path);
+        if (!left_out) continue;  // told by make_missing()
+        const ObjectName name = HF_TRY(nodes.name_at(left_out->get(), ""));
+        left_out_nodes_.push_back(name.node);
+    }
+    assembly_.emplace(HF_TRY(Assembly::make(journal::assembly_directory(volume_->id))));
+    const UniqueFd place(::open(assembly_->place().c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!place) return errno_error(errno, "open " + quoted(assembly_->place()));
+    mount_ = HF_TRY(FuseMount::make_at(assembly_->place(), place.get(), volume_->store, directory, backing_.get(), options.flags));
+    return ok();
+}
+
+void MountSession::opened() {
+    assembly_.reset();
+    door_->answer();
+}
+
+bool MountSession::close_door() {
+    if (mount_->is_at_directory()) return false;
+    if (door_->is_on_top()) door_->remove();
+    return true;
+}
+
+size_t MountSession::binds() const {
+    const auto table = read_mount_table();
+    return table ? inner_binds(*table, mount_->directory(), filesystem_type).size() : 0;
+}
+
+Status MountSession::look_for_holders(const MountOptions& options, const std::string& directory, const BackingPlace& place) {
+    const auto holders = find_holders(place, ::getpid());
     if (holders.empty()) return ok();
     const std::string who = describe(holders);
     if (!options.allow_bypass)
@@ -141,10 +185,14 @@ std::string MountSession::last_log_line_since(uint64_t start) const {
 }
 
 void MountSession::end() {
-    if (!mount_) return;
-    // Detached rather than unmounted: somebody may already wait for an answer in it, and would make it busy.
-    if (mount_->is_mounted()) mount_->detach();
-    mount_->close_device();
+    // Detached rather than unmounted: somebody may already wait for an answer in it, and would make it busy. What is bound in it goes along.
+    if (mount_ && mount_->is_mounted()) mount_->detach();
+    if (mount_) mount_->close_device();
+    assembly_.reset();
+    if (!door_) return;
+    if (door_->is_on_top()) door_->remove();
+    door_->answer();
+    door_->close();
 }
 
 }  // namespace holdfast::fusefs

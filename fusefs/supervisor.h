@@ -4,6 +4,9 @@
 // deleted files that are still open, the store's lock. It starts the capture worker and the store service, and starts
 // again whichever dies. It handles no request and reads no journal, so there is little in it that could fail.
 //
+// When something is left out (docs/decisions/0015) it also watches the mount table. A bind that goes while the mount stays is put back: somebody took it away
+// by hand, or the kernel dropped it because a lookup of its place failed. Until then nobody gets in there (fusefs/filter/fence.h).
+//
 // The end of a session is the worker's exit with status 0: it saw the connection end. Polling the device here would
 // wake this process for every request.
 //
@@ -14,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/child_process.h"
+#include "fusefs/binder.h"
 #include "fusefs/foreground.h"
 #include "fusefs/keeper.h"
 #include "fusefs/mount_options.h"
@@ -27,6 +31,8 @@ namespace holdfast::fusefs {
 inline constexpr int service_finish_seconds_max = 600;
 // How long mount(8) waits for the store service to answer. The directory is served meanwhile.
 inline constexpr int service_answer_wait_ms = 2000;
+// `umount -R` takes the binds away before the mount: so long they may be missing before they are put back.
+inline constexpr uint64_t binds_missing_ms = 2000;
 
 class Supervisor {
 public:
@@ -36,9 +42,12 @@ public:
 
 private:
     Status bring_up();
+    void open_view();
     Status start_worker();
     // Until a worker serves for the first time. Errors: it cannot, or nobody waits any more.
     Status wait_until_served();
+    // Where something is left out: the mount, put together with its binds, takes its place. Errors: those of the binder.
+    Status open_door();
     void serve();
     void poll_once(int timeout_ms);
     int timeout_ms() const;
@@ -47,6 +56,11 @@ private:
     void on_worker_end();
     void on_service_end();
     void on_signal();
+    void on_mounts_changed();
+    void on_binder_end();
+    Status start_binder(const BinderArguments& arguments);
+    BinderArguments binder_arguments() const;
+    void put_binds_back();
     // The worker found a journal that has to be compared with the directory before anything else is written to it.
     Status compare_again();
     void give_up(const std::string& why);
@@ -61,6 +75,7 @@ private:
     Programs programs_;
     UniqueFd signals_;
     KeeperStore kept_;
+    UniqueFd view_;                // of the backing tree, in which the worker shows what was touched in a gap; made once, because making one takes milliseconds
 
     std::optional<ChildProcess> worker_;
     UniqueFd keeper_socket_;       // our end
@@ -78,6 +93,13 @@ private:
     ServiceRestarts service_restarts_;
     std::optional<Error> failure_;     // why the first worker does not serve
     uint64_t session_number_ = 0;
+
+    UniqueFd mount_table_;             // tells of changes; only when something is left out
+    std::optional<ChildProcess> binder_;
+    bool binder_succeeded_ = false;
+    uint64_t binder_log_start_ = 0;
+    size_t binds_ = 0;                 // how many there should be
+    uint64_t bind_at_ns_ = 0;          // when to put back what is missing; 0: nothing is
 };
 
 }  // namespace holdfast::fusefs

@@ -18,11 +18,14 @@
 #include "base/text.h"
 #include "fusefs/capture_service.h"
 #include "fusefs/filter.h"
+#include "fusefs/filter/healing.h"
 #include "fusefs/foreground.h"
 #include "fusefs/heal_service.h"
 #include "fusefs/keeper.h"
 #include "fusefs/recovery_evidence.h"
+#include "fusefs/worker_confinement.h"
 #include "journal/cursor.h"
+#include "journal/unrecorded_times.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -33,6 +36,8 @@ namespace {
 
 constexpr auto release_interval = std::chrono::seconds(1);
 constexpr uint64_t segments_in_reserve = 2;
+// Times are recorded after a second without a change (filter/times.h); a death and what it takes to see it come on top.
+constexpr uint64_t unrecorded_ns_max = 3'000'000'000;
 constexpr auto release_interval_short_of_space = std::chrono::milliseconds(50);
 
 // Everything that belongs to one volume's journal while it is written.
@@ -91,19 +96,24 @@ private:
     }
     // Without any consumer nothing is released: nobody has what the journal holds.
     Status release() {
-        HF_TRY(journal::retire_seed(*journal_.cursors, journal_.volume.id));
         auto lowest = HF_TRY(journal::lowest_cursor(*journal_.cursors, journal_.volume.id));
         if (!lowest) return ok();
         HF_TRY(journal_.writer->release_below(*lowest));
-        return journal_.volume.full_policy == journal::FullPolicy::degrade && is_nearly_full() ? cut_off(*lowest) : ok();
+        return journal_.volume.full_policy == journal::FullPolicy::degrade && (is_nearly_full() || keeps_gap_open()) ? cut_off(*lowest) : ok();
     }
     // There is still room for what is written until what follows has made some.
     bool is_nearly_full() const { return journal_.writer->used_bytes() + segments_in_reserve * journal_.volume.segment_bytes > journal_.volume.journal_bytes_max; }
+    // A replica that stays away with more than half of the journal, and less than all of it, would keep the history from going on for as long.
+    bool keeps_gap_open() const {
+        const journal::GapReport gap = journal_.table->head().gap.report();
+        return gap.is_open() && !gap.needs_mount &&
+               journal_.writer->used_bytes() > healing_bytes_max(journal_.volume.journal_bytes_max, journal_.volume.segment_bytes);
+    }
     // Only who holds the oldest segment pays.
     Status cut_off(journal::Lsn lowest) {
         const uint64_t segment_bytes = journal_.volume.segment_bytes;
         for (const std::string& consumer : HF_TRY(journal::cut_off_replicas(*journal_.cursors, journal_.volume.id, segment_bytes, (lowest / segment_bytes + 1) * segment_bytes)))
-            log_warning("The journal is nearly full and keeps nothing more for " + quoted(consumer) + ", which was at address " + std::to_string(lowest) +
+            log_warning(std::string("The journal ") + (is_nearly_full() ? "is nearly full" : "must have room before its gap can end") + " and keeps nothing more for " + quoted(consumer) + ", which was at address " + std::to_string(lowest) +
                         "; it is repaired by comparison when it is back.");
         return ok();
     }
@@ -176,8 +186,9 @@ public:
     explicit Worker(const WorkerArguments& arguments) : arguments_(arguments), keeper_(UniqueFd(arguments.keeper_fd)) {}
 
     Result<int> run() {
-        if (!arguments_.store.empty()) {
-            journal_ = HF_TRY(open_store(arguments_.store));
+        if (!arguments_.store.empty()) HF_TRY(open());
+        confined_ = HF_TRY(confine_worker());
+        if (journal_) {
             const bool ready = HF_TRY(recover());
             if (!ready) return worker_needs_comparison;
             HF_TRY(begin_session());
@@ -186,6 +197,14 @@ public:
     }
 
 private:
+    // Whoever comes before it serves finds nobody, as before a start.
+    Status open() {
+        journal_ = HF_TRY(open_store(arguments_.store));
+        capture_door_.emplace(HF_TRY(UnixListener::reserve(journal::capture_socket(journal_->volume.id))));
+        heal_door_.emplace(HF_TRY(UnixListener::reserve(journal::heal_socket(journal_->volume.id))));
+        return ok();
+    }
+
     // False: the journal's state asks for a comparison first, which is not this process's to make.
     Result<bool> recover() {
         auto recovered = HF_TRY(recover_journal(journal_->volume, *journal_->store, *journal_->disk, *journal_->cursors, *journal_->table,
@@ -216,10 +235,12 @@ private:
         Wiring wiring;
         wiring.device_fd = arguments_.device_fd;
         wiring.backing_root_fd = arguments_.backing_fd;
+        wiring.backing_view_fd = arguments_.view_fd;
         wiring.keeper = &keeper_;
         wiring.clock = &system_clock();
         wiring.threads = arguments_.threads;
         wiring.resumed = arguments_.resumed;
+        wiring.left_out = arguments_.left_out;
         if (journal_) {
             wiring.writer = journal_->writer.get();
             wiring.table = journal_->table.get();
@@ -228,6 +249,7 @@ private:
             wiring.durability = journal_->volume.durability;
             // A successor goes by what its predecessor left in the table.
             if (!arguments_.resumed) wiring.begins_alone = HF_TRY(is_without_replica(*journal_));
+            if (arguments_.resumed) wiring.changed_before = changed_before();
         }
         auto filter = HF_TRY(Filter::create(wiring));
         EndWatch watch(*filter, keeper_.socket_fd());
@@ -241,6 +263,13 @@ private:
         return unmounted || why == EndWatch::Why::asked ? worker_ended : worker_wants_successor;
     }
 
+    // Whose time was not recorded at once had changed within the second before.
+    std::function<Result<std::vector<journal::ObjectId>>()> changed_before() {
+        return [this, since_ns = system_clock().realtime_ns() - unrecorded_ns_max, until = journal_->writer->published()] {
+            return journal::objects_without_times(*journal_->disk, journal_->volume.id, journal_->volume.segment_bytes, journal_->table.get(), since_ns, until);
+        };
+    }
+
     Status serve_until_end(Filter& filter, EndWatch& watch) {
         std::atomic<bool> is_healing = false;
         std::unique_ptr<JsonServer> control;
@@ -249,8 +278,9 @@ private:
         if (journal_) {
             releaser.emplace(*journal_);
             control = HF_TRY(serve_capture({&filter, journal_->writer.get(), journal_->table.get(), &journal_->volume, arguments_.backing_fd,
-                                            arguments_.session, arguments_.threads, arguments_.bypass, &is_healing, [&watch] { watch.ask(); }}));
-            healing = HF_TRY(serve_healing(journal::heal_socket(journal_->volume.id), filter, limits(), is_healing));
+                                            arguments_.session, arguments_.threads, arguments_.bypass, &is_healing, [&watch] { watch.ask(); }, confined_},
+                                           std::move(*capture_door_)));
+            healing = HF_TRY(serve_healing(std::move(*heal_door_), filter, limits(), is_healing));
         }
         // Evidence of a takeover, after the promise to serve so that applications do not wait for it.
         HF_TRY(keeper_.announce_ready());
@@ -275,6 +305,8 @@ private:
     const WorkerArguments& arguments_;
     KeeperClient keeper_;
     std::optional<OpenJournal> journal_;
+    std::optional<UnixListener> capture_door_, heal_door_;  // until somebody is listened to
+    std::string confined_;
 };
 
 // The last line on standard error, and so the reason that the supervisor finds in the log.

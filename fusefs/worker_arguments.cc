@@ -1,5 +1,6 @@
 #include "fusefs/worker_arguments.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/text.h"
@@ -10,12 +11,14 @@ namespace {
 
 constexpr const char* worker_word = "--worker";
 constexpr const char* recover_word = "--recover";
+constexpr const char* left_out_word = "--left-out-nodes";
 
 struct FdOption { const char* name; int WorkerArguments::* member; };
 constexpr FdOption fd_options[] = {
     {"--keeper-fd", &WorkerArguments::keeper_fd},
     {"--device-fd", &WorkerArguments::device_fd},
     {"--backing-fd", &WorkerArguments::backing_fd},
+    {"--view-fd", &WorkerArguments::view_fd},
 };
 struct SwitchOption { const char* name; bool WorkerArguments::* member; };
 constexpr SwitchOption switch_options[] = {
@@ -39,12 +42,23 @@ bool parse_number(const std::string& text, T& value) {
     return error == std::errc{} && end == text.data() + text.size();
 }
 
+// At commas.
+bool parse_numbers(const std::string& text, std::vector<uint64_t>& values) {
+    for (size_t at = 0; at <= text.size();) {
+        const size_t end = std::min(text.find(',', at), text.size());
+        if (!parse_number(text.substr(at, end - at), values.emplace_back())) return false;
+        at = end + 1;
+    }
+    return true;
+}
+
 bool take_value(WorkerArguments& parsed, const std::string& name, const std::string& value) {
     for (const FdOption& row : fd_options)
         if (name == row.name) return parse_number(value, parsed.*row.member) && parsed.*row.member >= 0;
     for (const TextOption& row : text_options)
         if (name == row.name) return parsed.*row.member = value, true;
     if (name == "--threads") return parse_number(value, parsed.threads) && parsed.threads >= 1 && parsed.threads <= filter_threads_max;
+    if (name == left_out_word) return parse_numbers(value, parsed.left_out);
     if (name == "--session") return parse_number(value, parsed.session);
     return false;
 }
@@ -66,6 +80,9 @@ std::vector<std::string> to_arguments(const WorkerArguments& arguments) {
         if (!(arguments.*row.member).empty()) add(row.name, arguments.*row.member);
     for (const SwitchOption& row : switch_options)
         if (arguments.*row.member) words.emplace_back(row.name);
+    std::string left_out;
+    for (const uint64_t node : arguments.left_out) left_out += (left_out.empty() ? "" : ",") + std::to_string(node);
+    if (!left_out.empty()) add(left_out_word, left_out);
     add("--threads", std::to_string(arguments.threads));
     add("--session", std::to_string(arguments.session));
     return words;

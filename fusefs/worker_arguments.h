@@ -19,10 +19,12 @@ struct WorkerArguments {
     int keeper_fd = -1;
     int device_fd = -1;
     int backing_fd = -1;
+    int view_fd = -1;           // a read-only view of it, for those who heal a gap; -1: there is none
     unsigned threads = 1;
     uint64_t session = 0;
     bool resumed = false;       // another worker has served this device before
     std::string bypass;         // not empty: a gap of this sentence is open for the whole session
+    std::vector<uint64_t> left_out;  // nodes of directories that nobody gets into
     bool begin_bypass = false;  // and its beginning is not in the journal yet
 };
 

@@ -1,6 +1,7 @@
 #include "journal/bookmark_name.h"
 
 #include <algorithm>
+#include <ctime>
 #include <string>
 
 #include "base/text.h"
@@ -51,6 +52,15 @@ Status check_bookmark_name(std::string_view name) {
                          "the bookmark name " + quoted(name.substr(0, 300)) + " cannot be used: " + rule.sentence +
                              "; choose another name"};
     return ok();
+}
+
+std::string bookmark_name_of(std::string_view what, uint64_t time_ns) {
+    const auto seconds = static_cast<time_t>(time_ns / 1'000'000'000);
+    tm parts{};
+    ::localtime_r(&seconds, &parts);
+    char text[64];
+    std::strftime(text, sizeof text, "-%Y%m%d-%H%M%S", &parts);
+    return std::string(what) + text;
 }
 
 }  // namespace holdfast::journal

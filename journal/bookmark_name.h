@@ -3,6 +3,8 @@
 // Thread rule: pure function.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -14,5 +16,8 @@ inline constexpr size_t bookmark_name_bytes_max = 254;  // "@NAME" is still a fi
 // Errors: invalid_argument with a sentence that says what is wrong with it. Beyond that a name is bytes, as a
 // file's name is.
 Status check_bookmark_name(std::string_view name);
+
+// "WHAT-20261124-031500", in local time: neither a time nor an age, and sorted as time is.
+std::string bookmark_name_of(std::string_view what, uint64_t time_ns);
 
 }  // namespace holdfast::journal

@@ -13,6 +13,8 @@ namespace holdfast::journal {
 namespace {
 
 constexpr size_t cursor_bytes_max = 512;
+// Counted, it would hold the journal until that is full: nobody moves it any more.
+constexpr std::string_view retired_consumer = "seed";
 
 // One line for people, with a checksum over all that stands before it:
 //     holdfast-cursor 1 VOLUME POSITION CHECKSUM
@@ -43,7 +45,7 @@ Lsn position_in(std::string_view contents, const VolumeId& volume) {
 }  // namespace
 
 Status save_cursor(Disk& disk, const VolumeId& volume, std::string_view consumer, Lsn position) {
-    HF_CHECK(!consumer.empty() && !consumer.ends_with(small_file_suffix));
+    HF_CHECK(!consumer.empty() && !consumer.ends_with(small_file_suffix) && consumer != retired_consumer);
     return replace_small_file(disk, consumer, line_of(volume, position));
 }
 
@@ -51,6 +53,7 @@ Result<std::vector<std::pair<std::string, Lsn>>> load_cursors(Disk& disk, const 
     std::vector<std::pair<std::string, Lsn>> cursors;
     for (const std::string& name : HF_TRY(disk.list())) {
         if (name.ends_with(small_file_suffix)) continue;  // being replaced: its name without the suffix is there too
+        if (name == retired_consumer) continue;
         auto contents = read_small_file(disk, name, cursor_bytes_max);
         if (contents) {
             cursors.emplace_back(name, position_in(*contents, volume));
@@ -68,17 +71,6 @@ Result<std::optional<Lsn>> lowest_cursor(Disk& disk, const VolumeId& volume) {
     std::optional<Lsn> lowest;
     for (const auto& [name, position] : HF_TRY(load_cursors(disk, volume))) lowest = std::min(position, lowest.value_or(lsn_max));
     return lowest;
-}
-
-Status retire_seed(Disk& disk, const VolumeId& volume) {
-    bool has_seed = false, has_replica = false;
-    for (const auto& [name, position] : HF_TRY(load_cursors(disk, volume))) {
-        has_seed |= name == seed_consumer;
-        has_replica |= name.starts_with(replica_consumer_prefix);
-    }
-    if (!has_seed || !has_replica) return ok();
-    HF_TRY(disk.remove(seed_consumer));
-    return disk.sync_directory();
 }
 
 Result<std::vector<std::string>> cut_off_replicas(Disk& disk, const VolumeId& volume, uint64_t segment_bytes, Lsn below) {

@@ -4,7 +4,8 @@
 //
 //     store           the volume's own store; on a replica, the store that follows the inbound journal
 //     replica-NAME    a replica, kept by whoever ships to it
-//     seed            stands at the journal's beginning for a replica that does not exist yet
+//     seed            of earlier versions, which kept a journal from its first byte for a replica that did not exist yet: nobody's, it holds
+//                     nothing. No consumer may have this name
 //
 // Thread rule: one writer per name; any reader.
 #pragma once
@@ -21,7 +22,6 @@
 namespace holdfast::journal {
 
 inline constexpr std::string_view store_consumer = "store";
-inline constexpr std::string_view seed_consumer = "seed";
 inline constexpr std::string_view replica_consumer_prefix = "replica-";
 
 // DISK is the cursors/ directory. Durable on return.
@@ -29,9 +29,6 @@ Status save_cursor(Disk& disk, const VolumeId& volume, std::string_view consumer
 Result<std::vector<std::pair<std::string, Lsn>>> load_cursors(Disk& disk, const VolumeId& volume);
 // The lowest of all cursors; nothing when there is no consumer.
 Result<std::optional<Lsn>> lowest_cursor(Disk& disk, const VolumeId& volume);
-// Removes the cursor `seed` as soon as a replica has one of its own, which holds the journal from then on. Durable on
-// return. For the one that releases segments.
-Status retire_seed(Disk& disk, const VolumeId& volume);
 // Removes the cursors of replicas that lie below BELOW and in an older segment than that of the volume's own store, which holds its own for
 // itself: the journal keeps nothing more for them. They find out when they are served next, and are repaired by comparison. Returns their
 // consumers' names; durable on return.

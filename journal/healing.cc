@@ -3,9 +3,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+
+#include "base/passed_descriptors.h"
 
 namespace holdfast::journal {
 
@@ -74,6 +77,19 @@ private:
 Error nonsense() {
     return {ErrorCode::corrupt, "what came on the socket for healing makes no sense"};
 }
+
+// As many as one message may concern.
+template <typename T>
+Result<std::vector<T>> take_all(ByteSpan bytes) {
+    std::vector<T> values;
+    for (Taker taker(bytes); taker.is_good() && !taker.is_whole();) {
+        values.push_back(taker.take<T>());
+        if (!taker.is_good() || values.size() > heal_places_max) return nonsense();
+    }
+    return values;
+}
+
+using Descriptors = PassedDescriptors<heal_places_max>;
 
 void put_objects(Bytes& bytes, const std::vector<TouchedObject>& objects) {
     put(bytes, static_cast<uint32_t>(objects.size()));
@@ -165,6 +181,31 @@ Result<Lsn> decode_lsn(ByteSpan bytes) {
     return lsn;
 }
 
+Bytes encode(std::span<const TouchedPlace> places) {
+    Bytes bytes;
+    for (const TouchedPlace& place : places) put(bytes, place);
+    return bytes;
+}
+
+Result<std::vector<TouchedPlace>> decode_places(ByteSpan bytes) {
+    return take_all<TouchedPlace>(bytes);
+}
+
+Bytes encode(std::span<const int32_t> errors) {
+    Bytes bytes;
+    for (const int32_t error : errors) put(bytes, error);
+    return bytes;
+}
+
+Result<std::vector<int32_t>> decode_errors(ByteSpan bytes) {
+    return take_all<int32_t>(bytes);
+}
+
+void HealOpened::add(Result<UniqueFd> opened) {
+    errors.push_back(opened ? 0 : opened.error().sys_errno != 0 ? opened.error().sys_errno : EIO);
+    if (opened) descriptors.push_back(std::move(*opened));
+}
+
 void add_record(Bytes& body, const Record& record) {
     Record placed = record;
     placed.lsn = 0;
@@ -188,7 +229,9 @@ Result<std::vector<Record>> records_of(ByteSpan body) {
     return records;
 }
 
-Status HealPipe::send(HealVerb verb, ByteSpan body) {
+Status HealPipe::send(HealVerb verb, ByteSpan body, std::span<const UniqueFd> descriptors) {
+    std::vector<int> fds;
+    for (const UniqueFd& descriptor : descriptors) fds.push_back(descriptor.get());
     const Head head{static_cast<uint32_t>(body.size()), static_cast<uint8_t>(verb), {}};
     Bytes bytes;
     bytes.reserve(sizeof head + body.size());
@@ -197,7 +240,13 @@ Status HealPipe::send(HealVerb verb, ByteSpan body) {
     const timeval patience{heal_hold_ms_max / 1000, 0};
     (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     for (size_t done = 0; done < bytes.size();) {
-        const ssize_t sent = ::send(fd_.get(), bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+        iovec part{bytes.data() + done, bytes.size() - done};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        Descriptors along;
+        if (done == 0) along.send_with(message, fds);
+        const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
         if (sent <= 0) return Error{ErrorCode::unavailable, "the other side of the healing is gone"};
         done += static_cast<size_t>(sent);
@@ -212,7 +261,7 @@ Status HealPipe::fail(const Error& error) {
     return send(HealVerb::failed, body);
 }
 
-Status HealPipe::read_all(std::byte* into, size_t size, int timeout_ms) {
+Status HealPipe::read_all(std::byte* into, size_t size, int timeout_ms, std::vector<UniqueFd>& descriptors) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
     for (size_t done = 0; done < size;) {
         int wait_ms = -1;
@@ -224,9 +273,17 @@ Status HealPipe::read_all(std::byte* into, size_t size, int timeout_ms) {
         const int ready = ::poll(&waiting, 1, wait_ms);
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0) return Error{ErrorCode::unavailable, "the other side of the healing says nothing"};
-        const ssize_t got = ::recv(fd_.get(), into + done, size - done, MSG_DONTWAIT);
+        iovec part{into + done, size - done};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        Descriptors along;
+        along.receive_with(message);
+        const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (got <= 0) return Error{ErrorCode::unavailable, "the other side of the healing is gone"};
+        for (UniqueFd& descriptor : Descriptors::of(message)) descriptors.push_back(std::move(descriptor));
+        if ((message.msg_flags & MSG_CTRUNC) || descriptors.size() > heal_places_max) return nonsense();
         done += static_cast<size_t>(got);
     }
     return ok();
@@ -234,17 +291,33 @@ Status HealPipe::read_all(std::byte* into, size_t size, int timeout_ms) {
 
 Result<HealPipe::Message> HealPipe::receive(int timeout_ms) {
     Head head;
-    HF_TRY(read_all(reinterpret_cast<std::byte*>(&head), sizeof head, timeout_ms));
+    std::vector<UniqueFd> descriptors;
+    HF_TRY(read_all(reinterpret_cast<std::byte*>(&head), sizeof head, timeout_ms, descriptors));
     if (head.length > heal_body_bytes_max) return nonsense();
-    Message message{static_cast<HealVerb>(head.verb), Bytes(head.length)};
-    HF_TRY(read_all(message.body.data(), message.body.size(), timeout_ms));
+    Message message{static_cast<HealVerb>(head.verb), Bytes(head.length), std::move(descriptors)};
+    HF_TRY(read_all(message.body.data(), message.body.size(), timeout_ms, message.descriptors));
     return message;
 }
 
 Result<Bytes> HealPipe::ask(HealVerb verb, ByteSpan body, int timeout_ms) {
+    Message answer = HF_TRY(exchange(verb, body, timeout_ms));
+    return std::move(answer.body);
+}
+
+Result<HealOpened> HealPipe::ask_to_open(HealVerb verb, ByteSpan body, size_t count, int timeout_ms) {
+    Message answer = HF_TRY(exchange(verb, body, timeout_ms));
+    HealOpened opened;
+    opened.errors = HF_TRY(decode_errors(answer.body));
+    opened.descriptors = std::move(answer.descriptors);
+    const auto good = static_cast<size_t>(std::count(opened.errors.begin(), opened.errors.end(), 0));
+    if (opened.errors.size() != count || opened.descriptors.size() != good) return nonsense();
+    return opened;
+}
+
+Result<HealPipe::Message> HealPipe::exchange(HealVerb verb, ByteSpan body, int timeout_ms) {
     HF_TRY(send(verb, body));
     Message message = HF_TRY(receive(timeout_ms));
-    if (message.verb == HealVerb::answered) return std::move(message.body);
+    if (message.verb == HealVerb::answered) return message;
     if (message.verb != HealVerb::failed) return nonsense();
     Taker taker(message.body);
     const auto code = taker.take<uint32_t>();

@@ -41,6 +41,13 @@ Lsn Inbound::begin() const {
     return segment_begin(segments_.front(), segment_bytes_);
 }
 
+// In its file. Where a segment ends is a place in it as well, for a seal may end there: the remainder of the address would be its beginning.
+uint64_t Inbound::place_in_newest(Lsn lsn) const {
+    const Lsn begin = segment_begin(segments_.back(), segment_bytes_);
+    HF_CHECK(lsn >= begin && lsn - begin <= segment_bytes_);
+    return lsn - begin;
+}
+
 Status Inbound::begin_segment(ByteSpan header) {
     if (fence_) return fence_error();
     if (!segments_.empty() && !is_sealed_) return out_of_turn("the segment before is not sealed, a record must come");
@@ -123,18 +130,18 @@ Status Inbound::append(ByteSpan records) {
 
 Status Inbound::write_batch(const InboundBatch& batch) {
     for (const InboundBatch::Run& run : batch.runs) {
-        HF_TRY(file_->pwrite(run.bytes, place_of(run.lsn)));
+        HF_TRY(file_->pwrite(run.bytes, place_in_newest(run.lsn)));
         // Of a source that catches up: while the sync that follows waits nothing is taken in, so the disk has begun by then.
-        if (run.bytes.size() >= early_write_bytes_min) file_->start_sync(place_of(run.lsn), run.bytes.size());
+        if (run.bytes.size() >= early_write_bytes_min) file_->start_sync(place_in_newest(run.lsn), run.bytes.size());
     }
-    if (batch.seal) HF_TRY(file_->truncate(place_of(batch.written_end)));
+    if (batch.seal) HF_TRY(file_->truncate(place_in_newest(batch.written_end)));
     return ok();
 }
 
 // What was written of a batch that failed must not lie under the records of another one: between them, where nothing is ever
 // written, the file would differ from the source's.
 Status Inbound::forget_unwritten(const Error& failure) {
-    if (Status forgotten = file_->truncate(place_of(received_)); !forgotten) (void)fence(forgotten.error());
+    if (Status forgotten = file_->truncate(place_in_newest(received_)); !forgotten) (void)fence(forgotten.error());
     return failure;
 }
 

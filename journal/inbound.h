@@ -78,6 +78,10 @@ public:
     static Result<std::unique_ptr<Inbound>> open(Disk& disk, InflightTable* table, const VolumeId& volume,
                                                  uint64_t segment_bytes, std::string* evidence);
     ~Inbound();
+    // Of a journal that open() refuses as damaged, and whose image is made equal to the source's by other means: every segment goes, and what
+    // was known of the beginning. Durable on return, may be repeated after a crash, and the same holds for who reads this journal as with
+    // restart(). Errors: io.
+    static Status give_up(Disk& disk);
 
     // Nothing is kept and nothing is known of where it begins; then any segment may come.
     bool is_empty() const { return segments_.empty() && !beginning_; }
@@ -165,7 +169,8 @@ private:
     void announce_cut_done();
     Status fence(const Error& error);
     Error fence_error() const;
-    uint64_t place_of(Lsn lsn) const { return lsn % segment_bytes_; }
+    bool is_beginning(Lsn lsn) const { return lsn % segment_bytes_ == 0; }
+    uint64_t place_in_newest(Lsn lsn) const;
 
     Disk& disk_;
     InflightTable* const table_;

@@ -42,7 +42,7 @@ Result<std::optional<ChainHash::Value>> Inbound::chain_before(uint64_t index) {
 
 // The chain that goes on at AT, nothing when it is not known. Errors: not_found when AT is no boundary.
 Result<std::optional<ChainHash>> Inbound::chain_up_to(Lsn at, const std::optional<ChainHash::Value>& before) {
-    if (place_of(at) == 0) return before ? std::optional(ChainHash(*before)) : std::nullopt;
+    if (is_beginning(at)) return before ? std::optional(ChainHash(*before)) : std::nullopt;
     const uint64_t index = segment_of(at, segment_bytes_);
     const auto file = HF_TRY(disk_.open(segment_name(index), Disk::Open::existing_read_only));
     ChainHash chain(before.value_or(ChainHash::Value{}));
@@ -67,7 +67,7 @@ Status Inbound::drop_from(Lsn at) {
     durable_ = std::min(durable_, at);
     publish();  // first, so that no reader is sent to what goes
     file_.reset();
-    const bool ends_in_segment = place_of(at) != 0;
+    const bool ends_in_segment = !is_beginning(at);
     while (!segments_.empty() && segment_begin(segments_.back(), segment_bytes_) >= at) {
         HF_TRY(remove_durably(segments_.back()));
         segments_.pop_back();
@@ -88,7 +88,7 @@ Status Inbound::drop_from(Lsn at) {
 
 // The newest file ends at received(), durably.
 Status Inbound::shorten_newest() {
-    HF_TRY(file_->truncate(place_of(received_)));
+    HF_TRY(file_->truncate(place_in_newest(received_)));
     HF_TRY(file_->sync());
     // Only so that syncs have less to do; when there is no space, records will find out.
     (void)file_->allocate(segment_bytes_);

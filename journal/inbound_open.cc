@@ -33,7 +33,7 @@ Result<Names> list_names(Disk& disk) {
 
 Error damaged(uint64_t index, std::string_view why) {
     return {ErrorCode::corrupt, "the inbound journal is damaged in " + segment_name(index) + ": " + std::string(why) +
-                                    "; whole segments follow, so nothing is cut here and it must be repaired"};
+                                    "; whole segments follow, so nothing is cut here and the replica must be repaired (`holdfast replica repair`)"};
 }
 
 bool fits(const SegmentEnd& seal, const ChainHash& chain) {
@@ -57,6 +57,16 @@ Result<std::unique_ptr<Inbound>> Inbound::open(Disk& disk, InflightTable* table,
     // The words above are true from here on, also for the next process of this run of the host.
     if (table) table->stamp_boot();
     return inbound;
+}
+
+// The newest first, each removal durable before the next, so that what a crash leaves is no other damage than there was.
+Status Inbound::give_up(Disk& disk) {
+    const Names names = HF_TRY(list_names(disk));
+    for (auto index = names.segments.rbegin(); index != names.segments.rend(); ++index) {
+        HF_TRY(disk.remove(segment_name(*index)));
+        HF_TRY(disk.sync_directory());
+    }
+    return remove_beginning(disk);
 }
 
 Status Inbound::take_stock(std::string& evidence) {
@@ -119,7 +129,7 @@ Status Inbound::adopt_newest(std::optional<ChainHash::Value> before, std::string
         received_ = walk.position();
         is_sealed_ = true;
         chain_ = ChainHash(chain.after());
-        return file_->truncate(place_of(record->lsn) + HF_SEGMENT_END_BYTES);
+        return file_->truncate(place_in_newest(record->lsn) + HF_SEGMENT_END_BYTES);
     }
     if (walk.why() == ErrorCode::unsupported)
         return Error{ErrorCode::unsupported, "journal segment " + segment_name(index) + " has a record at the address " +
@@ -168,7 +178,7 @@ Status Inbound::make_kept_durable() {
     const uint64_t index = segments_.back();
     const Lsn begin = segment_begin(index, segment_bytes_);
     const Lsn known = table_ && table_->survived() ? table_->head().durable.load() : 0;
-    const uint64_t end = is_sealed_ ? HF_TRY(file_->size()) : place_of(received_);
+    const uint64_t end = is_sealed_ ? HF_TRY(file_->size()) : place_in_newest(received_);
     Buffer buffer(rewrite_bytes);
     for (uint64_t place = known > begin ? known - begin : 0; place < end;) {
         const MutableByteSpan part(buffer.data(), std::min<uint64_t>(buffer.size(), end - place));

@@ -7,7 +7,7 @@ namespace holdfast::journal {
 // whenever the power fails, what is found is a journal without a hole that ends too soon, nothing, or the new beginning; and who asked for
 // this knows that it must be asked for again.
 Status Inbound::restart(const Beginning& beginning) {
-    HF_CHECK(place_of(beginning.lsn) == 0 && segment_of(beginning.equal_at, segment_bytes_) == segment_of(beginning.lsn, segment_bytes_));
+    HF_CHECK(is_beginning(beginning.lsn) && segment_of(beginning.equal_at, segment_bytes_) == segment_of(beginning.lsn, segment_bytes_));
     HF_TRY(end_sync());
     announce_cut();
     if (Status forgotten = forget_all(); !forgotten) return fence(forgotten.error());

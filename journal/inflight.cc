@@ -28,7 +28,7 @@ constexpr size_t table_bytes = head_bytes + inflight_slots_max * sizeof(Slot);
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
 static_assert(sizeof(SharedHead) <= head_bytes);
-static_assert(offsetof(SharedHead, published) == 48 && offsetof(SharedHead, acknowledged) == 128);
+static_assert(offsetof(SharedHead, published) == 48 && offsetof(SharedHead, acknowledged) == 128 && offsetof(SharedHead, gap) == 1216);
 static_assert(sizeof(Slot) % alignof(Slot) == 0 && offsetof(Slot, intent) == 40);
 
 enum class Contents {

@@ -12,7 +12,7 @@
 // again after a crash is answered, not executed twice. It stays until the same worker starts its next operation.
 //
 // The first page holds the words that processes follow of one another: readers the published and durable LSN, the capture
-// process what the engine heard from replicas (journal/acknowledged.h).
+// process what the engine heard from replicas (journal/acknowledged.h), people how it stands with gaps (journal/gap_words.h).
 //
 // Thread rule: a slot belongs to one worker thread. The shared words are atomics.
 #pragma once
@@ -26,6 +26,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "journal/acknowledged.h"
+#include "journal/gap_words.h"
 #include "journal/ids.h"
 #include "journal/shared_wake.h"
 
@@ -50,12 +51,14 @@ struct SharedHead {
     std::atomic<uint32_t> cuts;        // of an inbound journal: odd while its end is being taken away, another number after; who has
                                        // read by an earlier number begins anew
     AcknowledgedWords acknowledged;    // what replicas have of it, and who waits for that
+    GapWords gap;                      // for people; what a successor goes by is in_gap
 };
 
 enum class SlotState : uint32_t {
     idle = 0,      // nothing to settle; the answer below is that of `request`
     intent = 1,    // the backing tree may be changing
     recorded = 2,  // the record stands in the journal, the answer may not have been sent
+    unrecorded = 3,  // as `intent`, of an operation that is not recorded (a gap): no address belongs to it, `lsn` is the journal's end
 };
 
 struct alignas(64) Slot {

@@ -62,6 +62,7 @@ private:
     Status collect_slots(bool fills) {
         if (!table_.survived()) return ok();
         for (Slot& slot : table_.slots()) {
+            if (slot.state.load() == static_cast<uint32_t>(SlotState::unrecorded)) HF_TRY(settle_unrecorded(slot));
             if (slot.state.load() != static_cast<uint32_t>(SlotState::intent) || !is_plausible(slot)) continue;
             auto standing = HF_TRY(type_standing_at(slot.lsn, slot.length));
             if (fills && !standing) {
@@ -72,6 +73,14 @@ private:
             }
         }
         std::sort(slots_.begin(), slots_.end(), [](const Slot* a, const Slot* b) { return a->lsn < b->lsn; });
+        return ok();
+    }
+
+    // No record is missing, but a request that comes again must not be carried out twice.
+    Status settle_unrecorded(Slot& slot) {
+        const bool took_effect = slot.intent_length <= inflight_intent_bytes_max && HF_TRY(settle_(slot, intent_of(slot))).has_value();
+        if (!took_effect) slot.request = 0;
+        slot.state.store(static_cast<uint32_t>(took_effect ? SlotState::recorded : SlotState::idle));
         return ok();
     }
 

@@ -18,7 +18,6 @@
 #include "base/small_file.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
-#include "journal/cursor.h"
 
 namespace holdfast::journal {
 namespace {
@@ -36,13 +35,11 @@ bool is_one_of(std::span<const std::string_view> names, const std::string& name)
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Directories of the layout, all the way down without a file but the cursor that make() plants.
+// Directories of the layout, all the way down without a file.
 bool has_no_file(const fs::path& directory) {
-    const fs::path seed = directory / "cursors" / seed_consumer, fresh_seed = seed.string() + std::string(small_file_suffix);
     std::error_code failure;
     for (fs::recursive_directory_iterator entry(directory, failure), end; !failure && entry != end; entry.increment(failure)) {
-        const bool is_planted = entry->path() == seed || entry->path() == fresh_seed;
-        if (!is_planted && entry->symlink_status(failure).type() != fs::file_type::directory) return false;
+        if (entry->symlink_status(failure).type() != fs::file_type::directory) return false;
     }
     return !failure;
 }
@@ -139,8 +136,6 @@ Status NewStore::fill() {
     HF_TRY(make_directory(volume_.journal_directory));
     HF_TRY(make_directory(volume_.journal_directory + "/cursors"));
     HF_TRY(make_plain(volume_.store + "/image"));
-    // Before the description: a store that is described has it, whatever is interrupted.
-    if (volume_.journal_is_whole) HF_TRY(save_cursor(*HF_TRY(open_disk(volume_.journal_directory + "/cursors")), volume_.id, seed_consumer, 0));
     auto disk = HF_TRY(open_disk(volume_.store));
     HF_TRY(replace_small_file(*disk, "first-copy", "The first copy is not complete.\n"));
     HF_TRY(check_attributes(volume_.store));

@@ -28,7 +28,6 @@ public:
     // used. The image's top is made plain (root's, 0700, no xattr, time zero), so that a stream that begins with the
     // empty tree leads to the same on every host. Durable on return. When it fails, everything that it made is removed again.
     // REQUIRES: look_at_store() says absent, empty or half_made.
-    // A journal that is to be whole is kept from its first byte until a replica has a place in it: the cursor `seed` is planted.
     static Result<NewStore> make(const Volume& volume);
     // Removes what was made, and what was put into it since, unless keep() was called.
     ~NewStore();

@@ -1,7 +1,7 @@
 #include "journal/volume.h"
 
+#include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +11,7 @@
 
 #include "base/disk.h"
 #include "base/log.h"
+#include "base/real_path.h"
 #include "base/small_file.h"
 #include "base/text.h"
 #include "journal/volume_text.h"
@@ -23,10 +24,6 @@ constexpr const char* volume_file = "volume.toml";
 std::string environment_or(const char* variable, const char* fallback) {
     const char* value = ::getenv(variable);
     return value != nullptr && *value != '\0' ? value : fallback;
-}
-
-std::string registry_directory() {
-    return environment_or("HOLDFAST_STATE_DIR", "/var/lib/holdfast") + "/volumes";
 }
 
 bool is_within(std::string_view path, std::string_view directory) {
@@ -43,19 +40,26 @@ Result<std::string> read_link(const std::string& path) {
 }
 
 // Without links, dots and double slashes when it exists: the form in which stores are compared.
-std::string real_or_same(const std::string& path) {
-    char buffer[PATH_MAX];
-    return ::realpath(path.c_str(), buffer) != nullptr ? std::string(buffer) : path;
+std::function<Result<UniqueFd>(const std::string&)>& other_opener() {
+    static std::function<Result<UniqueFd>(const std::string&)> open;
+    return open;
 }
 
-// Every volume that the registry names; what cannot be loaded keeps its reason.
-Result<RegistryEntry> read_entry(const std::string& registry, const VolumeId& id) {
-    std::string store = HF_TRY(read_link(registry + "/" + to_string(id)));
+Result<std::string> description_by_other(const std::string& store) {
+    const UniqueFd file = HF_TRY(other_opener()(store));
+    const std::string text = HF_TRY(read_text(file.get(), volume_text_bytes_max + 1));
+    if (text.size() > volume_text_bytes_max) return Error{ErrorCode::corrupt, "the description of the store " + quoted(store) + " is too long"};
+    return text;
+}
+
+// What cannot be loaded keeps its reason.
+RegistryEntry entry_of(const RegisteredStore& registered) {
+    const auto& [id, store] = registered;
     auto volume = load_volume(store);
     if (volume && volume->id != id)
         volume = Error{ErrorCode::foreign, "the store " + quoted(store) + " now belongs to the volume " + to_string(volume->id) +
-                                               ", not to " + to_string(id) + "; remove the link " + quoted(registry + "/" + to_string(id))};
-    return RegistryEntry{id, std::move(store), std::move(volume)};
+                                               ", not to " + to_string(id) + "; remove the link " + quoted(registry_directory() + "/" + to_string(id))};
+    return RegistryEntry{id, store, std::move(volume)};
 }
 
 Error nothing_found(const std::string& path, const std::vector<RegistryEntry>& entries) {
@@ -75,6 +79,10 @@ Result<std::unique_ptr<Disk>> open_registry() {
 }
 
 }  // namespace
+
+std::string registry_directory() {
+    return environment_or("HOLDFAST_STATE_DIR", "/var/lib/holdfast") + "/volumes";
+}
 
 const char* to_string(VolumeRole role) {
     return role == VolumeRole::replica ? "replica" : "source";
@@ -109,9 +117,24 @@ Result<FullPolicy> parse_full_policy(std::string_view text) {
     return Error{ErrorCode::invalid_argument, quoted(text) + " is no policy for a full journal; it is degrade, block or stop-protection"};
 }
 
+void open_descriptions_by(std::function<Result<UniqueFd>(const std::string& store)> open) {
+    other_opener() = std::move(open);
+}
+
+Result<UniqueFd> open_description(const std::string& store) {
+    const std::string path = store + "/" + volume_file;
+    UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!file) return errno_error(errno, "open " + quoted(path));
+    return file;
+}
+
 Result<Volume> load_volume(const std::string& store) {
-    std::string real = real_or_same(store);
+    std::string real = real_path(store);
     auto disk = open_disk(real);
+    if (!disk && disk.error().sys_errno == EACCES && other_opener()) {
+        const std::string text = HF_TRY(description_by_other(real));
+        return volume_from_text(text, real);
+    }
     if (!disk) return std::move(disk).error().within("the store " + quoted(store) + " cannot be opened");
     auto text = read_small_file(**disk, volume_file, volume_text_bytes_max);
     if (!text && text.error().code == ErrorCode::not_found)
@@ -130,21 +153,27 @@ Status save_volume(const Volume& volume) {
     return replace_small_file(*disk, volume_file, volume_to_text(volume));
 }
 
-Result<std::vector<RegistryEntry>> registry_entries() {
-    std::vector<RegistryEntry> entries;
+Result<std::vector<RegisteredStore>> registered_stores() {
+    std::vector<RegisteredStore> stores;
     std::string registry = registry_directory();
     std::error_code failure;
     std::filesystem::directory_iterator links(registry, failure), end;
-    if (failure == std::errc::no_such_file_or_directory) return entries;
+    if (failure == std::errc::no_such_file_or_directory) return stores;
     while (!failure && links != end) {
-        auto id = parse_volume_id(links->path().filename().string());
-        auto entry = id ? read_entry(registry, *id) : Result<RegistryEntry>(std::move(id).error());
+        const auto id = parse_volume_id(links->path().filename().string());
+        auto store = id ? read_link(links->path().native()) : Result<std::string>(id.error());
         // What is not named by an id is a link that is just being made; what is no link is not ours.
-        if (entry) entries.push_back(std::move(*entry));
+        if (store) stores.push_back({*id, std::move(*store)});
         links.increment(failure);
     }
     if (failure) return errno_error(failure.value(), "list the registry " + quoted(registry));
-    std::sort(entries.begin(), entries.end(), [](const RegistryEntry& a, const RegistryEntry& b) { return a.id < b.id; });
+    std::sort(stores.begin(), stores.end(), [](const RegisteredStore& a, const RegisteredStore& b) { return a.id < b.id; });
+    return stores;
+}
+
+Result<std::vector<RegistryEntry>> registry_entries() {
+    std::vector<RegistryEntry> entries;
+    for (const RegisteredStore& registered : HF_TRY(registered_stores())) entries.push_back(entry_of(registered));
     return entries;
 }
 
@@ -181,7 +210,7 @@ Result<Volume> find_volume(const std::string& path_or_id) {
     for (const RegistryEntry& entry : entries) {
         if (id && entry.id == *id) return entry.volume;
         // The store's own place comes first: it may be asked for while its description cannot be read.
-        if (!id && real_or_same(entry.store) == path_or_id) return entry.volume;
+        if (!id && real_path(entry.store) == path_or_id) return entry.volume;
         if (id || !entry.volume || !is_within(path_or_id, present_directory(*entry.volume))) continue;
         // Protected directories never lie in one another; should two claim a path, the inner one knows more of it.
         if (!found || present_directory(*found).size() < present_directory(*entry.volume).size()) found = &*entry.volume;

@@ -16,12 +16,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "journal/durability.h"
 #include "journal/ids.h"
+#include "journal/left_out.h"
 
 namespace holdfast::journal {
 
@@ -48,7 +51,7 @@ struct Volume {
     uint64_t journal_bytes_max = 8ULL << 30;
     FullPolicy full_policy = FullPolicy::degrade;
     Durability durability;           // of a source
-    bool journal_is_whole = false;   // it began with all that was in the directory: who has it from its first byte has everything
+    LeftOut left_out;                // of a source
     uint64_t window_age_ns = 0;      // 0: unlimited
     uint64_t window_bytes_max = 0;   // 0: unlimited (undo segments and graveyard)
 
@@ -65,10 +68,22 @@ Status check_is_source(const Volume& volume, std::string_view why);
 
 // Reads STORE/volume.toml. Errors: not_found (no store there), foreign or corrupt with a sentence that says what to do.
 Result<Volume> load_volume(const std::string& store);
+// A process that may not open a store has its description opened by OPEN (to read), after it was refused itself.
+// Thread rule: before the second thread starts; OPEN is called by any.
+void open_descriptions_by(std::function<Result<UniqueFd>(const std::string& store)> open);
+// What OPEN does in a process that may: the description of STORE as a file. Errors: not_found, io.
+Result<UniqueFd> open_description(const std::string& store);
 // Writes it so that a crash leaves either the old or the new one. Errors: invalid_argument for places that do not fit the role.
 Status save_volume(const Volume& volume);
 
 // The registry directory: $HOLDFAST_STATE_DIR/volumes, by default /var/lib/holdfast/volumes.
+std::string registry_directory();
+// The stores that it names, without a look into them.
+struct RegisteredStore {
+    VolumeId id;
+    std::string store;
+};
+Result<std::vector<RegisteredStore>> registered_stores();
 // All that it names, by id, with the reason where a store cannot be read now (its disk is not mounted, ...).
 struct RegistryEntry {
     VolumeId id;

@@ -80,9 +80,10 @@ private:
     const std::string& store_;
 };
 
+// `journal_is_whole` was written by earlier versions and says nothing any more: it is ignored, and gone when the description is next written.
 constexpr std::string_view known_keys[] = {"format",        "id",          "role",          "directory",        "journal_directory", "origin",
                                            "segment_bytes", "full_policy", "window_age_ns", "window_bytes_max", "journal_bytes_max", "journal_is_whole",
-                                           "durability",    "when_alone"};
+                                           "durability",    "when_alone",  "leave_out"};
 constexpr uint64_t amount_max = std::numeric_limits<int64_t>::max();
 
 Status check_format(const toml::table& table, const std::string& store) {
@@ -116,7 +117,7 @@ Status take_places(const toml::table& table, const Fields& fields, Volume& volum
         if (table.contains("journal_directory")) volume.journal_directory = HF_TRY(fields.path("journal_directory"));
         return ok();
     }
-    for (std::string_view key : {"directory", "journal_directory", "durability", "when_alone"}) {
+    for (std::string_view key : {"directory", "journal_directory", "durability", "when_alone", "leave_out"}) {
         if (table.contains(key)) return fields.wrong("a replica has no key " + quoted(key) + ": its journal lies in the store, and no directory or fsync belongs to it");
     }
     return ok();
@@ -136,6 +137,21 @@ Status take_durability(const toml::table& table, const Fields& fields, Durabilit
     return ok();
 }
 
+Result<LeftOut> left_out_of(const toml::table& table, const Fields& fields) {
+    const toml::node* node = table.get("leave_out");
+    if (!node) return LeftOut{};
+    std::vector<std::string> paths;
+    if (!node->is_array()) return fields.wrong("the key \"leave_out\" is no list of texts");
+    for (const toml::node& item : *node->as_array()) {
+        const auto path = item.value_exact<std::string>();
+        if (!path) return fields.wrong("the key \"leave_out\" is no list of texts");
+        paths.push_back(text_to_name(*path));
+    }
+    auto left_out = LeftOut::of(std::move(paths));
+    if (!left_out) return fields.wrong(left_out.error().message);
+    return left_out;
+}
+
 Result<Volume> volume_of(const toml::table& table, const Fields& fields, const std::string& store) {
     Volume volume;
     auto id = parse_volume_id(HF_TRY(fields.text("id")));
@@ -152,10 +168,7 @@ Result<Volume> volume_of(const toml::table& table, const Fields& fields, const s
     if (!policy) return fields.wrong(policy.error().message);
     volume.full_policy = *policy;
     HF_TRY(take_durability(table, fields, volume.durability));
-    if (const toml::node* whole = table.get("journal_is_whole")) {
-        if (!whole->is_boolean()) return fields.wrong("the key \"journal_is_whole\" is neither true nor false");
-        volume.journal_is_whole = whole->as_boolean()->get();
-    }
+    volume.left_out = HF_TRY(left_out_of(table, fields));
     volume.window_age_ns = HF_TRY(fields.amount("window_age_ns", parse_duration_ns, 0, amount_max));
     volume.window_bytes_max = HF_TRY(fields.amount("window_bytes_max", parse_bytes, 0, amount_max));
     return volume;
@@ -179,7 +192,11 @@ std::string volume_to_text(const Volume& volume) {
         add("durability", toml_quoted(to_string(volume.durability.mode)));
         add("when_alone", toml_quoted(when_alone_text(volume.durability)));
     }
-    if (volume.journal_is_whole) add("journal_is_whole", "true");
+    if (!volume.left_out.empty()) {
+        std::string list;
+        for (const std::string& path : volume.left_out.paths()) list += (list.empty() ? "" : ", ") + toml_quoted(path);
+        add("leave_out", "[" + list + "]");
+    }
     add("window_age_ns", std::to_string(volume.window_age_ns));
     add("window_bytes_max", std::to_string(volume.window_bytes_max));
     return text;

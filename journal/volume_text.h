@@ -11,6 +11,7 @@
 //     full_policy = "degrade"
 //     durability = "sync"                      only of a source, and only when it is not async
 //     when_alone = "degrade:10s"               only beside durability
+//     leave_out = ["cache", "var/tmp"]         only of a source, and only when something is left out
 //     window_age_ns = 0                        or "7d"
 //     window_bytes_max = 0                     or "50G"
 //

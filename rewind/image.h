@@ -21,6 +21,8 @@
 namespace holdfast::rewind {
 
 inline constexpr const char* object_id_xattr = "trusted.holdfast.id";
+// A directory of the graveyard for what lay in the image and is not ours (mend_image.h).
+inline constexpr std::string_view set_aside_name = "set-aside";
 // xattrs of ours that no view, listing or comparison shows.
 bool is_private_xattr(std::string_view name);
 // The inverse of journal::to_string(); nothing when TEXT is no id. Names in the graveyard are ids in text.

@@ -23,7 +23,7 @@ public:
             if (!handle && handle.error().code == ErrorCode::not_found) return ok();  // moved meanwhile
             if (!handle) return Error(handle.error());
             if (may_be_it && handle->bytes == wanted_.handle) name_ = entry.name;
-            else if (S_ISDIR(entry.type) || HF_TRY(is_directory(directory, entry))) waiting_.push_back(*handle);
+            else if (const auto is_tree = is_directory(directory, entry); is_tree && *is_tree) waiting_.push_back(*handle);
             return ok();
         }));
         return !name_.empty();
@@ -37,12 +37,6 @@ public:
     const std::string& name() const { return name_; }
 
 private:
-    static Result<bool> is_directory(int directory, const DirectoryEntry& entry) {
-        if (entry.type != 0) return false;
-        struct stat status;
-        return ::fstatat(directory, entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
-    }
-
     const ImageLocation& wanted_;
     const uint64_t inode_;  // 0: this file system's handles do not tell
     std::string name_;

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "base/log.h"
 #include "base/small_file.h"
 #include "base/text.h"
 
@@ -10,7 +11,7 @@ namespace holdfast::rewind {
 
 namespace {
 
-constexpr std::string_view file_name = "position";
+constexpr std::string_view file_name = "position", copy_name = "position.copy";
 constexpr std::string_view first_line = "holdfast store position 1";
 constexpr size_t file_bytes_max = 4096;
 
@@ -28,14 +29,12 @@ std::string body_of(const journal::VolumeId& volume, const Position& position) {
 }
 
 Error damaged() {
-    return {ErrorCode::corrupt, "the file \"position\" of the store is damaged; restore it from a copy, or protect the "
+    return {ErrorCode::corrupt, "the file \"position\" of the store is damaged, and so is its copy; restore it from a copy, or protect the "
                                 "directory anew into an empty store"};
 }
 
-}  // namespace
-
-Result<std::optional<Position>> load_position(Disk& disk, const journal::VolumeId& volume) {
-    auto contents = read_small_file(disk, file_name, file_bytes_max);
+Result<std::optional<Position>> load_from(Disk& disk, std::string_view name, const journal::VolumeId& volume) {
+    auto contents = read_small_file(disk, name, file_bytes_max);
     if (!contents && contents.error().code == ErrorCode::not_found) return std::optional<Position>();
     if (!contents && contents.error().code == ErrorCode::corrupt) return damaged();
     if (!contents) return std::move(contents).error();
@@ -58,9 +57,24 @@ Result<std::optional<Position>> load_position(Disk& disk, const journal::VolumeI
     return std::optional(position);
 }
 
+}  // namespace
+
+Result<std::optional<Position>> load_position(Disk& disk, const journal::VolumeId& volume) {
+    auto loaded = load_from(disk, file_name, volume);
+    const bool is_lost = loaded ? !*loaded : loaded.error().code == ErrorCode::corrupt || loaded.error().code == ErrorCode::io;
+    if (!is_lost) return loaded;
+    auto copy = load_from(disk, copy_name, volume);
+    if (!copy || !*copy) return loaded;
+    log_warning("The file \"position\" of the store of volume " + journal::to_string(volume) + " is " + (loaded ? "gone" : "damaged") + "; its copy is used.");
+    return copy;
+}
+
+// The copy first: it is never the older one. What a position says is true before it is saved, so after a crash in between either of them will do.
 Status save_position(Disk& disk, const journal::VolumeId& volume, const Position& position) {
     const std::string body = body_of(volume, position);
-    return replace_small_file(disk, file_name, body + "checksum " + checksum_of(body) + "\n");
+    const std::string contents = body + "checksum " + checksum_of(body) + "\n";
+    HF_TRY(replace_small_file(disk, copy_name, contents));
+    return replace_small_file(disk, file_name, contents);
 }
 
 }  // namespace holdfast::rewind

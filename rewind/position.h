@@ -1,4 +1,5 @@
-// Where a store stands: the small file STORE/position, replaced whole at every checkpoint and whenever the window moves.
+// Where a store stands: the small file STORE/position, replaced whole at every checkpoint and whenever the window moves, and a copy of it,
+// without which a few rotten bytes would cost all of the history.
 // Thread rule: pure functions; one writer.
 #pragma once
 
@@ -18,7 +19,7 @@ struct Position {
     uint32_t open_gaps = 0;    // gaps that began before the window and were open at its begin (Gaps)
 };
 
-// Nothing: the store is new. Errors: foreign (another volume's), corrupt.
+// From the copy where the file is damaged or gone, and the log says so. Nothing: the store is new. Errors: foreign (another volume's), corrupt.
 Result<std::optional<Position>> load_position(Disk& disk, const journal::VolumeId& volume);
 // Durable on return.
 Status save_position(Disk& disk, const journal::VolumeId& volume, const Position& position);

@@ -32,4 +32,11 @@ Status read_directory(int directory_fd, const std::function<Status(const Directo
     }
 }
 
+Result<bool> is_directory(int directory_fd, const DirectoryEntry& entry) {
+    if (entry.type != 0) return S_ISDIR(entry.type);
+    struct stat status;
+    if (::fstatat(directory_fd, entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "look at an entry of a directory");
+    return S_ISDIR(status.st_mode);
+}
+
 }  // namespace holdfast::rewind

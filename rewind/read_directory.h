@@ -17,6 +17,9 @@ struct DirectoryEntry {
     uint64_t inode;
 };
 
+// Where the file system does not say, the entry is looked at. Errors: those of the system call (not_found: it is gone).
+Result<bool> is_directory(int directory_fd, const DirectoryEntry& entry);
+
 Status read_directory(int directory_fd, const std::function<Status(const DirectoryEntry&)>& visit);
 
 }  // namespace holdfast::rewind

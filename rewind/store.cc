@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "journal/cursor.h"
+#include "journal/segment_walk.h"
 #include "rewind/apply/change_data.h"
 #include "rewind/baseline_sink.h"
 #include "rewind/store_state.h"
@@ -15,21 +16,33 @@ Store::~Store() = default;
 
 // Records that are applied again lie below the journal's durable end, wherever its writer is now: recovery reads them with
 // a reader of its own, which needs no in-flight table. After a reboot that table knows nothing.
-Result<std::unique_ptr<Store>> Store::open(const journal::Volume& volume, journal::Reader&, const Clock& clock) {
+Result<std::unique_ptr<Store>> Store::open(const journal::Volume& volume, journal::Reader&, const Clock& clock, Opening opening) {
     auto impl = std::make_unique<Impl>(volume, clock);
+    impl->awaits_repair = opening == Opening::as_it_is;
     HF_TRY(impl->open());
     return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
 Result<uint64_t> Store::apply(journal::Reader& reader, uint64_t bytes, uint64_t until_ns) {
     if (impl_->failure) return *impl_->failure;
-    if (impl_->first_copy_pending || impl_->repair_log) return uint64_t{0};
+    if (impl_->first_copy_pending || impl_->repair_log || impl_->awaits_repair) return uint64_t{0};
     if (reader.position() != applied()) reader.seek(applied());
     Batch batch;
     // A journal that cannot be read is no failure of the store: nothing of it has changed.
     HF_TRY(impl_->fill(reader, std::min(bytes, batch_bytes_max), until_ns, batch));
+    const Lsn from = applied();
     HF_TRY(impl_->fence(impl_->apply_batch(batch, reader.position(), [&] { return reader.sync(); })));
+    impl_->note_chains(from);
     return batch.bytes();
+}
+
+// Of the segments that ended between FROM and what is applied now. One whose seal cannot be read is left out.
+void Store::Impl::note_chains(Lsn from) {
+    for (uint64_t index = journal::segment_of(from, volume.segment_bytes); index < journal::segment_of(applied, volume.segment_bytes); ++index) {
+        const auto file = journal_disk->open(journal::segment_name(index), Disk::Open::existing_read_only);
+        const auto seal = file ? journal::find_seal(**file, index, volume.segment_bytes) : Result<std::optional<journal::SegmentEnd>>(file.error());
+        if (seal && *seal) chains.add({journal::segment_end(index, volume.segment_bytes), (*seal)->chain_after});
+    }
 }
 
 Status Store::skip_to(Lsn at) {
@@ -97,6 +110,7 @@ Status Store::Impl::checkpoint() {
     if (::syncfs(image->root_fd()) != 0) return errno_error(errno, "sync the image");
     HF_TRY(undo->sync());
     HF_TRY(index->flush());
+    HF_TRY(chains.save(*store_disk, window_begin));
     HF_TRY(save(at));
     if (repair_log) HF_TRY(repair_log->restart(at));
     uncheckpointed_bytes = 0;
@@ -183,6 +197,10 @@ const Image& Store::image() const {
 
 const UndoLog& Store::undo_log() const {
     return *impl_->undo;
+}
+
+std::vector<ChainPoint> Store::chains() const {
+    return impl_->chains.points();
 }
 
 const Index& Store::index() const {

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "journal/reader.h"
 #include "journal/volume.h"
+#include "rewind/chains.h"
 #include "rewind/index/index.h"
 #include "rewind/undo/undo_log.h"
 
@@ -26,14 +27,17 @@ namespace holdfast::rewind {
 class BaselineSink;
 class Batch;
 class Image;
+struct MendReport;
 
 class Store {
 public:
     // The records that must be applied again are read from the volume's journal; of those that it lost it is told in
     // evidence(), and the moments from there to the end of the gap that repairs it are not offered. Errors: busy (another process has it open), foreign,
     // corrupt, io.
-    static Result<std::unique_ptr<Store>> open(const journal::Volume& volume, journal::Reader& journal,
-                                               const Clock& clock);
+    // AS_IT_IS: for one whose image cannot be brought forward, and is to be repaired: nothing is applied again, nothing is applied until it was repaired, and
+    // no moment since the last checkpoint is offered.
+    enum class Opening { brought_forward, as_it_is };
+    static Result<std::unique_ptr<Store>> open(const journal::Volume& volume, journal::Reader& journal, const Clock& clock, Opening opening = Opening::brought_forward);
     ~Store();
 
     // Applies one batch: records from READER (at applied()) until its published end or until they are BYTES: undo durable,
@@ -72,6 +76,11 @@ public:
     // in between is opened with what was repaired, and is_repairing(); begin_repair() then goes on, perhaps to another moment.
     // REQUIRES: UNTIL is after what is applied.
     Status begin_repair(Lsn until);
+    // Whether it was opened as it is, and applies nothing until it is repaired.
+    bool awaits_repair() const;
+    // Puts right, before it is compared, what somebody did to the image behind the product's back (mend_image.h). STEP ends it with an error; it may
+    // be repeated. Durable with the next checkpoint.
+    Result<MendReport> mend(const std::function<Status()>& step);
     bool is_repairing() const;
     // Records with addresses from applied() on, repair_record_step apart; a GAP_END is the last and stands right before UNTIL.
     Status apply_repairs(Batch& batch);
@@ -82,6 +91,9 @@ public:
     Lsn window_begin() const;  // the oldest moment
     uint64_t graveyard_bytes() const;  // as of the last prune()
     const std::string& evidence() const;
+    // Positions of the history that the image has, as far as they are known (chains.h). What changed since one of them and lies in the window has events in
+    // the index from there on. Any thread.
+    std::vector<ChainPoint> chains() const;
     // Whether views exist at AT: inside the window, not inside a gap. Errors: gap, not_found, with a sentence.
     Status check_moment(Lsn at) const;
 

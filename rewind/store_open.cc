@@ -70,6 +70,7 @@ Status Store::Impl::open_parts() {
     const bool is_small = volume.window_bytes_max != 0 && volume.window_bytes_max < small_window_bytes;
     undo = HF_TRY(UndoLog::open(*undo_disk, volume.id, &evidence, is_small ? small_segment_bytes : HF_UNDO_SEGMENT_BYTES));
     repair_log = HF_TRY(RepairLog::open(*store_disk));
+    if (!HF_TRY(chains.load(*store_disk))) evidence += "The file `chains` was damaged and is begun anew. ";
     const auto pending = store_disk->open(first_copy_file, Disk::Open::existing_read_only);
     if (!pending && pending.error().code != ErrorCode::not_found) return Error(pending.error());
     first_copy_pending = pending.has_value();
@@ -84,7 +85,8 @@ Status Store::Impl::take_position() {
                                              std::to_string(position.undo_end) + "; the disk lost what it had promised to keep"};
     window_begin = position.window_begin;
     applied = std::max(position.checkpoint, undo->end_lsn());
-    return ok();
+    // They are written before the position is.
+    return chains.cut(*store_disk, position.checkpoint);
 }
 
 // The index is derived from the undo log and from the image, so a damaged one is made anew.
@@ -202,15 +204,18 @@ Status Store::Impl::redo() {
     journal::Reader journal(*journal_disk, volume.id, volume.segment_bytes, nullptr);
     JournalStream recorded(journal);
     RecordStream& stream = repair_log ? static_cast<RecordStream&>(*repair_log) : recorded;
-    const RedoReport report = HF_TRY(applier->redo(stream, from, to));
+    RedoReport report{0, from, {}};
+    const bool is_left_as_it_is = awaits_repair && !repair_log;
+    if (!is_left_as_it_is) report = HF_TRY(applier->redo(stream, from, to));
     evidence += std::to_string(report.records) + " records from lsn " + std::to_string(from) + " to " +
                 std::to_string(report.to) + " were applied again. ";
     if (report.to < to) {
-        // What the lost records changed may be in the image or not. Moments before them are exact, because the undo of
-        // all of them is there; from there on nothing is, until tree and image were compared.
-        evidence += "The journal lost the records from lsn " + std::to_string(report.to) + " to " + std::to_string(to) +
-                    " (" + report.loss + "), so moments from there to the end of the repair are not offered. ";
-        log_warning("The journal lost records that the store " + quoted(volume.store) + " had to apply again: " + report.loss + ".");
+        // What the records changed that were not applied again may be in the image or not. Moments before them are exact, because the undo of
+        // all of them is there; from there on nothing is, until image and tree, or source, were compared.
+        const std::string which = "the records from lsn " + std::to_string(report.to) + " to " + std::to_string(to);
+        const std::string loss = is_left_as_it_is ? "It is to be repaired, and " + which + " were not applied again" : "The journal lost " + which + " (" + report.loss + ")";
+        evidence += loss + ", so moments from there to the end of the repair are not offered. ";
+        log_warning("The store " + quoted(volume.store) + ": " + loss + ".");
         position.damaged_from = report.to;
         gaps.begin(HF_GAP_JOURNAL_DAMAGED, report.to);
     }

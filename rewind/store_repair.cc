@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/small_file.h"
 #include "rewind/image.h"
+#include "rewind/mend_image.h"
 #include "rewind/read_directory.h"
 #include "rewind/store_state.h"
 
@@ -34,6 +35,16 @@ Status Store::begin_first_copy() {
 
 bool Store::is_repairing() const {
     return impl_->repair_log != nullptr;
+}
+
+bool Store::awaits_repair() const {
+    return impl_->awaits_repair;
+}
+
+Result<MendReport> Store::mend(const std::function<Status()>& step) {
+    if (impl_->failure) return *impl_->failure;
+    HF_TRY(impl_->applier->forget_places());
+    return mend_image(*impl_->image, *impl_->index, step);
 }
 
 bool Store::has_reached_repair() const {
@@ -68,6 +79,7 @@ Status Store::finish_repair() {
     HF_TRY(impl_->fence(impl_->checkpoint()));
     HF_TRY(impl_->fence(RepairLog::remove(*impl_->store_disk)));
     impl_->repair_log.reset();
+    impl_->awaits_repair = false;
     return ok();
 }
 

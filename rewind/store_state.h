@@ -6,6 +6,7 @@
 
 #include "base/unique_fd.h"
 #include "rewind/apply/applier.h"
+#include "rewind/chains.h"
 #include "rewind/gaps.h"
 #include "rewind/position.h"
 #include "rewind/store.h"
@@ -42,6 +43,7 @@ public:
     // END: where the stream goes on; SYNC makes it durable up to there.
     Status apply_batch(Batch& batch, Lsn end, const std::function<Status()>& sync);
     Status fill(journal::Reader& reader, uint64_t bytes, uint64_t until_ns, Batch& batch);
+    void note_chains(Lsn from);
     Status checkpoint();
     Status save(Lsn at_checkpoint);
     template <typename T>
@@ -88,10 +90,12 @@ public:
     std::unique_ptr<Applier> applier;
     std::unique_ptr<RepairLog> repair_log;  // while a repair is under way
     Gaps gaps;
+    Chains chains;
     Position position;  // as it is on disk
     uint64_t uncheckpointed_bytes = 0;
     size_t uncheckpointed_records = 0;
     std::optional<Error> failure;  // fenced
+    bool awaits_repair = false;    // opened as it is
 
     std::atomic<bool> first_copy_pending{false};
     std::atomic<Lsn> applied{0};

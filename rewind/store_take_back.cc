@@ -75,6 +75,7 @@ Result<UndoAddress> Store::Impl::first_undo_since(Lsn at) const {
 Status Store::Impl::take_back(Lsn at) {
     const UndoAddress from = HF_TRY(first_undo_since(at));
     const Lsn was = applied;
+    HF_TRY(chains.cut(*store_disk, at));
     const auto names = HF_TRY(applier->take_back(at, from));
     if (::syncfs(image->root_fd()) != 0) return errno_error(errno, "sync the image");
     position.checkpoint = at;

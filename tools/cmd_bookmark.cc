@@ -1,7 +1,5 @@
 #include <signal.h>
 
-#include <ctime>
-
 #include "base/clock.h"
 #include "base/name_text.h"
 #include "journal/bookmark_name.h"
@@ -18,16 +16,6 @@ using cli::printable;
 using cli::StoreService;
 
 constexpr uint64_t hook_timeout_ns = 60'000'000'000;
-
-// A name that is neither a time nor an age to journal/bookmark_name.h, and sorts as time does.
-std::string name_of_now() {
-    auto seconds = static_cast<time_t>(system_clock().realtime_ns() / 1'000'000'000);
-    tm parts{};
-    ::localtime_r(&seconds, &parts);
-    char text[64];
-    std::strftime(text, sizeof text, "bookmark-%Y%m%d-%H%M%S", &parts);
-    return text;
-}
 
 // An application that was quiesced must be let go on whatever happens to this command, so the usual ways to interrupt
 // it wait until it is done. Everything in between has a time limit.
@@ -65,7 +53,7 @@ Result<Json> create_between_hooks(const Arguments& arguments, const journal::Vol
 }
 
 Result<Report> create(const Arguments& arguments) {
-    std::string name = arguments.text_or("NAME", name_of_now());
+    std::string name = arguments.text_or("NAME", journal::bookmark_name_of("bookmark", system_clock().realtime_ns()));
     HF_TRY(journal::check_bookmark_name(name));
     journal::Volume volume = HF_TRY(cli::volume_or_current(arguments.text("--volume")));
     // Before anything is quiesced for it.

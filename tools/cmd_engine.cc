@@ -154,6 +154,11 @@ Result<Report> replica_now(const Arguments& arguments) {
                      "What is published now is sent to " + printable(arguments.text("PEER")) + ", whatever its hours; `holdfast engine status` shows how far it is.\n", on(arguments));
 }
 
+Result<Report> replica_repair(const Arguments& arguments) {
+    return have_done("/v1/repair", about_replica(arguments),
+                     "The replica is compared with its source on " + printable(arguments.text("PEER")) + ", and what differs is repaired; `holdfast events` tells when that is done.\n", on(arguments));
+}
+
 Result<Report> maintenance_prepare(const Arguments& arguments) {
     Json request = Json::object();
     (void)HF_TRY(arguments.duration_ns_or("--timeout", 0));
@@ -260,6 +265,14 @@ const Command replica_now_command = {
     {{"DIR", Parameter::Kind::required, "", "the volume, as the engine's configuration names it"},
      {"PEER", Parameter::Kind::required, "", "the host that has the replica"}, on_parameter},
     replica_now};
+
+const Command replica_repair_command = {
+    "replica repair",
+    "make a replica equal to its source where a comparison found differences",
+    "holdfast replica repair /var/lib/holdfast/replicas/data alpha",
+    {{"DIR", Parameter::Kind::required, "", "the replica's store or its volume id, on the host that keeps it"},
+     {"PEER", Parameter::Kind::required, "", "the host that it comes from"}, on_parameter},
+    replica_repair};
 
 const Command maintenance_prepare_command = {
     "maintenance prepare",

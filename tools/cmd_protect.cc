@@ -27,6 +27,8 @@ constexpr uint64_t journal_share_of_disk = 4;
 constexpr uint64_t journal_bytes_min = 4ULL * HF_SEGMENT_BYTES_MIN;
 // A journal of few segments could hardly release one while another is filled.
 constexpr uint64_t segments_per_journal = 16;
+// Refusing it would leave a directory unprotected for the sake of something that nobody misses.
+constexpr const char* retired_option = "--for-replicas";
 
 Result<uint64_t> default_journal_max(const std::string& place) {
     struct statvfs disk {};
@@ -60,6 +62,18 @@ Status take_limits(const Arguments& arguments, Volume& volume) {
     return ok();
 }
 
+// What is left out from now on; without a word it stays as it is. Of a directory that was there before only the mount helper can
+// tell that it has gone since, and it does not refuse.
+Status take_left_out(const Arguments& arguments, Volume& volume) {
+    const bool nothing = arguments.given("--leave-nothing-out");
+    if (nothing && arguments.given("--leave-out"))
+        return Error{ErrorCode::invalid_argument, "--leave-out and --leave-nothing-out contradict each other: give one of them"};
+    if (nothing) volume.left_out = {};
+    if (!arguments.given("--leave-out")) return ok();
+    volume.left_out = HF_TRY(journal::LeftOut::of(arguments.texts("--leave-out")));
+    return cli::check_left_out(volume.directory, volume.left_out);
+}
+
 Result<Volume> plan_new_volume(const Arguments& arguments, const std::string& directory, const std::string& store) {
     Volume volume;
     volume.id = journal::random_volume_id();
@@ -69,8 +83,8 @@ Result<Volume> plan_new_volume(const Arguments& arguments, const std::string& di
     if (arguments.given("--journal")) volume.journal_directory = HF_TRY(cli::place_for(arguments.text("--journal"), "journal"));
     volume.journal_bytes_max = HF_TRY(arguments.bytes_or("--journal-max", HF_TRY(default_journal_max(volume.journal_directory))));
     volume.segment_bytes = segment_bytes_for(volume.journal_bytes_max);
-    volume.journal_is_whole = arguments.given("--for-replicas");
     HF_TRY(take_limits(arguments, volume));
+    HF_TRY(take_left_out(arguments, volume));
     return volume;
 }
 
@@ -78,9 +92,6 @@ Result<Volume> plan_new_volume(const Arguments& arguments, const std::string& di
 Result<Volume> plan_known_volume(const Arguments& arguments, const std::string& directory, const std::string& store) {
     Volume volume = HF_TRY(journal::load_volume(store));
     HF_TRY(journal::check_is_source(volume, "belongs to a directory of another host: give " + printable(directory) + " a store of its own"));
-    if (arguments.given("--for-replicas"))
-        return Error{ErrorCode::invalid_argument, "the journal of this store has begun without the directory's contents, or has them already: "
-                                                  "--for-replicas can only be chosen when a directory is protected for the first time"};
     if (volume.directory != directory)
         return Error{ErrorCode::invalid_argument, "the store " + printable(store) + " belongs to the directory " + printable(volume.directory) +
                                                       ": give " + printable(directory) + " a store of its own"};
@@ -88,6 +99,8 @@ Result<Volume> plan_known_volume(const Arguments& arguments, const std::string& 
         return Error{ErrorCode::invalid_argument, "the journal of this store lies in " + printable(volume.journal_directory) +
                                                       ": --journal can only be chosen when a directory is protected for the first time"};
     HF_TRY(take_limits(arguments, volume));
+    // Of one that is protected already nothing can be changed, which is said later and better.
+    if (!HF_TRY(cli::is_captured(directory)) || !HF_TRY(cli::published_end(volume))) HF_TRY(take_left_out(arguments, volume));
     return volume;
 }
 
@@ -124,13 +137,18 @@ Status mount_volume(const Volume& volume, const Arguments& arguments) {
     return Error{code_of_status(helper.exit_status()), std::move(sentence)};
 }
 
-Result<Report> report_of(const Volume& volume, bool is_new) {
+Result<Report> report_of(const Volume& volume, const Arguments& arguments, bool is_new) {
     Report report;
     report.text = printable(volume.directory) + (is_new ? " is protected; its history is kept in " : " is protected again; its history goes on in ") +
                   printable(volume.store) + ".\n";
+    if (!volume.left_out.empty()) report.text += "Left out: " + journal::left_out_text(volume.left_out) + ".\n";
     report.json = {{"directory", name_to_text(volume.directory)}, {"store", name_to_text(volume.store)},
                    {"id", journal::to_string(volume.id)},         {"new", is_new},
-                   {"journal_bytes_max", volume.journal_bytes_max}};
+                   {"journal_bytes_max", volume.journal_bytes_max}, {"leave_out", cli::names_json(volume.left_out.paths())}};
+    if (arguments.given(retired_option)) {
+        report.text += std::string(retired_option) + " was ignored: it does nothing any more, because a replica is filled by comparison. Leave it out.\n";
+        report.json["ignored"] = Json::array({retired_option});
+    }
     return report;
 }
 
@@ -138,14 +156,14 @@ Result<Report> mount_new(const Volume& volume, const Arguments& arguments) {
     journal::NewStore store = HF_TRY(journal::NewStore::make(volume));
     HF_TRY(mount_volume(volume, arguments));
     store.keep();
-    return report_of(volume, true);
+    return report_of(volume, arguments, true);
 }
 
 Result<Report> mount_known(const Volume& volume, const Arguments& arguments) {
     HF_TRY(journal::save_volume(volume));
     HF_TRY(journal::register_volume(volume));
     HF_TRY(mount_volume(volume, arguments));
-    return report_of(volume, false);
+    return report_of(volume, arguments, false);
 }
 
 Result<Report> protect(const Arguments& arguments) {
@@ -186,7 +204,9 @@ const Command protect_command = {
      {"--full-policy", Parameter::Kind::optional, "POLICY", "when the journal is full: degrade (cut slow replicas off), block writers, or stop-protection"},
      {"--durability", Parameter::Kind::optional, "MODE", "what fsync waits for: async (the default) for no replica, semi-sync until a replica has it in memory, sync until one has it on its disk; `holdfast durability` changes it later"},
      {"--when-alone", Parameter::Kind::optional, "POLICY", when_alone_help},
-     {"--for-replicas", Parameter::Kind::flag, "", "begin the journal with the directory's contents and keep all of it until the first replica has a place in it, so that replicas can be made from it; the journal must hold them, as in `holdfast protect /srv/data --store /backup/data --for-replicas --journal-max 100G`"},
+     {retired_option, Parameter::Kind::flag, "", "does nothing any more: a replica is filled by comparison, whatever the journal holds; taken so that scripts that give it go on"},
+     {"--leave-out", Parameter::Kind::repeated, "PATH", "a directory in DIR, by its path from there, whose contents are not to be recorded, as in `--leave-out cache --leave-out var/tmp`; it becomes a mount of its own. Replaces what was left out before"},
+     {"--leave-nothing-out", Parameter::Kind::flag, "", "record again what was left out until now"},
      {"--allow-bypass", Parameter::Kind::flag, "", "protect although processes have files in it open for writing; a gap stays until they end"},
      {"--accept-deletions", Parameter::Kind::flag, "", "let the comparison delete much of the image, because much was really deleted"}},
     protect};

@@ -1,3 +1,8 @@
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "base/mount_table.h"
 #include "base/name_text.h"
 #include "base/text.h"
 #include "journal/grant.h"
@@ -11,10 +16,23 @@ namespace {
 
 using cli::printable;
 
+// As rewind/restore/restore_plan.cc, which a confined service cannot ask for the mounts of this host.
+Status check_mounts_in(std::string target, const std::string& path) {
+    struct stat info {};
+    if (::stat(target.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) target += "/" + path.substr(path.rfind('/') + 1);
+    std::error_code unknown;  // then it stays as it was named
+    if (const auto real = std::filesystem::weakly_canonical(target, unknown); !unknown) target = real.native();
+    const auto mounts = HF_TRY(read_mount_table());
+    const MountEntry* below = mount_below(mounts, target);
+    if (!below) return ok();
+    return Error{ErrorCode::busy, printable(target) + " cannot be replaced, because something is mounted in it, at " + printable(below->point) + ": choose another destination"};
+}
+
 Result<Report> restore(const Arguments& arguments) {
     cli::VolumePath path = HF_TRY(cli::resolve_path(arguments.text("PATH")));
     std::string destination = HF_TRY(cli::absolute_path(arguments.text("--to")));
     bool is_dry = arguments.given("--dry-run");
+    if (arguments.given("--force")) HF_TRY(check_mounts_in(destination, path.relative));
     Json request = {{"verb", "restore"},
                     {"path", name_to_text(path.relative)},
                     {"at", HF_TRY(arguments.moment_or("--at", ""))},

@@ -5,6 +5,7 @@
 
 #include "base/name_text.h"
 #include "base/text.h"
+#include "journal/grant.h"
 #include "tools/cli/changes.h"
 #include "tools/cli/service.h"
 #include "tools/cli/volume_path.h"
@@ -28,6 +29,12 @@ std::string number_text(const Json& answer) {
     return kinds.empty() ? text : text + " (" + kinds + ")";
 }
 
+// What is left out, or leads to it, or came from there before it was.
+std::string kept_text(const Json& answer) {
+    const std::string text = cli::names_text(answer.value("kept", Json::array()));
+    return text.empty() ? "" : "Stays as it is, because of what is left out: " + text + ".\n";
+}
+
 std::string preview_text(const Json& preview, const std::string& path) {
     uint64_t time_ns = preview.value("time_ns", uint64_t{0});
     std::string text = "Rewinding " + printable(path) + " to " + cli::lsn_text(preview.value("lsn", uint64_t{0})) +
@@ -37,7 +44,7 @@ std::string preview_text(const Json& preview, const std::string& path) {
     for (size_t index = 0; index < shown; ++index) text += "  " + cli::change_line(changes[index]);
     uint64_t total = preview.value("changes_total", static_cast<uint64_t>(changes.size()));
     if (total > shown) text += "  and " + cli::counted(total - shown, "other change", "other changes") + "\n";
-    return text;
+    return text + kept_text(preview);
 }
 
 Result<bool> confirmed(const std::string& preview) {
@@ -55,7 +62,7 @@ std::string undo_text(const Json& answer, const std::string& path) {
 
 void tell_outcome(Report& report, const std::string& path) {
     const Json& answer = report.json;
-    report.text += "Rewound " + number_text(answer) + ".\n";
+    report.text += "Rewound " + number_text(answer) + ".\n" + kept_text(answer);
     const Json verified = answer.value("verified", Json::object());
     std::vector<std::string> problems;
     for (const Json& sentence : answer.value("problems", Json::array())) problems.push_back(sentence.get<std::string>());
@@ -87,7 +94,7 @@ Result<Report> rewind(const Arguments& arguments) {
     bool is_dry = arguments.given("--dry-run");
     report.json["dry_run"] = is_dry;
     if (changes_nothing(report.json)) {
-        report.text = printable(path.absolute) + " is already as it was at that moment.\n";
+        report.text = printable(path.absolute) + " is already as it was at that moment.\n" + kept_text(report.json);
         return report;
     }
     report.text = preview;
@@ -104,6 +111,7 @@ Result<Report> rewind(const Arguments& arguments) {
     // The very moment that was shown: an age would have moved on.
     request["to"] = cli::lsn_text(report.json.value("lsn", uint64_t{0}));
     request["dry_run"] = false;
+    const auto grant = HF_TRY(journal::Grant::give(path.volume.id, path.volume.directory));
     report.json = HF_TRY(service.call(request, show));
     report.json["dry_run"] = false;
     tell_outcome(report, path.absolute);

@@ -1,3 +1,5 @@
+#include <cerrno>
+
 #include "base/clock.h"
 #include "base/name_text.h"
 #include "base/text.h"
@@ -19,11 +21,14 @@ constexpr uint64_t filling_percent = 80;
 struct Answers {
     bool mounted = false;
     Json capture, store;
+    std::vector<std::string> not_bound;  // of what is left out
+    std::string silent;  // of one that hangs: a sentence
 };
 
-Result<Json> status_of(const std::string& socket) {
+Result<Json> status_of(const std::string& socket, std::string& silent) {
     auto answer = json_call(socket, {{"verb", "status"}});
     if (answer) return answer;
+    if (answer.error().sys_errno == ETIMEDOUT) silent += (silent.empty() ? "" : "; ") + answer.error().message;
     if (answer.error().code == ErrorCode::unavailable || answer.error().code == ErrorCode::not_found) return Json();
     return std::move(answer).error();
 }
@@ -31,10 +36,13 @@ Result<Json> status_of(const std::string& socket) {
 Result<Answers> ask(const Volume& volume) {
     Answers answers;
     if (!volume.is_replica()) {
-        answers.mounted = HF_TRY(cli::is_captured(volume.directory));
-        answers.capture = HF_TRY(status_of(journal::capture_socket(volume.id)));
+        const auto mounts = HF_TRY(read_mount_table());
+        answers.mounted = cli::is_captured(mounts, volume.directory);
+        for (const std::string& path : volume.left_out.paths())
+            if (answers.mounted && cli::mount_at(mounts, volume.directory + "/" + path) == nullptr) answers.not_bound.push_back(path);
+        answers.capture = HF_TRY(status_of(journal::capture_socket(volume.id), answers.silent));
     }
-    answers.store = HF_TRY(status_of(journal::store_socket(volume.id)));
+    answers.store = HF_TRY(status_of(journal::store_socket(volume.id), answers.silent));
     return answers;
 }
 
@@ -45,6 +53,7 @@ Json gap_of(const Answers& answers) {
 
 // One word or two for the worst thing that is true.
 std::string state_of(const Volume& volume, const Answers& answers) {
+    if (!answers.silent.empty()) return "not answering";
     if (volume.is_replica()) return answers.store.is_null() ? "not following" : answers.store.value("state", "unknown");
     if (!answers.mounted) return "not mounted";
     if (answers.capture.is_null()) return "capture is starting";
@@ -75,6 +84,8 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
     for (const char* name : {"applied", "checkpoint", "window_begin", "window_begin_time_ns", "undo_bytes", "graveyard_bytes", "index_bytes", "bookmarks",
                              "past_mounts", "evidence", "failure", "confined"})
         copy_member(json, answers.store, name);
+    json["capture_confined"] = answers.capture.is_object() && answers.capture.contains("confined") ? answers.capture["confined"] : Json();
+    if (!answers.silent.empty()) json["failure"] = name_to_text(answers.silent);
     if (json["published"].is_null()) copy_member(json, answers.store, "published");
     bool knows_lag = json["published"].is_number() && json["applied"].is_number();
     uint64_t published = knows_lag ? json["published"].get<uint64_t>() : 0, applied = knows_lag ? json["applied"].get<uint64_t>() : 0;
@@ -84,6 +95,8 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
     json["durability"] = journal::to_string(volume.durability.mode);
     json["when_alone"] = journal::when_alone_text(volume.durability);
     json["full_policy"] = journal::to_string(volume.full_policy);
+    json["leave_out"] = cli::names_json(volume.left_out.paths());
+    json["leave_out_missing"] = cli::names_json(answers.not_bound);
     return json;
 }
 
@@ -128,6 +141,16 @@ std::string filling_text(const std::string& name, const Json& volume) {
     return name + ": its journal is " + std::to_string(used / (most / 100)) + " % full; when it is full, " + then + ".\n";
 }
 
+std::string left_out_text(const std::string& name, const Json& volume) {
+    std::string text;
+    if (!volume["leave_out"].empty()) text += name + ": left out: " + cli::names_text(volume["leave_out"]) + ".\n";
+    // While a mount is being put together nothing is bound yet, and nobody can write there either.
+    if (!volume["leave_out_missing"].empty() && volume["state"] != "capture is starting")
+        text += name + ": not left out now: " + cli::names_text(volume["leave_out_missing"]) + ", because a directory above was renamed or what is there is no directory; what is written there is "
+                "recorded. The next `holdfast unprotect` and `holdfast protect` leave it out again.\n";
+    return text;
+}
+
 // Sentences below the table for what needs somebody to act.
 std::string remarks(const Json& volumes) {
     std::string text;
@@ -135,6 +158,7 @@ std::string remarks(const Json& volumes) {
         std::string name = printable(text_to_name(volume[volume["directory"].is_null() ? "store" : "directory"].get<std::string>()));
         if (volume["in_gap"].get<bool>()) text += name + ": changes are not being recorded now; moments of this gap will not be offered." + gap_text(volume["gap"]) + "\n";
         if (!volume["in_gap"].get<bool>()) text += filling_text(name, volume);
+        text += left_out_text(name, volume);
         if (volume["failure"].is_string()) text += name + ": " + printable(volume["failure"].get<std::string>()) + "\n";
         if (volume["state"] == "degraded") text += name + ": no replica keeps up or answers, so fsync waits for none until one has caught up.\n";
         if (volume["state"] == "waiting for a replica")
@@ -166,6 +190,9 @@ Result<Report> status(const Arguments& arguments) {
     }
     Report report;
     report.text = (volumes.empty() ? std::string("No directory is protected on this host.\n") : table_text(volumes)) + remarks(volumes) + text;
+    // All of it is shown, and a script that asks whether all is well hears that nobody knows.
+    for (const Json& volume : volumes)
+        if (volume["state"] == "not answering") report.exit = cli::ExitCode::unavailable;
     report.json = {{"volumes", std::move(volumes)}};
     if (!unreadable.empty()) report.json["unreadable"] = std::move(unreadable);
     return report;

@@ -20,7 +20,7 @@ namespace holdfast::tools {
 using cli::Json;
 
 struct Parameter {
-    enum class Kind { required, optional, flag };
+    enum class Kind { required, optional, repeated, flag };
     const char* name;  // "DIR": by position; "--store": an option with a value, or a flag
     Kind kind;
     const char* value;  // how the help names an option's value: "DIR", "SIZE"; "" for positions and flags
@@ -30,10 +30,13 @@ struct Parameter {
 // What was given on the command line.
 class Arguments {
 public:
-    Arguments(std::map<std::string, std::string, std::less<>> values, bool json) : values_(std::move(values)), json_(json) {}
-    bool given(std::string_view name) const { return values_.contains(name); }
+    using Lists = std::map<std::string, std::vector<std::string>, std::less<>>;
+    Arguments(std::map<std::string, std::string, std::less<>> values, bool json, Lists lists = {}) : values_(std::move(values)), lists_(std::move(lists)), json_(json) {}
+    bool given(std::string_view name) const { return values_.contains(name) || lists_.contains(name); }
     // "" when it was not given.
     const std::string& text(std::string_view name) const;
+    // Of what may be given several times, in that order.
+    std::vector<std::string> texts(std::string_view name) const;
     std::string text_or(std::string_view name, std::string fallback) const;
     // A size, duration or number; FALLBACK when it was not given. Errors name the parameter.
     Result<uint64_t> bytes_or(std::string_view name, uint64_t fallback) const;
@@ -45,6 +48,7 @@ public:
 
 private:
     std::map<std::string, std::string, std::less<>> values_;
+    Lists lists_;
     bool json_;
 };
 
@@ -69,7 +73,7 @@ const std::vector<Command>& commands();
 extern const Command protect_command, unprotect_command, status_command, wait_command, durability_command;
 extern const Command bookmark_create_command, bookmark_list_command, bookmark_rename_command, bookmark_delete_command;
 extern const Command log_command, ls_command, cat_command, diff_command, compare_command, restore_command, rewind_command;
-extern const Command engine_status_command, events_command, pair_command, peer_list_command, peer_revoke_command, key_rotate_command, replica_forget_command, replica_suspend_command, replica_resume_command, replica_now_command, maintenance_prepare_command, maintenance_done_command, config_check_command, config_reload_command;
+extern const Command engine_status_command, events_command, pair_command, peer_list_command, peer_revoke_command, key_rotate_command, replica_forget_command, replica_suspend_command, replica_resume_command, replica_now_command, replica_repair_command, maintenance_prepare_command, maintenance_done_command, config_check_command, config_reload_command;
 extern const Command mount_past_command, umount_past_command, verify_command, journal_dump_command, assess_command;
 
 // VOLUME's durability with what was given instead: MODE under that name, and --when-alone. Errors: invalid_argument; unsupported for

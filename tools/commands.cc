@@ -14,7 +14,7 @@ const std::vector<Command>& commands() {
         restore_command,         rewind_command,       mount_past_command,      umount_past_command,
         verify_command,          journal_dump_command, engine_status_command,   events_command,          pair_command,
         peer_list_command,       peer_revoke_command,  key_rotate_command,       config_check_command,    config_reload_command,
-        replica_forget_command,  replica_suspend_command, replica_resume_command, replica_now_command, assess_command,
+        replica_forget_command,  replica_suspend_command, replica_resume_command, replica_now_command, replica_repair_command, assess_command,
         maintenance_prepare_command, maintenance_done_command,
     };
     return all;
@@ -24,6 +24,11 @@ const std::string& Arguments::text(std::string_view name) const {
     static const std::string nothing;
     auto found = values_.find(name);
     return found == values_.end() ? nothing : found->second;
+}
+
+std::vector<std::string> Arguments::texts(std::string_view name) const {
+    auto found = lists_.find(name);
+    return found == lists_.end() ? std::vector<std::string>() : found->second;
 }
 
 std::string Arguments::text_or(std::string_view name, std::string fallback) const {

@@ -24,6 +24,7 @@ struct Parsed {
     const Command* command = nullptr;
     CLI::App* app = nullptr;
     std::vector<std::string> values;  // one for every parameter; never resized once options refer to it
+    std::vector<std::vector<std::string>> lists;  // the same, for those that may be given several times
     std::vector<CLI::Option*> options;
     bool json = false;
 };
@@ -42,7 +43,10 @@ void add_parameter(Parsed& parsed, size_t index) {
         parsed.options[index] = parsed.app->add_flag(parameter.name, parameter.help);
         return;
     }
-    CLI::Option* option = parsed.app->add_option(parameter.name, parsed.values[index], parameter.help);
+    const bool is_repeated = parameter.kind == Parameter::Kind::repeated;
+    CLI::Option* option = is_repeated ? parsed.app->add_option(parameter.name, parsed.lists[index], parameter.help)
+                                      : parsed.app->add_option(parameter.name, parsed.values[index], parameter.help);
+    option->allow_extra_args(false);
     option->required(parameter.kind == Parameter::Kind::required);
     option->type_name(parameter.value);
     parsed.options[index] = option;
@@ -85,6 +89,7 @@ std::vector<std::unique_ptr<Parsed>> build(CLI::App& root) {
         parsed->app = app_for(root, command);
         parsed->app->footer(std::string("Example:\n  ") + command.example);
         parsed->values.resize(command.parameters.size());
+        parsed->lists.resize(command.parameters.size());
         parsed->options.resize(command.parameters.size());
         for (size_t index = 0; index < command.parameters.size(); ++index) add_parameter(*parsed, index);
         parsed->app->add_flag("--json", parsed->json, "print one JSON document instead of text");
@@ -95,10 +100,14 @@ std::vector<std::unique_ptr<Parsed>> build(CLI::App& root) {
 
 int run(const Parsed& parsed) {
     std::map<std::string, std::string, std::less<>> values;
+    Arguments::Lists lists;
     for (size_t index = 0; index < parsed.options.size(); ++index) {
-        if (parsed.options[index]->count() > 0) values[parsed.command->parameters[index].name] = parsed.values[index];
+        const Parameter& parameter = parsed.command->parameters[index];
+        if (parsed.options[index]->count() == 0) continue;
+        if (parameter.kind == Parameter::Kind::repeated) lists[parameter.name] = parsed.lists[index];
+        else values[parameter.name] = parsed.values[index];
     }
-    auto report = parsed.command->run(Arguments(std::move(values), parsed.json));
+    auto report = parsed.command->run(Arguments(std::move(values), parsed.json, std::move(lists)));
     if (!report) {
         ExitCode exit = cli::exit_code(report.error().code);
         print_error(report.error(), exit, parsed.json);

@@ -26,6 +26,7 @@ public:
     // What is left at the end of a session. With the mount gone nobody uses a nameless object any more; after a stop() the
     // kernel still does, and a successor takes over.
     void settle_the_rest() {
+        shared.take_over_times();
         // Whoever is healing is done with it first, or comes too late.
         Gate::Closed closed(shared.gate);
         shared.flush_times(~uint64_t{0}, true);
@@ -87,6 +88,7 @@ bool Filter::unmounted() const {
 
 Status Filter::flush_times() {
     std::lock_guard one_at_a_time(impl_->flushing);
+    impl_->shared.take_over_times();
     Gate::Passage passage(impl_->shared.gate, impl_->shared.wiring.threads + 1);
     impl_->shared.flush_times(~uint64_t{0}, true);
     return ok();

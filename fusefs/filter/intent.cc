@@ -9,7 +9,7 @@ namespace holdfast::fusefs {
 using journal::Slot;
 using journal::SlotState;
 
-void store_intent(Slot& slot, const journal::Record& record, uint32_t length, const IntentFacts& facts) {
+void store_intent(Slot& slot, const journal::Record& record, uint32_t length, const IntentFacts& facts, SlotState state) {
     const uint32_t record_bytes = journal::encoded_length(record.body);
     HF_CHECK(record_bytes + sizeof facts <= journal::inflight_intent_bytes_max);
     const journal::EncodedRecord encoded(record, record_bytes);
@@ -27,7 +27,7 @@ void store_intent(Slot& slot, const journal::Record& record, uint32_t length, co
     slot.answer_error = 0;
     slot.answer_value = 0;
     // Everything above is in place before anybody may believe it: the table outlives this process at any instant.
-    slot.state.store(static_cast<uint32_t>(SlotState::intent), std::memory_order_release);
+    slot.state.store(static_cast<uint32_t>(state), std::memory_order_release);
 }
 
 Result<Intent> load_intent(const Slot& slot) {

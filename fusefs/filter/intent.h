@@ -17,7 +17,7 @@
 //
 // Order of stores: state = idle, then the request, then reserve(), then lsn, length and intent, then state = intent.
 // So a slot in state `intent` is whole, and an address that was handed out without one belongs to an operation that
-// had not begun.
+// had not begun. What is not recorded, in a gap, announces itself as well, in state `unrecorded`: it must not be carried out twice either.
 //
 // The answer. A request that the kernel sends again finds the slot by its id:
 //   state recorded, facts.repeatable == 0: the operation is done, and its answer is answer_error; the rest of the
@@ -59,9 +59,9 @@ struct Intent {
     IntentFacts facts;
 };
 
-// Writes lsn, length and intent of SLOT and sets its state to intent. RECORD.lsn is the reserved address, LENGTH what
-// was reserved there.
-void store_intent(journal::Slot& slot, const journal::Record& record, uint32_t length, const IntentFacts& facts);
+// Writes lsn, length and intent of SLOT and sets its state to STATE, which is intent or unrecorded. RECORD.lsn is the reserved address, LENGTH what
+// was reserved there, or would have been.
+void store_intent(journal::Slot& slot, const journal::Record& record, uint32_t length, const IntentFacts& facts, journal::SlotState state = journal::SlotState::intent);
 
 // Errors: corrupt.
 Result<Intent> load_intent(const journal::Slot& slot);

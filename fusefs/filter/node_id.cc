@@ -40,13 +40,13 @@ struct XfsBulkBuffer {
     XfsBulkstat answer;
 };
 static_assert(sizeof(XfsBulkRequest) == 64);
-constexpr unsigned long xfs_ioc_bulkstat = _IOR('X', 127, XfsBulkRequest);
+static_assert(xfs_bulkstat_request == _IOR('X', 127, XfsBulkRequest));
 
 Result<uint32_t> xfs_generation(int fd, uint64_t inode) {
     XfsBulkBuffer buffer{};
     buffer.request.inode = inode;
     buffer.request.asked = 1;
-    if (::ioctl(fd, xfs_ioc_bulkstat, &buffer) != 0) return errno_error(errno, "asking XFS for the generation of an inode");
+    if (::ioctl(fd, xfs_bulkstat_request, &buffer) != 0) return errno_error(errno, "asking XFS for the generation of an inode");
     if (buffer.request.returned != 1 || buffer.answer.inode != inode)
         return Error{ErrorCode::not_found, "no such inode", ESTALE};
     return buffer.answer.generation;

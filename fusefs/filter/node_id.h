@@ -26,6 +26,7 @@ namespace holdfast::fusefs {
 
 using NodeId = uint64_t;
 inline constexpr NodeId root_node = 1;
+inline constexpr uint32_t xfs_bulkstat_request = 0x8040587f;  // the ioctl by which XFS tells the generation of an inode
 
 // An object as the filter knows it.
 struct ObjectName {

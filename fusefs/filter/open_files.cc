@@ -30,7 +30,9 @@ OpenFilePointer OpenFiles::add(NodeId node, const journal::ObjectId& id, UniqueF
 }
 
 OpenFilePointer OpenFiles::adopt(uint64_t handle, NodeId node, const journal::ObjectId& id, UniqueFd fd) {
-    return insert(handle, node, id, std::move(fd));
+    OpenFilePointer file = insert(handle, node, id, std::move(fd));
+    if ((handle & access_mask) != O_RDONLY) file->object->has_new_times = true;
+    return file;
 }
 
 OpenFilePointer OpenFiles::insert(uint64_t handle, NodeId node, const journal::ObjectId& id, UniqueFd fd) {

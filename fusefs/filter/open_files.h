@@ -49,7 +49,7 @@ public:
 
     // FLAGS are those of open.
     OpenFilePointer add(NodeId node, const journal::ObjectId& id, UniqueFd fd, int flags);
-    // The same for a handle that a predecessor gave out. Two threads may do it at once: one of the two stays.
+    // The same for a handle that a predecessor gave out; it may have changed bytes by it. Two threads may do it at once: one of the two stays.
     OpenFilePointer adopt(uint64_t handle, NodeId node, const journal::ObjectId& id, UniqueFd fd);
     // Null: not one of ours.
     OpenFilePointer find(uint64_t handle) const;

@@ -15,7 +15,7 @@
 //
 // In a gap what changes is noted in the dirty map. When the journal has room again what was noted is compared and recorded, and the gap ends
 // (healing.h, docs/decisions/0014). Where the map does not know (it was full, the journal failed, a process that knew has died) the gap stays
-// open until the next mount's reconciliation. in_gap of the in-flight table says so to everybody, a successor included.
+// open until the next mount's reconciliation. in_gap of the in-flight table says so to a successor, journal/gap_words.h to people.
 //
 // Thread rule: Recorder from any thread; an Operation belongs to one thread, which passed the gate and holds the
 // locks of the objects concerned.
@@ -45,14 +45,17 @@ public:
     // What changed since the gap began and was not recorded.
     DirtyMap& dirty() { return dirty_; }
     uint64_t gap_since_ns() const { return gap_since_ns_.load(); }  // 0: not known
-    // Appends GAP_END, durable on return, and records from then on. Returns the address behind it.
+    // Appends GAP_END, durable on return, and records from then on. Returns the address behind it. TAKEN as in count_repaired().
     // REQUIRES: in a gap; nothing changes the backing tree (the gate is closed), and the journal tells how it is now. Errors: no_space, io;
     // unavailable when end() was called; the gap then goes on.
-    Result<journal::Lsn> end_gap();
+    Result<journal::Lsn> end_gap(const std::vector<journal::TouchedObject>& taken);
+
+    // TAKEN from the map was compared and what differed is recorded; for who tells people.
+    void count_repaired(const std::vector<journal::TouchedObject>& taken);
 
     // For what needs no slot, because it only says what is. False: not now (no space under `block`); try again later.
     bool append(const journal::Record& record);
-    // The same for what has already happened and must be said: waits for room, at most append_patience_ms and not after
+    // The same for what has already happened and must be said: waits for room, as long as the policy does, at most append_patience_ms and not after
     // end(); then a gap begins, because from here on the journal does not tell the whole truth.
     void append_or_gap(const journal::Record& record);
     // No more waiting.
@@ -70,12 +73,14 @@ private:
     friend class Operation;
     enum class Reserved { yes, unrecorded, no_space };
     Reserved reserve(uint32_t length, journal::Writer::Ticket& ticket);
-    void enter_gap(hf_gap_reason reason, const std::string& sentence);
+    void begin_anew();
+    void take_over();
+    // IS_KNOWN: nothing that was left out before this is missing in the map.
+    void enter_gap(hf_gap_reason reason, const std::string& sentence, bool is_known = true);
+    void lose_track();
     void note_failure(const Status& status);
     // RECORD happens and is not recorded.
-    void note_unrecorded(const journal::Record& record, uint64_t length = 0) {
-        if (writer_) dirty_.note(record, length);
-    }
+    void note_unrecorded(const journal::Record& record, uint64_t length = 0);
 
     journal::Writer* writer_;
     journal::InflightTable* table_;
@@ -93,26 +98,28 @@ private:
 
 class Operation {
 public:
-    // SLOT may be null when nothing is recorded.
+    // SLOT may be null without a journal.
     Operation(Recorder& recorder, journal::Slot* slot, uint64_t request) : recorder_(recorder), slot_(slot), request_(request) {}
     ~Operation() { abandon(); }
     Operation(const Operation&) = delete;
     Operation& operator=(const Operation&) = delete;
 
     // Room for LENGTH bytes, at least what commit() will need. False: the journal has no room now.
-    // In a gap what is intended is noted instead.
+    // In a gap what is intended is noted instead, and announced all the same: a successor must not carry it out twice.
     [[nodiscard]] bool begin(journal::Record intended, uint32_t length, const IntentFacts& facts);
     void commit(const journal::Record& happened);
     // Nothing happened.
     void abandon();
-    bool is_recorded() const { return is_open_; }
 
 private:
+    enum class State { closed, recorded, unrecorded };
+    void set_slot(journal::SlotState state);
+
     Recorder& recorder_;
     journal::Slot* slot_;
     uint64_t request_;
     journal::Writer::Ticket ticket_;
-    bool is_open_ = false;
+    State state_ = State::closed;
 };
 
 }  // namespace holdfast::fusefs

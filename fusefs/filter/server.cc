@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "fusefs/filter/fence.h"
 #include "fusefs/operations/operations.h"
 
 namespace holdfast::fusefs {
@@ -167,6 +168,7 @@ Answer Server::carry_out(Thread& thread, Request& request) {
     } else if (!has_no_answer(request.opcode())) {
         owed_.all_were_read(shared_.clock);
     }
+    if (is_kept_out(shared_.wiring.left_out, request)) return Answer::error(ESTALE);
     const Handler handler = handler_of(request.opcode());
     if (!handler) return has_no_answer(request.opcode()) ? Answer::none() : Answer::error(ENOSYS);
     return handler(shared_, thread, request);
@@ -202,6 +204,7 @@ void Server::maintain() {
         const uint64_t now = shared_.clock.monotonic_ns();
         owed_.tick(now);
         thread.caller.become_root();
+        shared_.take_over_times();
         if (now > idle_ns) {
             Gate::Passage passage(shared_.gate, thread.place);
             shared_.flush_times(now - idle_ns, false);

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "base/log.h"
+
 namespace holdfast::fusefs {
 
 Shared::Shared(const Wiring& w, NodeIds node_ids)
@@ -66,6 +68,16 @@ bool Shared::record_times(const ObjectName& object, int fd) {
     record.object = object.id;
     record.body = journal::SetAttr{to_record(status, HF_ATTR_MTIME)};
     return recorder.append(record);
+}
+
+void Shared::take_over_times() {
+    std::call_once(times_taken_over_, [this] {
+        if (!wiring.changed_before) return;
+        const auto changed = wiring.changed_before();
+        if (!changed) return log_warning("The times of what was changed just before the capture worker was started again may not be recorded: " + changed.error().message + ".");
+        for (const journal::ObjectId& object : *changed)
+            if (const auto name = ids.name_of(ids.handle_of(object))) times.note(*name, 0);
+    });
 }
 
 void Shared::flush_times(uint64_t before_ns, bool open) {

@@ -80,6 +80,8 @@ public:
     Result<OpenFilePointer> file(NodeId node, uint64_t handle);
     Result<ObjectName> name(NodeId node, int fd) const;
 
+    // What a predecessor left is noted as changed, once; before flush_times(), and outside the gate where somebody is served.
+    void take_over_times();
     // Records the modification time of an object as it is now. False: no space now.
     bool record_times(const ObjectName& object, int fd);
     // All that is idle since BEFORE_NS (monotonic); with OPEN also what is open. From a thread inside the gate or with
@@ -96,6 +98,7 @@ public:
     void end_the_rest();
 
 private:
+    std::once_flag times_taken_over_;
     std::mutex unended_mutex_;
     std::vector<Orphan> unended_;
 };

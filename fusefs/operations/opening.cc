@@ -77,6 +77,14 @@ void record_times_of(Shared& shared, Thread& thread, const OpenFilePointer& file
     if (!shared.record_times(name, file->fd.get())) shared.times.note(name, shared.clock.monotonic_ns());
 }
 
+// What is closed now and was opened with a predecessor may have been changed with it.
+OpenFilePointer file_to_close(Shared& shared, const Request& request, uint64_t handle) {
+    if (auto file = shared.files.find(handle)) return file;
+    if ((OpenFiles::flags_of(handle) & O_ACCMODE) == O_RDONLY) return nullptr;
+    auto adopted = shared.file(request.node(), handle);
+    return adopted ? *adopted : nullptr;
+}
+
 }  // namespace
 
 Answer sync_both(Shared& shared, const Request& request, int fd, Sync how, const Answer& answer) {
@@ -116,14 +124,14 @@ Answer open_file(Shared& shared, Thread& thread, Request& request) {
 Answer flush_file(Shared& shared, Thread& thread, Request& request) {
     const auto* in = request.take<fuse_flush_in>();
     if (!in) return Answer::error(EIO);
-    if (const auto file = shared.files.find(in->fh)) record_times_of(shared, thread, file);
+    if (const auto file = file_to_close(shared, request, in->fh)) record_times_of(shared, thread, file);
     return Answer::nothing();
 }
 
 Answer release_file(Shared& shared, Thread& thread, Request& request) {
     const auto* in = request.take<fuse_release_in>();
     if (!in) return Answer::error(EIO);
-    if (const auto file = shared.files.find(in->fh)) record_times_of(shared, thread, file);
+    if (const auto file = file_to_close(shared, request, in->fh)) record_times_of(shared, thread, file);
     shared.files.remove(in->fh);
     return Answer::nothing();
 }

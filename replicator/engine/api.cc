@@ -53,6 +53,7 @@ const std::vector<Route>& routes() {
         {"POST", "/v1/resume", &Engine::resume, {"volume", "peer"}},
         {"POST", "/v1/now", &Engine::run_now, {"volume", "peer"}},
         {"POST", "/v1/compare", &Engine::compare, {"volume", "peer"}},
+        {"POST", "/v1/repair", &Engine::repair, {"volume", "peer"}},
     };
     return all;
 }
@@ -186,8 +187,8 @@ Result<T> Api::on_loop(std::function<void(std::function<void(Result<T>)> done)> 
     loop_.post([begin = std::move(begin), promise] { begin([promise](Result<T> result) { promise->set_value(std::move(result)); }); });
     const uint64_t end_ns = system_clock().monotonic_ns() + api_answer_ns_max;
     while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
-        // A loop that has stopped answers nobody.
-        if (loop_.is_stopping()) return Error{ErrorCode::unavailable, "the engine ends"};
+        // A loop that has stopped answers nobody, but what it was told to stop after.
+        if (loop_.is_stopping() && future.wait_for(std::chrono::milliseconds(0)) != std::future_status::ready) return Error{ErrorCode::unavailable, "the engine ends"};
         if (system_clock().monotonic_ns() >= end_ns) return Error{ErrorCode::unavailable, "the engine has not answered in time; what was asked may still happen"};
     }
     return future.get();

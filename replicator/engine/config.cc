@@ -1,11 +1,11 @@
 #include "replicator/engine/config.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <climits>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <optional>
 #include <set>
@@ -13,6 +13,7 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include "base/small_file.h"
 #include "base/text.h"
 #include "replicator/trust/peers.h"
 
@@ -337,20 +338,24 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
     return config;
 }
 
+Result<std::string> read_config(const std::string& path) {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file && errno == ENOENT) return Error{ErrorCode::not_found, "there is no configuration " + quoted(path) + "; docs/engine.md shows one to begin with"};
+    if (!file) return errno_error(errno, "read " + quoted(path));
+    return read_config(file.get(), path);
+}
+
+// What could not be read to its end is no shorter configuration: each line that is missing would end a replica. A directory can be
+// opened, and fails here.
+Result<std::string> read_config(int fd, const std::string& path) {
+    auto text = read_text(fd, config_bytes_max + 1);
+    if (!text) return errno_error(text.error().sys_errno, "read " + quoted(path));
+    if (text->size() > config_bytes_max) return Error{ErrorCode::invalid_argument, quoted(path) + " is longer than a configuration can be"};
+    return text;
+}
+
 Result<Config> load_config(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-        const int reason = errno;
-        if (reason == ENOENT) return Error{ErrorCode::not_found, "there is no configuration " + quoted(path) + "; docs/engine.md shows one to begin with"};
-        return errno_error(reason, "read " + quoted(path));
-    }
-    std::string text(config_bytes_max + 1, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    // What could not be read to its end is no shorter configuration: each line that is missing would end a replica. A directory can be
-    // opened, and fails here.
-    if (file.bad()) return errno_error(errno != 0 ? errno : EIO, "read " + quoted(path));
-    text.resize(static_cast<size_t>(file.gcount()));
-    if (text.size() > config_bytes_max) return Error{ErrorCode::invalid_argument, quoted(path) + " is longer than a configuration can be"};
+    const std::string text = HF_TRY(read_config(path));
     return parse_config(text, path);
 }
 

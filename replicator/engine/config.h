@@ -42,6 +42,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "journal/ids.h"
 #include "replicator/engine/control_rights.h"
 #include "replicator/engine/pace.h"
@@ -97,5 +98,8 @@ bool sends_on(const SendRule& send, const KeepRule& keep);
 Result<Config> parse_config(std::string_view text, const std::string& where);
 // Errors: not_found, io, those of parse_config().
 Result<Config> load_config(const std::string& path);
+// Its text. Of a file that is open already from where it stands; PATH names it in sentences. Errors: not_found, io, invalid_argument (too long).
+Result<std::string> read_config(const std::string& path);
+Result<std::string> read_config(int fd, const std::string& path);
 
 }  // namespace holdfast::replicator

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "replicator/engine/metrics.h"
+#include "replicator/launch/outside.h"
 #include "replicator/trust/private_file.h"
 
 namespace holdfast::replicator {
@@ -39,18 +40,26 @@ std::vector<std::string> onward_of(const Config& config, const KeepRule& rule) {
     return peers;
 }
 
-// Ends the edges that no rule asks for any more, and adds those that are missing; what stays is not touched.
-template <typename Edge, typename Rule, typename Make>
-void follow_rules(std::vector<std::unique_ptr<Edge>>& edges, const std::vector<Rule>& rules, Make make) {
-    std::erase_if(edges, [&](const auto& edge) { return std::none_of(rules.begin(), rules.end(), [&](const Rule& rule) { return names(rule, *edge); }); });
-    for (const Rule& rule : rules)
-        if (std::none_of(edges.begin(), edges.end(), [&](const auto& edge) { return names(rule, *edge); })) edges.push_back(make(rule));
+// Takes out the edges that no rule asks for any more.
+template <typename Edge, typename Rule>
+std::vector<std::unique_ptr<Edge>> take_unwanted(std::vector<std::unique_ptr<Edge>>& edges, const std::vector<Rule>& rules) {
+    const auto unwanted = std::stable_partition(edges.begin(), edges.end(), [&](const auto& edge) { return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) { return names(rule, *edge); }); });
+    std::vector<std::unique_ptr<Edge>> taken(std::make_move_iterator(unwanted), std::make_move_iterator(edges.end()));
+    edges.erase(unwanted, edges.end());
+    return taken;
+}
+
+template <typename Edge, typename Rule>
+Edge* edge_of(const Rule& rule, const std::vector<std::unique_ptr<Edge>>& edges) {
+    const auto found = std::find_if(edges.begin(), edges.end(), [&](const auto& edge) { return names(rule, *edge); });
+    return found == edges.end() ? nullptr : found->get();
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::start(Loop& loop, const Clock& clock, const std::string& directory, std::string config_path) {
-    Config config = HF_TRY(load_config(config_path));
+    Outside* const outside = Outside::instance();
+    Config config = HF_TRY(outside ? outside->configuration(config_path) : load_config(config_path));
     const Identity identity = HF_TRY(Identity::load_or_make(directory));
     Peers peers = HF_TRY(Peers::load(directory + peers_file));
     Host host{loop, clock, config.name, identity, std::move(peers)};
@@ -73,33 +82,62 @@ Engine::Engine(Host host, std::string config_path)
 
 Engine::~Engine() {
     host_.events->set_listener({});
+    // Their stores apply what is left at the same time, not one after the other.
+    for (const auto& edge : replicas_) edge->retire([] {});
 }
 
 Status Engine::listen() {
     if (config_.listen.empty()) return ok();
-    const auto addresses = HF_TRY(resolve(config_.listen, true));
+    Outside* const outside = Outside::instance();
+    UniqueFd listener = outside ? outside->take_peer_listener() : UniqueFd();
+    const bool is_launchers = static_cast<bool>(listener);
+    if (!is_launchers) {
+        const auto addresses = HF_TRY(resolve(config_.listen, true));
+        listener = HF_TRY(listen_on(addresses.front()));
+    }
     guests_ = std::make_unique<Guests>(
         host_, Guests::Callbacks{[this](const Peer& peer, auto connection, Received& hello, FrameReader& frames) { return greeted(peer, std::move(connection), hello, frames); },
                                  [this](const Peer& peer, auto connection, const Join& join, FrameReader& frames) { return joined(peer, std::move(connection), join, frames); },
                                  [this] { return offer_ && offer_->is_open(host_.clock.monotonic_ns()); },
                                  [this](auto connection) { serve_pairing(std::move(connection)); },
                                  [this](auto connection) { gate_.enter(std::move(connection)); }});
-    guests_->welcome(HF_TRY(listen_on(addresses.front())));
+    guests_->welcome(std::move(listener), is_launchers);
     return ok();
 }
 
+// Edges whose rules stay as they are go on undisturbed.
 void Engine::follow(const Config& config) {
-    follow_rules(sources_, config.send, [this](const SendRule& rule) { return std::make_unique<SourceEdge>(host_, rule.volume, rule.to); });
-    for (const SendRule& rule : config.send)
-        for (const auto& edge : sources_)
-            if (names(rule, *edge)) edge->set_limits(rule.limits), edge->set_streams(rule.streams), edge->set_schedule(rule.schedule);
-    follow_rules(replicas_, config.keep, [&](const KeepRule& rule) {
-        return std::make_unique<ReplicaEdge>(host_, rule, onward_of(config, rule));
-    });
-    for (const KeepRule& rule : config.keep)
-        for (const auto& edge : replicas_)
-            if (names(rule, *edge)) edge->set_onward(onward_of(config, rule));
+    follow_sources(config);
+    follow_replicas(config);
     warn_of_unclaimed();
+}
+
+void Engine::follow_sources(const Config& config) {
+    take_unwanted(sources_, config.send);
+    for (const SendRule& rule : config.send) {
+        if (!edge_of(rule, sources_)) sources_.push_back(std::make_unique<SourceEdge>(host_, rule.volume, rule.to));
+        SourceEdge& edge = *edge_of(rule, sources_);
+        edge.set_limits(rule.limits), edge.set_streams(rule.streams), edge.set_schedule(rule.schedule);
+    }
+}
+
+// One whose store or volume is still in the hands of a retired edge is made when that is over.
+void Engine::follow_replicas(const Config& config) {
+    for (auto& replica : take_unwanted(replicas_, config.keep)) retire(std::move(replica));
+    for (const KeepRule& rule : config.keep) {
+        const bool is_held = std::any_of(retired_.begin(), retired_.end(), [&](const auto& edge) { return edge->store() == rule.store || edge->volume() == rule.volume; });
+        if (ReplicaEdge* edge = edge_of(rule, replicas_)) edge->set_onward(onward_of(config, rule));
+        else if (!is_held) replicas_.push_back(std::make_unique<ReplicaEdge>(host_, rule, onward_of(config, rule)));
+    }
+}
+
+void Engine::retire(std::unique_ptr<ReplicaEdge> replica) {
+    ReplicaEdge* const edge = replica.get();
+    retired_.push_back(std::move(replica));
+    edge->retire([this, edge] {
+        std::erase_if(retired_, [edge](const auto& one) { return one.get() == edge; });
+        follow_replicas(config_);
+    });
 }
 
 // Whether the configuration sends VOLUME to PEER, by whatever name. A name that leads nowhere now may be that of any volume.
@@ -131,7 +169,9 @@ Status Engine::reload() {
 }
 
 Status Engine::take_configuration() {
-    Config config = HF_TRY(load_config(config_path_));
+    Outside* const outside = Outside::instance();
+    if (outside && HF_TRY(outside->is_to_be_replaced())) return replaced_(), ok();
+    Config config = HF_TRY(outside ? outside->configuration(config_path_) : load_config(config_path_));
     config.name = config_.name;
     config.listen = config_.listen;
     follow(config);
@@ -148,6 +188,8 @@ Status Engine::greeted(const Peer& peer, std::shared_ptr<Connection> connection,
         replica->attach(std::move(connection), std::move(hello), std::move(frames));
         return ok();
     }
+    for (const auto& edge : retired_)
+        if (edge->volume() == volume && edge->peer() == peer.name) return Error{ErrorCode::busy, "the configuration of this replica was changed, and its store still applies what was received before"};
     return Error{ErrorCode::permission, "this host keeps no replica of volume " + journal::to_string(volume) + " from " + quoted(peer.name) + "; a [[keep]] in its configuration would say so"};
 }
 
@@ -349,8 +391,19 @@ void Engine::compare(const Request& request, Answer answer) {
     for (const auto& edge : sources_)
         if (edge->volume() == volume && edge->peer() == peer) return ask(*edge);
     for (const auto& edge : replicas_)
-        if ((journal::to_string(edge->volume()) == volume || edge->store() == volume) && edge->peer() == peer) return ask(*edge);
+        if (edge->is_named(volume) && edge->peer() == peer) return ask(*edge);
     answer(Error{ErrorCode::not_found, "the configuration neither sends " + quoted(volume) + " to " + quoted(peer) + " nor keeps it from there; name them as `holdfast engine status` does"});
+}
+
+void Engine::repair(const Request& request, Answer answer) {
+    const std::string volume = request.at("volume"), peer = request.at("peer");
+    const auto edge = std::find_if(replicas_.begin(), replicas_.end(), [&](const auto& one) { return one->is_named(volume) && one->peer() == peer; });
+    if (edge == replicas_.end())
+        return answer(Error{ErrorCode::not_found, "this host keeps no replica of " + quoted(volume) + " from " + quoted(peer) + "; a repair is asked for where the replica is, by its store or its volume's id"});
+    (*edge)->repair([answer](Status done) {
+        if (!done) return answer(done.error());
+        answer(Json::object());
+    });
 }
 
 void Engine::reload(const Request&, Answer answer) {
@@ -367,6 +420,7 @@ EngineStatus Engine::current() const {
 
 void Engine::status(const Request&, Answer answer) {
     Json status = to_json(current());
+    if (const Outside* outside = Outside::instance()) status["confined"] = outside->confined();
     status["notify"] = notifiers_.status();
     status["maintenance"] = maintenance_->show();
     answer(std::move(status));

@@ -38,6 +38,8 @@ public:
     // Reads the configuration again and changes what it changes; the rest goes on undisturbed. A configuration that cannot be taken
     // changes nothing. `name` and `listen` take effect at the next start.
     Status reload();
+    // REPLACED: the configuration leads to what this process may not reach (replicator/launch/outside.h); it is to end in order once it has answered.
+    void set_replaced(std::function<void()> replaced) { replaced_ = std::move(replaced); }
     // Says so to whoever is told of events. It still runs.
     void announce_end() { host_.events->raise(EventCode::engine_ends); }
 
@@ -66,6 +68,7 @@ public:
     void resume(const Request& request, Answer answer);
     void run_now(const Request& request, Answer answer);
     void compare(const Request& request, Answer answer);
+    void repair(const Request& request, Answer answer);
     void reload(const Request& request, Answer answer);
 
 private:
@@ -73,6 +76,9 @@ private:
     Status take_configuration();
     Status listen();
     void follow(const Config& config);
+    void follow_sources(const Config& config);
+    void follow_replicas(const Config& config);
+    void retire(std::unique_ptr<ReplicaEdge> replica);
     Status greeted(const Peer& peer, std::shared_ptr<Connection> connection, Received& hello, FrameReader& frames);
     Status joined(const Peer& peer, std::shared_ptr<Connection> connection, const Join& join, FrameReader& frames);
     void serve_pairing(std::shared_ptr<Connection> connection);
@@ -89,6 +95,7 @@ private:
 
     Host host_;
     const std::string config_path_;
+    std::function<void()> replaced_ = [] {};
     Config config_;
     ControlGate gate_;
     std::unique_ptr<KeyRotation> keys_;
@@ -96,6 +103,7 @@ private:
     std::unique_ptr<Guests> guests_;
     std::vector<std::unique_ptr<SourceEdge>> sources_;
     std::vector<std::unique_ptr<ReplicaEdge>> replicas_;
+    std::vector<std::unique_ptr<ReplicaEdge>> retired_;  // no rule asks for them any more; their stores apply what is left
     std::optional<PairingOffer> offer_;
     Notifiers notifiers_;
     Work resolver_;

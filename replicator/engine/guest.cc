@@ -26,8 +26,8 @@ Guests::Guests(Host& host, Callbacks callbacks, uint64_t guest_ns) : host_(host)
 
 Guests::~Guests() {
     *is_alive_ = false;
-    // The accept that is under way ends with this.
-    ::shutdown(socket_.get(), SHUT_RDWR);
+    // The accept that is under way ends with this. A socket that outlives us would be of no use any more; there it ends with the ring.
+    if (!outlives_us_) ::shutdown(socket_.get(), SHUT_RDWR);
     while (!guests_.empty()) {
         const auto connection = guests_.begin()->second->connection;
         leave(guests_.begin()->first);
@@ -35,7 +35,8 @@ Guests::~Guests() {
     }
 }
 
-void Guests::welcome(UniqueFd socket) {
+void Guests::welcome(UniqueFd socket, bool outlives_us) {
+    outlives_us_ = outlives_us;
     socket_ = std::move(socket);
     accept();
 }

@@ -40,8 +40,8 @@ public:
     Guests(Host& host, Callbacks callbacks, uint64_t guest_ns = guest_ns_max);
     ~Guests();
 
-    // Accepts on SOCKET from now on.
-    void welcome(UniqueFd socket);
+    // Accepts on SOCKET from now on. OUTLIVES_US: another process goes on with it afterwards.
+    void welcome(UniqueFd socket, bool outlives_us = false);
     uint64_t refused() const { return refused_; }
 
 private:
@@ -60,6 +60,7 @@ private:
     const Callbacks callbacks_;
     const uint64_t guest_ns_;
     UniqueFd socket_;
+    bool outlives_us_ = false;
     std::map<uint64_t, std::unique_ptr<Guest>> guests_;
     std::map<std::string, size_t> from_;
     uint64_t next_id_ = 1, refused_ = 0;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "replicator/engine/alone_news.h"
 #include "replicator/engine/events.h"
+#include "replicator/engine/gap_news.h"
 #include "replicator/engine/loop.h"
 #include "replicator/protocol/frame.h"
 #include "replicator/trust/identity.h"
@@ -25,6 +26,7 @@ struct Host {
     Peers peers;
     std::shared_ptr<EventLog> events = std::make_shared<EventLog>(clock);
     std::shared_ptr<AloneNews> alone_news = std::make_shared<AloneNews>(*events);
+    std::shared_ptr<GapNews> gap_news = std::make_shared<GapNews>(*events);
     KeyRotation* keys = nullptr;     // the engine's; there before any edge
     bool is_in_maintenance = false;  // its edges are at rest (maintenance.h)
 

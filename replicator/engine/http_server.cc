@@ -5,9 +5,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <thread>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -18,6 +21,8 @@
 namespace holdfast::replicator {
 
 namespace {
+
+constexpr int answer_ms_max = 1'000, answer_pause_ms = 5;
 
 // What has come of a request; kept by the library from its first call to its last.
 struct Incoming {
@@ -58,7 +63,15 @@ class HttpServer::Impl {
 public:
     Impl(std::optional<UnixListener> listener, Handler handler, const HttpLimits& limits) : listener_(std::move(listener)), handler_(std::move(handler)), limits_(limits) {}
     ~Impl() {
-        if (daemon_ != nullptr) MHD_stop_daemon(daemon_);
+        if (daemon_ == nullptr) return;
+        stop_accepting();
+        // The library breaks off what is under way.
+        for (int waited_ms = 0; under_way_ > 0 && waited_ms < answer_ms_max; waited_ms += answer_pause_ms) std::this_thread::sleep_for(std::chrono::milliseconds(answer_pause_ms));
+        MHD_stop_daemon(daemon_);
+    }
+
+    void stop_accepting() {
+        if (listener_ && !quiet_) quiet_.reset(MHD_quiesce_daemon(daemon_));
     }
 
     Status start() {
@@ -74,7 +87,7 @@ public:
         // poll, because an engine with many edges has descriptors that select cannot name.
         daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &Impl::called, this, MHD_OPTION_ARRAY, listening, MHD_OPTION_CONNECTION_LIMIT, limits_.connections, MHD_OPTION_CONNECTION_TIMEOUT,
                                    limits_.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, http_head_bytes_max, MHD_OPTION_NOTIFY_COMPLETED, &Impl::completed,
-                                   nullptr, MHD_OPTION_END);
+                                   this, MHD_OPTION_END);
         if (daemon_ == nullptr) return Error{ErrorCode::io, "the HTTP server" + (listener_ ? " at " + quoted(listener_->path()) : std::string(" for peers")) + " cannot be started"};
         (void)socket.release();
         return ok();
@@ -101,7 +114,8 @@ private:
     static MHD_Result called(void* self, MHD_Connection* connection, const char* path, const char* method, const char*, const char* bytes, size_t* size, void** kept) {
         return static_cast<Impl*>(self)->called(connection, path, method, {bytes, *size}, size, kept);
     }
-    static void completed(void*, MHD_Connection*, void** kept, MHD_RequestTerminationCode) {
+    static void completed(void* self, MHD_Connection*, void** kept, MHD_RequestTerminationCode) {
+        if (*kept != nullptr) --static_cast<Impl*>(self)->under_way_;
         delete static_cast<Incoming*>(*kept);
         *kept = nullptr;
     }
@@ -111,6 +125,7 @@ private:
         auto* incoming = static_cast<Incoming*>(*kept);
         const uint64_t now_ns = system_clock().monotonic_ns();
         if (incoming == nullptr) {
+            ++under_way_;
             *kept = incoming = new Incoming{{method, path, {}, {}, peer_of(connection)}, now_ns};
             MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, &keep_argument, &incoming->request.query);
             // An answer now closes the connection, and who is still sending may not come to read it.
@@ -141,6 +156,8 @@ private:
     const Handler handler_;
     const HttpLimits limits_;
     MHD_Daemon* daemon_ = nullptr;
+    UniqueFd quiet_;  // the socket at which nobody is accepted any more; the library may look at it until its end
+    std::atomic<int> under_way_ = 0;  // requests
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -149,6 +166,10 @@ HttpServer::~HttpServer() = default;
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& path, Handler handler, const HttpLimits& limits) {
     // Callers that do not wait for their connection find no room in a short queue when several come at once.
     UnixListener listener = HF_TRY(UnixListener::open(path, SOMAXCONN));
+    return start(std::move(listener), std::move(handler), limits);
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(UnixListener listener, Handler handler, const HttpLimits& limits) {
     auto impl = std::make_unique<Impl>(std::move(listener), std::move(handler), limits);
     HF_TRY(impl->start());
     return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
@@ -158,6 +179,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start_adopting(Handler handler, 
     auto impl = std::make_unique<Impl>(std::nullopt, std::move(handler), limits);
     HF_TRY(impl->start());
     return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+void HttpServer::stop_accepting() {
+    impl_->stop_accepting();
 }
 
 Status HttpServer::adopt(UniqueFd socket, const std::string& peer) {

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "base/unix_socket.h"
 
 namespace holdfast::replicator {
 
@@ -52,11 +53,14 @@ public:
 
     // Errors: those of UnixListener, io.
     static Result<std::unique_ptr<HttpServer>> start(const std::string& path, Handler handler, const HttpLimits& limits = {});
+    static Result<std::unique_ptr<HttpServer>> start(UnixListener listener, Handler handler, const HttpLimits& limits = {});
     // Listens nowhere and serves the sockets that adopt() gives it. Errors: io.
     static Result<std::unique_ptr<HttpServer>> start_adopting(Handler handler, const HttpLimits& limits = {});
     // Any thread. SOCKET leads to PEER, whose name its requests carry. Errors: unavailable: there are too many.
     Status adopt(UniqueFd socket, const std::string& peer);
-    ~HttpServer();  // takes no more, waits for handlers that run
+    // Connections from now on wait for another process that listens at the same socket; those that are there are served.
+    void stop_accepting();
+    ~HttpServer();  // takes no more, waits for handlers that run, and at most a second until their answers are sent
 
 private:
     class Impl;

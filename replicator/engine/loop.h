@@ -6,6 +6,8 @@
 // Callbacks may begin operations and never block. Work that does (disks, name lookup) belongs to a Worker, which comes
 // back through post().
 //
+// The ring takes the operations that this class has and no others: whoever takes over the process cannot open files or make sockets with it.
+//
 // Limits: operations under way are bounded by ring_entries_max; more are an error of ours, since every connection has at
 // most two and connections are bounded.
 //

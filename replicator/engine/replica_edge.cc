@@ -44,16 +44,34 @@ ReplicaEdge::ReplicaEdge(Host& host, const KeepRule& rule, std::vector<std::stri
 }
 
 ReplicaEdge::~ReplicaEdge() {
+    leave();
+    work_.finish();
+    end_store();
+}
+
+void ReplicaEdge::retire(std::function<void()> ended) {
+    leave();
+    work_.forget();
+    work_.ask([this] { return end_store(), ok(); }, [ended = std::move(ended)](const Status&) { ended(); });
+}
+
+void ReplicaEdge::leave() {
     *is_alive_ = false;
     host_.loop.cancel(tick_);
     close_link();
     equality_.abandon();
     close_sides();
     if (connection_) connection_->abandon({ErrorCode::unavailable, "this replica is not kept here any more"});
+    connection_.reset();
+    repair_asked(Error{ErrorCode::unavailable, "this replica is not kept here any more"});
+    sync_work_.forget();
     is_ending_ = true;
-    watcher_.join();
-    work_.finish();
+}
+
+void ReplicaEdge::end_store() {
+    if (watcher_.joinable()) watcher_.join();
     if (store_child_) store_child_->end();
+    store_child_.reset();
 }
 
 void ReplicaEdge::attach(std::shared_ptr<Connection> connection, Received hello, FrameReader frames) {
@@ -67,7 +85,7 @@ void ReplicaEdge::attach(std::shared_ptr<Connection> connection, Received hello,
     connection_->pause();
     state_ = "greeting";
     const Hello& greeting = std::get<Hello>(hello.message);
-    work_.ask([this, segment_bytes = greeting.segment_bytes, is_whole = greeting.is_whole] { return open(segment_bytes, is_whole); },
+    work_.ask([this, segment_bytes = greeting.segment_bytes] { return open(segment_bytes); },
               [this, hello = std::move(hello)](Result<Opened> opened) mutable { begin(std::move(opened), std::move(hello)); });
 }
 
@@ -75,7 +93,7 @@ Status ReplicaEdge::open_existing() {
     const auto known = journal::load_volume(store_);
     if (!known && known.error().code == ErrorCode::not_found) return ok();  // made when the source has said how
     if (!known) return known.error();
-    HF_TRY(open(known->segment_bytes, known->journal_is_whole));
+    HF_TRY(open(known->segment_bytes));
     return ok();
 }
 
@@ -95,10 +113,10 @@ void ReplicaEdge::set_onward(std::vector<std::string> peers) {
         });
 }
 
-Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes, bool is_whole) {
+Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes) {
     // What a failed sync left is only known to a new one.
     if (journal_ && journal_->inbound().is_fenced()) journal_.reset();
-    if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes, is_whole));
+    if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes));
     HF_TRY(journal_->keep_for(onward_));
     if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, rule_.delay_ns));
     const Hello self = HF_TRY(journal_->greeting());
@@ -329,6 +347,29 @@ Status ReplicaEdge::compare() {
     return equality_.ask_here();
 }
 
+void ReplicaEdge::repair(std::function<void(Status)> done) {
+    const std::string what = "the replica in " + quoted(store_);
+    if (host_.is_in_maintenance) return done(Error{ErrorCode::busy, host_.maintenance_sentence()});
+    if (link_ || repair_asked_) return done(Error{ErrorCode::busy, what + " is being repaired already"});
+    repair_asked_ = std::move(done);
+    work_.ask([this, what]() -> Status {
+                  if (journal_) return journal_->want_repair();
+                  if (const auto known = journal::load_volume(store_); !known && known.error().code == ErrorCode::not_found)
+                      return Error{ErrorCode::unavailable, "nothing has come to " + what + " yet that could be repaired"};
+                  HF_TRY(ReplicaJournal::want_repair(store_));
+                  return open_existing();
+              },
+              [this](Status wanted) {
+                  const bool is_coming = wanted.has_value();
+                  repair_asked(std::move(wanted));
+                  if (is_coming) reconnect("a repair of the replica was asked for");
+              });
+}
+
+void ReplicaEdge::repair_asked(Status done) {
+    if (const auto asked = std::exchange(repair_asked_, {})) asked(std::move(done));
+}
+
 Equality::Events ReplicaEdge::equality_events() {
     return {.can_compare = [this] { return receiver_ && receiver_->can_compare(); },
             .begun = [this](Lsn at) { carry_out(receiver_->on_comparison(at, host_.loop.now_ns())); },
@@ -379,6 +420,7 @@ void ReplicaEdge::unusable(const Status& done) {
 
 void ReplicaEdge::over(const Error& why) {
     work_.forget();
+    repair_asked({Error{ErrorCode::unavailable, "the stream broke just now, and whether a repair will come is not known; ask again"}});
     sync_work_.forget();
     const EventCode lost = link_ ? EventCode::repair_failed : EventCode::source_lost;
     close_link();

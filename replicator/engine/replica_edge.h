@@ -37,7 +37,11 @@ class ReplicaEdge {
 public:
     // ONWARD as for set_onward().
     ReplicaEdge(Host& host, const KeepRule& rule, std::vector<std::string> onward);
+    // Without retire() before, it waits until its store has applied what is left, like that.
     ~ReplicaEdge();
+    // Nobody reaches it from here on, and it reaches nobody. ENDED is called when its store has applied what is left, or was killed because that
+    // took too long (StoreChild::end()); until then nothing else may be made for its volume or store. Once.
+    void retire(std::function<void()> ended);
     ReplicaEdge(const ReplicaEdge&) = delete;
     ReplicaEdge& operator=(const ReplicaEdge&) = delete;
 
@@ -45,6 +49,8 @@ public:
     const std::string& store() const { return store_; }
     const std::string& peer() const { return peer_; }
     const KeepRule& rule() const { return rule_; }
+    // By its store, or by the volume's id.
+    bool is_named(std::string_view volume) const { return volume == store_ || volume == journal::to_string(volume_); }
 
     // Takes over a connection on which the source has greeted with HELLO. FRAMES may hold more of what it said.
     // REQUIRES: its key is the peer's, and HELLO holds a Hello.
@@ -58,6 +64,9 @@ public:
     // All of it is compared with the source at one moment; status() tells what was found. Errors: unavailable (the source is away), unsupported
     // (it is of an older version).
     Status compare();
+    // The image is made equal to the source's, by comparison of everything, in a new session. DONE hears when that is certain to come, whatever dies. Errors:
+    // busy (it is being repaired, the host is in maintenance), unavailable (nothing of the source has come yet, the stream broke just now).
+    void repair(std::function<void(Status)> done);
     void check_trust();
     // The host's maintenance has begun or is over.
     void check_hold();
@@ -72,7 +81,7 @@ private:
     using Answer = Actions (Receiver::*)(Lsn, uint64_t);
 
     // On the work's thread.
-    Result<Opened> open(uint64_t segment_bytes, bool is_whole);
+    Result<Opened> open(uint64_t segment_bytes);
     Status open_existing();
     Result<std::optional<Round>> begun_round();
     Status keep_up();
@@ -81,6 +90,9 @@ private:
     void note_repair();
     void moved_to(Lsn at);
 
+    void end_store();
+
+    void leave();
     void begin(Result<Opened> opened, Received hello);
     void take(uint32_t number, ByteSpan bytes);
     void take_in();
@@ -95,6 +107,7 @@ private:
     void close_link();
     void close_sides();
     Equality::Events equality_events();
+    void repair_asked(Status done);
     void answer(const Result<Lsn>& done, Answer answer);
     void fail(const Error& error);
     void tick();
@@ -127,6 +140,7 @@ private:
     std::array<std::shared_ptr<Connection>, HF_SIDE_STREAMS_MAX + 1> sides_;  // by number; the first connection, 0, is connection_
     std::shared_ptr<SyncLink> link_;  // during a repair
     Equality equality_;
+    std::function<void(Status)> repair_asked_;  // who waits to hear that it will be repaired
     uint64_t waiting_bytes_ = 0;
     uint64_t upkeep_due_ns_ = 0;
     Loop::TimerId tick_ = 0;

@@ -14,7 +14,6 @@
 #include "replicator/protocol/stream_reader.h"
 #include "rewind/copy_file.h"
 #include "rewind/position.h"
-#include "rewind/replica_store.h"
 
 namespace holdfast::replicator {
 
@@ -22,7 +21,6 @@ namespace {
 
 constexpr const char* term_file = "term";
 constexpr size_t term_file_bytes_max = 32;
-constexpr uint32_t source_origin = 1;
 
 Result<uint64_t> load_term(Disk& store) {
     auto text = read_small_file(store, term_file, term_file_bytes_max);
@@ -36,31 +34,51 @@ Result<uint64_t> load_term(Disk& store) {
     return term;
 }
 
-// Told before there is an in-flight table, without which nobody sends this replica on: so whoever does knows it.
-Status remember_whole(journal::Volume& volume) {
-    if (volume.journal_is_whole) return ok();
-    volume.journal_is_whole = true;
-    return journal::save_volume(volume);
+// Of a journal: a segment without a magic word is another product's file, and one that lies on a bad sector is not read.
+bool is_damage(ErrorCode code) {
+    return code == ErrorCode::corrupt || code == ErrorCode::foreign || code == ErrorCode::io;
+}
+
+Status mark_wanted(Disk& store, const std::optional<rewind::RepairMark>& mark) {
+    rewind::RepairMark wanted = mark.value_or(rewind::RepairMark{});
+    wanted.is_of_everything = true;
+    if (!wanted.is_complete) return rewind::save_repair_mark(store, wanted);
+    return Error{ErrorCode::busy, "a repair of the replica has just ended, and is being made durable; ask again in a moment"};
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ReplicaJournal>> ReplicaJournal::open(const std::string& store, const journal::VolumeId& id, uint64_t segment_bytes, bool is_whole) {
-    journal::Volume volume = HF_TRY(rewind::make_replica_store(store, id, segment_bytes, source_origin, 0));
-    if (is_whole) HF_TRY(remember_whole(volume));
+Result<std::unique_ptr<ReplicaJournal>> ReplicaJournal::open(const std::string& store, const journal::VolumeId& id, uint64_t segment_bytes) {
+    const journal::Volume volume = HF_TRY(ensure_store(store, id, segment_bytes));
     std::unique_ptr<ReplicaJournal> replica(new ReplicaJournal(volume));
     replica->store_ = HF_TRY(open_disk(volume.store));
     replica->disk_ = HF_TRY(open_disk(volume.journal_directory));
     replica->cursors_ = HF_TRY(open_disk(volume.journal_directory + "/cursors"));
     replica->term_ = HF_TRY(load_term(*replica->store_));
     replica->table_ = HF_TRY(journal::InflightTable::open(volume.journal_directory + "/inflight", volume.id));
-    std::string evidence;
-    auto inbound = journal::Inbound::open(*replica->disk_, replica->table_.get(), volume.id, volume.segment_bytes, &evidence);
-    if (!evidence.empty()) log_info("The inbound journal in " + quoted(volume.journal_directory) + " was opened: " + evidence);
-    replica->inbound_ = HF_TRY(std::move(inbound));
+    HF_TRY(replica->open_inbound());
     HF_TRY(replica->settle_repair());
     HF_TRY(replica->lower_cursors());
     return replica;
+}
+
+// The comparison needs no journal, and what this one still has it would not use.
+Status ReplicaJournal::open_inbound() {
+    const auto open = [this] {
+        std::string evidence;
+        auto inbound = journal::Inbound::open(*disk_, table_.get(), volume_.id, volume_.segment_bytes, &evidence);
+        if (!evidence.empty()) log_info("The inbound journal in " + quoted(volume_.journal_directory) + " was opened: " + evidence);
+        return inbound;
+    };
+    auto opened = open();
+    const bool is_damaged = !opened && is_damage(opened.error().code);
+    if (is_damaged && HF_TRY(rewind::load_repair_mark(*store_))) {
+        log_warning("The inbound journal in " + quoted(volume_.journal_directory) + " is given up, because the replica is to be repaired.");
+        HF_TRY(with_store_held([this] { return journal::Inbound::give_up(*disk_); }));
+        opened = open();
+    }
+    inbound_ = HF_TRY(std::move(opened));
+    return ok();
 }
 
 Status ReplicaJournal::persist_term(uint64_t term) {
@@ -96,6 +114,17 @@ Result<Hello> ReplicaJournal::repaired(Lsn at) {
         return Error{ErrorCode::corrupt, "the store service said that the image is equal to the source's at " + std::to_string(at) + ", and the store's mark does not"};
     begun_anew_.reset();
     return greeting();
+}
+
+// Records are applied as before until the repair begins. A crash leaves the mark, and so the wish.
+Status ReplicaJournal::want_repair() {
+    HF_TRY(settle_repair());
+    return mark_wanted(*store_, mark_);
+}
+
+Status ReplicaJournal::want_repair(const std::string& directory) {
+    const auto store = HF_TRY(open_disk(directory));
+    return mark_wanted(*store, HF_TRY(rewind::load_repair_mark(*store)));
 }
 
 Result<Lsn> ReplicaJournal::sync() {

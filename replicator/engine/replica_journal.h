@@ -22,9 +22,9 @@ namespace holdfast::replicator {
 
 class ReplicaJournal {
 public:
-    // Makes the store when there is none. IS_WHOLE: the source's journal began with the whole tree, which the store's description remembers
-    // for those that this replica is sent on to. Errors: foreign (the store is another volume's, or a source's), those of journal::Inbound.
-    static Result<std::unique_ptr<ReplicaJournal>> open(const std::string& store, const journal::VolumeId& volume, uint64_t segment_bytes, bool is_whole = false);
+    // Makes the store when there is none. A journal that is damaged and of which a repair is wanted is given up; otherwise it is refused. Errors: foreign
+    // (the store is another volume's, or a source's), those of journal::Inbound.
+    static Result<std::unique_ptr<ReplicaJournal>> open(const std::string& store, const journal::VolumeId& volume, uint64_t segment_bytes);
 
     const journal::Volume& volume() const { return volume_; }
     // The highest term that was heard of.
@@ -35,6 +35,10 @@ public:
     Result<Hello> greeting();
     // The store has made the image equal to the source's at AT: begins the journal anew, and greets. Errors: corrupt: the mark does not say so.
     Result<Hello> repaired(Lsn at);
+    // The next greeting says that the image is no moment of the source's. Durable on return. Errors: busy: a repair has just ended.
+    Status want_repair();
+    // The same of a STORE that open() refused.
+    static Status want_repair(const std::string& store);
     // The repair after which the journal was begun anew in the life of this object.
     const std::optional<rewind::RepairPoint>& begun_anew() const { return begun_anew_; }
     // Makes everything received durable. Returns how far that is. Errors: io.
@@ -58,6 +62,7 @@ private:
     Status drop_header();
     Status settle_repair();
     Status drop_mark();
+    Status open_inbound();
     Status with_store_held(const std::function<Status()>& change);
     Status keep_aside(Lsn at);
     Status lower_cursors();

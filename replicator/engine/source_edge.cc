@@ -211,7 +211,7 @@ void SourceEdge::begin_repair() {
     state_ = "repairing";
     host_.events->raise(EventCode::replica_compared, {.volume = volume_, .peer = peer_, .why = sender_->decision()->sentence});
     repair_ = std::make_unique<SourceRepair>(
-        host_.loop, work_, journal_, journal::sync_socket(journal_->volume().id),
+        host_.loop, work_, journal_, journal::sync_socket(journal_->volume().id), sender_->decision()->name == unsound_case,
         SourceRepair::Events{[this](const SourceJournal::RepairOffer& made) { offer(made); },
                              [this](std::vector<std::byte> bytes) { carry_out(sender_->on_store_answer(std::move(bytes), host_.loop.now_ns())); },
                              [this] { return store_waits_ns(); },
@@ -357,7 +357,7 @@ void SourceEdge::look_around() {
     check_ = host_.loop.after(look_around_ns, [this] { look_around(); });
     check_hold();
     if (!journal_) return;
-    work_.ask([journal = journal_] { return journal->filled_percent(); }, [this](Result<unsigned> percent) {
+    work_.ask([journal = journal_] { return journal->kept_percent(); }, [this](Result<unsigned> percent) {
         if (!percent) return;
         if (*percent >= journal_filling_percent && !is_filling_)
             host_.events->raise(EventCode::journal_filling, {.volume = volume_, .peer = peer_, .why = std::to_string(*percent) + " % of what it may have are kept"});
@@ -491,12 +491,19 @@ void SourceEdge::check_trust() {
 void SourceEdge::watch() {
     Lsn known = 0;
     uint32_t changes = 0;
+    uint64_t gaps = 0;
     while (!is_ending_) {
         const Lsn now = journal_->wait_published(known, watch_ms);
         if (const uint32_t changed = journal_->acknowledged().state.changes.load(); changed != changes) {
             changes = changed;
             host_.loop.post([this, alive = is_alive_] {
                 if (*alive) tell_alone();
+            });
+        }
+        if (const uint64_t seen = journal_->gap_state(); seen != gaps) {
+            gaps = seen;
+            host_.loop.post([this, alive = is_alive_] {
+                if (*alive) tell_of_gaps();
             });
         }
         if (now == known && !journal_->has_gone_back()) continue;
@@ -539,6 +546,10 @@ void SourceEdge::tell_alone() {
     const journal::DurabilityState& state = journal_->acknowledged().state;
     const uint32_t changes = state.changes.load();
     host_.alone_news->look(journal_->volume().id, volume_, changes, state.durability());
+}
+
+void SourceEdge::tell_of_gaps() {
+    host_.gap_news->look(journal_->volume().id, volume_, journal_->gap());
 }
 
 EdgeStatus SourceEdge::status() const {

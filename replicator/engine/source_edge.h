@@ -133,6 +133,7 @@ private:
     void went_back();
     void heard();
     void tell_alone();
+    void tell_of_gaps();
 
     Host& host_;
     const std::string volume_, peer_;

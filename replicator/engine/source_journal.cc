@@ -2,13 +2,19 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
+#include "base/json_socket.h"
 #include "base/text.h"
+#include "journal/bookmark_name.h"
 #include "journal/cursor.h"
 #include "journal/segment.h"
 
 namespace holdfast::replicator {
 
 namespace {
+
+// Each record of a repair takes eight (rewind/sync/repair_log.h): four million.
+constexpr uint64_t repair_room_bytes = 32 << 20;
 
 Result<std::unique_ptr<journal::InflightTable>> open_table(const journal::Volume& volume) {
     auto table = journal::InflightTable::open_existing(volume.journal_directory + "/inflight");
@@ -95,7 +101,6 @@ Result<Hello> SourceJournal::greeting() {
     hello.role = Role::source;
     hello.volume = volume_.id;
     hello.segment_bytes = volume_.segment_bytes;
-    hello.is_whole = volume_.journal_is_whole;
     hello.oldest = HF_TRY(oldest());
     const Lsn end = this->end();
     if (end == 0 && volume_.is_replica()) return Error{ErrorCode::unavailable, "nothing has arrived at the replica in " + quoted(volume_.store) + " yet that could be sent on"};
@@ -112,6 +117,15 @@ Result<std::optional<Position>> SourceJournal::position(Lsn at) {
     auto position = position_at_or_below(*disk_, volume_.id, volume_.segment_bytes, std::min(at, published()));
     HF_TRY(check_history());
     return position;
+}
+
+Result<std::optional<Lsn>> SourceJournal::make_moment() {
+    if (volume_.is_replica()) return std::optional<Lsn>();
+    const std::string name = journal::bookmark_name_of("repair-" + consumer_.substr(journal::replica_consumer_prefix.size()), system_clock().realtime_ns());
+    const auto made = json_call(journal::capture_socket(volume_.id), {{"verb", "bookmark"}, {"name", name}, {"room", repair_room_bytes}});
+    if (!made && made.error().code == ErrorCode::unavailable) return std::optional<Lsn>();
+    if (!made) return made.error();
+    return std::optional<Lsn>(made->at("lsn").get<Lsn>());
 }
 
 Result<SourceJournal::RepairOffer> SourceJournal::offer_repair(Lsn at, uint64_t time_ns) {
@@ -141,8 +155,11 @@ Result<StreamPiece> SourceJournal::read(Lsn from, uint32_t bytes_max) {
     return piece;
 }
 
-Result<unsigned> SourceJournal::filled_percent() const {
-    const Lsn begin = HF_TRY(oldest()), end = published();
+Result<unsigned> SourceJournal::kept_percent() const {
+    const auto cursors = HF_TRY(journal::load_cursors(*cursors_, volume_.id));
+    const auto own = std::find_if(cursors.begin(), cursors.end(), [&](const auto& cursor) { return cursor.first == consumer_; });
+    if (own == cursors.end()) return 0u;  // it was cut off
+    const Lsn begin = std::max(own->second, HF_TRY(oldest())), end = published();
     return static_cast<unsigned>((end - std::min(begin, end)) * 100 / std::max<uint64_t>(volume_.journal_bytes_max, 1));
 }
 

@@ -38,6 +38,9 @@ public:
     // source that lost its end in a power cut is, and a whole segment is what its journal keeps for that. Errors: those of StreamReader; a
     // failed sync stays one; unavailable: it has gone back.
     Result<StreamPiece> read(Lsn from, uint32_t bytes_max);
+    // Something that nobody can have yet: a bookmark for the peer's repair. Returns its address, or nothing where none can be made, because the directory is
+    // not protected now or is a replica itself; what is written next is new as well. Errors: those of the capture process.
+    Result<std::optional<Lsn>> make_moment();
     struct RepairOffer { RepairBegins point; Hello self; };
     // The replica is made equal to the moment AT: keeps the journal from the segment on that holds it, wherever the cursor was. Durable on
     // return. Errors: not_found: that segment is not kept any more, a later moment may do; unavailable: the hash chain where it begins cannot be told.
@@ -46,12 +49,19 @@ public:
     Status save_cursor(Lsn at, uint32_t history);
     // Which history the last greeting told. Any thread.
     uint32_t history() const { return cuts_; }
-    // How much of the journal's limit is taken by what is kept, for whomever.
-    Result<unsigned> filled_percent() const;
+    // How much of the journal's limit is taken by what this replica has not got. Others may need it as well.
+    Result<unsigned> kept_percent() const;
 
     const journal::Volume& volume() const { return volume_; }
     // Where this host's capture process looks for what replicas have. From any thread.
     journal::AcknowledgedWords& acknowledged() const { return table_->head().acknowledged; }
+
+    // How it stands with gaps in which nothing is recorded, and a number that changes whenever that is to be told. Any thread.
+    journal::GapReport gap() const { return table_->head().gap.report(); }
+    uint64_t gap_state() const {
+        const journal::GapReport report = gap();
+        return uint64_t{report.changes} << 1 | (report.needs_mount ? 1 : 0);
+    }
 
     // Blocks until there is more to send than up to KNOWN, or time is up.
     Lsn wait_published(Lsn known, uint32_t timeout_ms) { return volume_.is_replica() ? watch_->wait_durable(known, timeout_ms) : watch_->wait_published(known, timeout_ms); }

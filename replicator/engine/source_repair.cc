@@ -2,20 +2,29 @@
 
 namespace holdfast::replicator {
 
-SourceRepair::SourceRepair(Loop& loop, Work& work, std::shared_ptr<SourceJournal> journal, std::string socket, Events events)
-    : loop_(loop), work_(work), journal_(std::move(journal)), socket_(std::move(socket)), events_(std::move(events)) {
+SourceRepair::SourceRepair(Loop& loop, Work& work, std::shared_ptr<SourceJournal> journal, std::string socket, bool needs_new_moment, Events events)
+    : loop_(loop), work_(work), journal_(std::move(journal)), socket_(std::move(socket)), needs_new_moment_(needs_new_moment), events_(std::move(events)) {
     begin();
 }
 
 SourceRepair::~SourceRepair() {
     *is_alive_ = false;
-    link_->close();
+    if (link_) link_->close();
 }
 
 void SourceRepair::begin() {
-    ++moments_;
+    if (++moments_ > 1 || !needs_new_moment_) return open({{"role", "serve"}});
+    work_.ask([journal = journal_] { return journal->make_moment(); },
+              [this, alive = is_alive_](const Result<std::optional<Lsn>>& made) {
+                  if (!*alive) return;
+                  if (!made) return fail(made.error());
+                  open(*made ? Json{{"role", "serve"}, {"beyond", **made}} : Json{{"role", "serve"}});
+              });
+}
+
+void SourceRepair::open(const Json& request) {
     if (link_) link_->close();
-    link_ = SyncLink::open(loop_, socket_, {{"role", "serve"}},
+    link_ = SyncLink::open(loop_, socket_, request,
                            {[this](const Json& told) { take_moment(told); }, events_.answer, events_.wait_ns, [this](const Error& why) { fail(why); }});
 }
 
@@ -35,7 +44,7 @@ void SourceRepair::offer(const Result<SourceJournal::RepairOffer>& made) {
 }
 
 void SourceRepair::fail(const Error& why) {
-    link_->close();
+    if (link_) link_->close();
     // It may end this object.
     const auto failed = events_.failed;
     failed(why);

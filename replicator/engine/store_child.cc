@@ -4,45 +4,61 @@
 
 #include "base/program.h"
 #include "base/text.h"
+#include "replicator/launch/outside.h"
+#include "rewind/replica_store.h"
 
 namespace holdfast::replicator {
 
 namespace {
 
-constexpr int end_ms_max = 30'000;
+constexpr int end_ms_max = 30'000, killed_ms_max = 5'000;
+constexpr size_t reason_bytes_max = 4 << 10;
+constexpr uint32_t source_origin = 1;
 
-Result<Program> open_program() {
-    Program program{HF_TRY(find_program(store_program)), {}};
-    program.file.reset(::open(program.path.c_str(), O_PATH | O_CLOEXEC));
-    if (!program.file) return errno_error(errno, "open " + quoted(program.path));
-    return program;
+struct Pipe { UniqueFd from, to; };
+Result<Pipe> make_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
+    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// What a program that has ended said in a few words.
+std::string said(const UniqueFd& from) {
+    std::string text(reason_bytes_max, '\0');
+    const ssize_t got = ::read(from.get(), text.data(), text.size());
+    text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
 }
 
 }  // namespace
 
 Result<StoreChild> StoreChild::start(const std::string& store, uint64_t delay_ns) {
-    const Program program = HF_TRY(open_program());
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
-    UniqueFd theirs(ends[0]), ours(ends[1]);
-    auto child = HF_TRY(ChildProcess::start({.program = program,
-                                             .arguments = {"run", store, "--until-eof", std::to_string(theirs.get()), "--delay", std::to_string(delay_ns)},
-                                             .log_fd = STDERR_FILENO,
-                                             .inherited = {theirs.get()}}));
-    return StoreChild(std::move(child), std::move(ours));
+    Pipe pipe = HF_TRY(make_pipe());
+    Started child = HF_TRY(Started::start({.kind = Task::Kind::run_store, .store = store, .number = delay_ns}, std::move(pipe.from)));
+    return StoreChild(std::move(child), std::move(pipe.to));
 }
 
 void StoreChild::end() {
     keep_open_.reset();
-    if (!child_.wait(end_ms_max)) child_.kill();
+    if (child_.wait(end_ms_max)) return;
+    child_.kill();
+    child_.wait(killed_ms_max);
+}
+
+Result<journal::Volume> ensure_store(const std::string& store, const journal::VolumeId& volume, uint64_t segment_bytes) {
+    if (Outside::instance() == nullptr) return rewind::make_replica_store(store, volume, segment_bytes, source_origin, 0);
+    Pipe pipe = HF_TRY(make_pipe());
+    auto child = HF_TRY(Started::start({.kind = Task::Kind::make_store, .store = store, .number = segment_bytes, .volume = volume}, std::move(pipe.to)));
+    child.wait(-1);
+    if (child.exited_with(0)) return journal::load_volume(store);
+    std::string why = said(pipe.from);
+    if (why.empty()) why = "the store " + quoted(store) + " could not be made: holdfast-store " + child.describe_end();
+    return Error{error_code_of(child.exit_status(), ErrorCode::io), std::move(why)};
 }
 
 Status take_store_back(const std::string& store, journal::Lsn at) {
-    const Program program = HF_TRY(open_program());
-    auto child = HF_TRY(ChildProcess::start({.program = program,
-                                             .arguments = {"take-back", store, "--to", std::to_string(at)},
-                                             .log_fd = STDERR_FILENO,
-                                             .ends_with_parent = true}));
+    auto child = HF_TRY(Started::start({.kind = Task::Kind::take_store_back, .store = store, .number = at}));
     child.wait(-1);
     if (child.exited_with(0)) return ok();
     return Error{error_code_of(child.exit_status(), ErrorCode::io),

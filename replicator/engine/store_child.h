@@ -1,4 +1,4 @@
-// The store service of a replica, which applies what the inbound journal receives: started by the engine, ended with it.
+// The store service of a replica, which applies what the inbound journal receives: started for the engine, ended with it.
 //
 // It is a process of its own, so that a store that dies, or is opened anew after damage, does not disturb the stream. While it
 // runs it is watched through its control socket for how far it has applied.
@@ -9,9 +9,10 @@
 #include <optional>
 #include <string>
 
-#include "base/child_process.h"
 #include "base/result.h"
 #include "journal/ids.h"
+#include "journal/volume.h"
+#include "replicator/launch/task.h"
 
 namespace holdfast::replicator {
 
@@ -26,11 +27,15 @@ public:
     void end();
 
 private:
-    StoreChild(ChildProcess child, UniqueFd keep_open) : child_(std::move(child)), keep_open_(std::move(keep_open)) {}
+    StoreChild(Started child, UniqueFd keep_open) : child_(std::move(child)), keep_open_(std::move(keep_open)) {}
 
-    ChildProcess child_;
+    Started child_;
     UniqueFd keep_open_;  // its end of file is the service's sign to end
 };
+
+// A store in STORE (absolute) for a replica of VOLUME: made and registered when it is not there (rewind/replica_store.h). Errors: those of
+// rewind::make_replica_store(). Thread rule: blocks, any thread.
+Result<journal::Volume> ensure_store(const std::string& store, const journal::VolumeId& volume, uint64_t segment_bytes);
 
 // Runs `holdfast-store take-back`, and waits for it. REQUIRES: no service has the store open. Errors: those that it ends with.
 // Thread rule: blocks, any thread.

@@ -35,6 +35,12 @@ std::shared_ptr<SyncLink> SyncLink::open(Loop& loop, const std::string& path, co
 }
 
 void SyncLink::connect() {
+    if (const auto& by_other = other_connect_unix()) {
+        auto socket = by_other(address_.sun_path);
+        const int result = socket ? 0 : -(socket.error().sys_errno != 0 ? socket.error().sys_errno : EIO);
+        if (socket) socket_ = std::move(*socket);
+        return loop_.post([self = shared_from_this(), result] { self->connected(result); });
+    }
     socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket_) return fail(errno_error(errno, "make a socket"));
     loop_.connect(socket_.get(), reinterpret_cast<const sockaddr&>(address_), sizeof address_, [self = shared_from_this()](int result) { self->connected(result); });

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/unix_socket.h"
+#include "replicator/launch/outside.h"
 
 namespace holdfast::replicator {
 
@@ -46,6 +47,11 @@ std::string journald_fields(const Event& event) {
 }
 
 Result<Journald> Journald::open(const std::string& path) {
+    if (Outside* outside = Outside::instance()) {
+        UniqueFd end = outside->take_journald();
+        if (!end) return Error{ErrorCode::unavailable, "there is no journal on this host"};
+        return Journald(std::move(end));
+    }
     const sockaddr_un address = HF_TRY(unix_address(path));
     UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket) return errno_error(errno, "make a socket");
@@ -53,9 +59,8 @@ Result<Journald> Journald::open(const std::string& path) {
     return Journald(std::move(socket));
 }
 
-bool Journald::write(const Event& event) const {
-    const std::string fields = journald_fields(event);
-    return ::send(socket_.get(), fields.data(), fields.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(fields.size());
+bool Journald::pass_on(const std::string& fields) const {
+    return ::send(socket_.get(), fields.data(), fields.size(), MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(fields.size());
 }
 
 bool Journald::has_our_stderr() {

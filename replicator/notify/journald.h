@@ -14,13 +14,17 @@ namespace holdfast::replicator {
 
 inline constexpr const char* journald_socket = "/run/systemd/journal/socket";
 
+// The datagram.
+std::string journald_fields(const Event& event);
+
 class Journald {
 public:
-    // Errors: unavailable: nobody listens at PATH, as on a host without systemd.
+    // In a process that has a launcher (replicator/launch/outside.h) the launcher's. Errors: unavailable: nobody listens at PATH, as on a host without systemd.
     static Result<Journald> open(const std::string& path = journald_socket);
 
     // False: it was not taken.
-    bool write(const Event& event) const;
+    bool write(const Event& event) const { return pass_on(journald_fields(event)); }
+    bool pass_on(const std::string& fields) const;
     // Whether our standard error ends in the journal as well, so that a line there would be the second.
     static bool has_our_stderr();
 
@@ -28,8 +32,5 @@ private:
     explicit Journald(UniqueFd socket) : socket_(std::move(socket)) {}
     UniqueFd socket_;
 };
-
-// The datagram.
-std::string journald_fields(const Event& event);
 
 }  // namespace holdfast::replicator

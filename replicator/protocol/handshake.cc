@@ -13,7 +13,7 @@ constexpr HandshakeCase cases[] = {
      "the replica holds another volume; pair the volume with a directory of its own"},
     {"other segments", "other_segments", "any", "any", Outcome::refuse,
      "the replica's journal is cut into segments of another size than the source's, so addresses mean different things on the two; it must be set up anew"},
-    {"unsound", "unsound", "any", "any", Outcome::repair, "a repair of the replica's image was broken off: it begins again"},
+    {"unsound", "unsound", "any", "any", Outcome::repair, "the replica's image is no moment of its source's, because a repair was broken off or asked for: what differs is repaired by comparison"},
     {"empty", "empty", "any", "any", Outcome::repair, "the replica is empty: it is filled by comparison, from the source's files"},
     {"same", "same_volume", "same", "any", Outcome::resume, "both end at the same position"},
     {"behind", "same_volume", "behind", "any", Outcome::resume, "the replica continues where it ended"},
@@ -65,8 +65,7 @@ Meeting meet(const Hello& source, const Hello& replica) {
     if (source.volume != replica.volume) return Meeting::other_volume;
     if (source.segment_bytes != replica.segment_bytes) return Meeting::other_segments;
     if (replica.is_unsound) return Meeting::unsound;
-    const bool can_begin = source.is_whole && source.oldest == 0;
-    return replica.is_empty && !can_begin ? Meeting::empty : Meeting::same_volume;
+    return replica.is_empty ? Meeting::empty : Meeting::same_volume;
 }
 
 Relation relate(const Hello& source, const Hello& replica, const std::optional<Position>& shared) {

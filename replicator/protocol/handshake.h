@@ -22,7 +22,7 @@ enum class Meeting {
     other_volume,
     other_segments,  // the same volume, cut into segments of another size: addresses mean different things
     unsound,         // the replica's image is no moment of the source's: a repair of it was broken off
-    empty,           // the replica has neither journal nor history, and the source's journal does not tell everything
+    empty,           // the replica has neither journal nor history
 };
 
 // How the replica's end lies to the source's history.
@@ -50,6 +50,9 @@ const char* to_string(Relation relation);
 Meeting meet(const Hello& source, const Hello& replica);
 // SHARED is the last position that both have, nothing when there is none.
 Relation relate(const Hello& source, const Hello& replica, const std::optional<Position>& shared);
+
+// The case of a replica whose image is no moment of the source's, although it may have everything that the source has.
+inline constexpr std::string_view unsound_case = "unsound";
 
 struct HandshakeDecision {
     Outcome outcome;

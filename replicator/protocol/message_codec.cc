@@ -34,7 +34,7 @@ hf_wire_hello to_wire(const Hello& hello) {
     memcpy(wire.volume, hello.volume.bytes.data(), sizeof wire.volume);
     wire.segment_bytes = hello.segment_bytes;
     wire.timeline = hello.timeline;
-    wire.flags = (hello.is_empty ? HF_HELLO_EMPTY : 0) | (hello.is_whole ? HF_HELLO_WHOLE : 0) | (hello.is_unsound ? HF_HELLO_UNSOUND : 0);
+    wire.flags = (hello.is_empty ? HF_HELLO_EMPTY : 0) | (hello.is_unsound ? HF_HELLO_UNSOUND : 0);
     wire.oldest = hello.oldest;
     wire.window_begin = hello.window_begin;
     wire.end = to_wire(hello.end);
@@ -85,7 +85,7 @@ private:
 Result<Message> decode_hello(Payload payload) {
     const auto wire = payload.take<hf_wire_hello>();
     const bool has_role = wire.role == HF_ROLE_SOURCE || wire.role == HF_ROLE_REPLICA;
-    if (!payload.is_done() || !has_role || (wire.flags & ~(HF_HELLO_EMPTY | HF_HELLO_WHOLE | HF_HELLO_UNSOUND))) return malformed("greeting");
+    if (!payload.is_done() || !has_role || (wire.flags & ~(HF_HELLO_EMPTY | HF_HELLO_RETIRED | HF_HELLO_UNSOUND))) return malformed("greeting");
     Hello hello;
     hello.version_oldest = wire.version_oldest;
     hello.version = wire.version;
@@ -94,7 +94,6 @@ Result<Message> decode_hello(Payload payload) {
     hello.segment_bytes = wire.segment_bytes;
     hello.timeline = wire.timeline;
     hello.is_empty = wire.flags & HF_HELLO_EMPTY;
-    hello.is_whole = wire.flags & HF_HELLO_WHOLE;
     hello.is_unsound = wire.flags & HF_HELLO_UNSOUND;
     hello.oldest = wire.oldest;
     hello.window_begin = wire.window_begin;

@@ -33,7 +33,6 @@ struct Hello {
     uint64_t segment_bytes = 0;
     uint32_t timeline = 1;
     bool is_empty = false;  // replica: it has neither journal nor history
-    bool is_whole = false;  // source: its journal begins with the whole tree, so who has it from its first byte has everything
     bool is_unsound = false;  // replica: a repair of its image is under way, so the image is no moment of the source's
     Lsn oldest = 0;
     Lsn window_begin = 0;

@@ -74,7 +74,7 @@ struct hf_wire_answer {
 enum hf_wire_role : uint32_t { HF_ROLE_SOURCE = 1, HF_ROLE_REPLICA = 2 };
 
 #define HF_HELLO_EMPTY 0x1u   /* neither a journal nor an image: nothing to go on from */
-#define HF_HELLO_WHOLE 0x2u   /* the journal begins with the whole tree */
+#define HF_HELLO_RETIRED 0x2u /* an older source: its journal begins with the whole tree. Taken and ignored; never sent, never used anew */
 #define HF_HELLO_UNSOUND 0x4u /* a repair of the image is under way: it is no moment of the source's */
 
 struct hf_wire_hello {

@@ -66,4 +66,10 @@ Status Applier::publish() {
     return ok();
 }
 
+Status Applier::forget_places() {
+    HF_TRY(publish());
+    files_.clear();
+    return ok();
+}
+
 }  // namespace holdfast::rewind

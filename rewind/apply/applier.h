@@ -41,6 +41,8 @@ public:
 
     // An object was removed from the graveyard for good. The index learns of it with the next batch or publish().
     void forget(const ObjectId& object) { files_.remove(object); }
+    // Objects may lie elsewhere from here on.
+    Status forget_places();
     Status publish();
 
 private:
@@ -52,6 +54,8 @@ private:
     Result<RedoReport> collect(RecordStream& journal, Lsn from, Lsn to, Batch& records, Changes& changes);
     Status redo_data(RecordStream& journal, Lsn from, Lsn to);
     Status redo_shift(const Record& record);
+    Status grow_as_before(int fd, const Record& record);
+    Result<std::optional<uint64_t>> size_before(const Record& record);
     Status settle_times(PastChanges& past, Lsn at);
     Status restore_bytes_of(const PastChanges& past, Lsn at);
     Status remove_unborn(const ObjectId& object);

@@ -19,12 +19,6 @@ constexpr size_t copy_bytes = 1 << 20;
 constexpr uint64_t file_bytes_max = std::numeric_limits<off_t>::max();
 constexpr uint32_t shift_modes = HF_FALLOC_COLLAPSE_RANGE | HF_FALLOC_INSERT_RANGE;
 
-Result<uint64_t> size_of(int fd) {
-    struct stat status;
-    if (::fstat(fd, &status) != 0) return errno_error(errno, "look at a file of the image");
-    return static_cast<uint64_t>(status.st_size);
-}
-
 // False: the file system of the image does not know this mode, or not for a range that does not fit its blocks.
 Result<bool> try_fallocate(int fd, int mode, uint64_t offset, uint64_t length) {
     int failure = 0;
@@ -131,6 +125,25 @@ Status allocate(int fd, const journal::Fallocate& body) {
     return grows ? set_file_size(fd, end) : ok();
 }
 
+// XFS allocates space behind the end of a file of 64 KiB or more that is written at its end, and takes it into the file, as
+// unwritten blocks, when the file grows over it. No record wrote there, so the undo says that it was a hole. So does
+// SEEK_DATA, but only until somebody reads it: zeros in the page cache make an unwritten block data.
+//
+// Before the file grows to END and not after: a crash in between would leave a file that has the space in it and its new size
+// already, so applying again would not grow it and would free nothing.
+Status free_until(int fd, uint64_t end, uint64_t block_bytes) {
+    const auto up = [block_bytes](uint64_t offset) {
+        return std::min((offset + block_bytes - 1) / block_bytes * block_bytes, file_bytes_max);
+    };
+    const uint64_t size = HF_TRY(size_of(fd)), first = up(size), last = up(end);
+    if (first >= last) return ok();
+    // A punch beyond the end of a file does nothing on ext4; there the space goes when the file is cut to the size that it has.
+    HF_TRY(set_file_size(fd, size));
+    // A file system that cannot free a range has allocated none ahead that anybody could see.
+    HF_TRY(try_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first, last - first));
+    return ok();
+}
+
 }  // namespace
 
 bool is_data_record(const Record& record) {
@@ -148,23 +161,21 @@ uint64_t gap_end(const Record& record) {
     return body.mode & (HF_FALLOC_KEEP_SIZE | HF_FALLOC_PUNCH_HOLE | shift_modes) ? 0 : body.offset;
 }
 
-// XFS allocates space behind the end of a file of 64 KiB or more that is written at its end, and takes it into the file, as
-// unwritten blocks, when the file grows over it. No record wrote there, so the undo says that it was a hole. So does
-// SEEK_DATA, but only until somebody reads it: zeros in the page cache make an unwritten block data.
-//
-// Before the file grows and not after: a crash in between would leave a file that has the space in it and its new size
-// already, so applying again would not grow it and would free nothing.
 Status free_space_ahead(int fd, const Record& record, uint64_t block_bytes) {
-    const auto up = [block_bytes](uint64_t offset) {
-        return std::min((offset + block_bytes - 1) / block_bytes * block_bytes, file_bytes_max);
-    };
-    const uint64_t size = HF_TRY(size_of(fd)), first = up(size), last = up(gap_end(record));
-    if (first >= last) return ok();
-    // A punch beyond the end of a file does nothing on ext4; there the space goes when the file is cut to the size that it has.
-    HF_TRY(set_file_size(fd, size));
-    // A file system that cannot free a range has allocated none ahead that anybody could see.
-    HF_TRY(try_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first, last - first));
-    return ok();
+    return free_until(fd, gap_end(record), block_bytes);
+}
+
+// Btrfs makes data of the hole in the last, partial block of a file when that grows beyond it. For the end that the file had when the record was applied
+// first this is as it was in the tree, and the undo says that the block was a hole before. At another end, which a later record made, no record says
+// anything of it.
+Status grow_to_size_before(int fd, std::optional<uint64_t> before, uint64_t block_bytes) {
+    const uint64_t size = HF_TRY(size_of(fd)), last = size / block_bytes * block_bytes;
+    if (before == size) return ok();
+    // What grows over a hole are zeros again, so after a crash in between the file is as good as before.
+    if (last < size && HF_TRY(next_data(fd, last, size)).first >= size) HF_TRY(set_file_size(fd, last));
+    if (before.value_or(0) <= size) return ok();
+    HF_TRY(free_until(fd, *before, block_bytes));
+    return set_file_size(fd, *before);
 }
 
 Status change_data(int fd, const Record& record) {
@@ -186,6 +197,12 @@ Status restore_bytes(int fd, const ObjectId& object, const std::vector<UndoItem>
         if (item.kind == UndoKind::hole) HF_TRY(punch(fd, item.offset, item.length));
     }
     return ok();
+}
+
+Result<uint64_t> size_of(int fd) {
+    struct stat status;
+    if (::fstat(fd, &status) != 0) return errno_error(errno, "look at a file of the image");
+    return static_cast<uint64_t>(status.st_size);
 }
 
 Status set_file_size(int fd, uint64_t size) {

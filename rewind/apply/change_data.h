@@ -6,6 +6,8 @@
 // Thread rule: pure effects on the file behind FD, which is open for reading and writing.
 #pragma once
 
+#include <optional>
+
 #include "base/result.h"
 #include "rewind/apply/batch.h"
 #include "rewind/undo/undo_log.h"
@@ -24,10 +26,14 @@ uint64_t gap_end(const Record& record);
 // Before change_data(), where the file may grow over a gap: frees what its file system allocated in it ahead, so that it
 // becomes the hole that it is. BLOCK_BYTES: the unit in which the file system allocates. REQUIRES: is_data_record(record).
 Status free_space_ahead(int fd, const Record& record, uint64_t block_bytes);
+// Before a record is applied again by which the file grows over a gap: makes it as long as it was BEFORE the record at first, where it is shorter now, and holes
+// stay holes. Nothing: the record did not change the size then.
+Status grow_to_size_before(int fd, std::optional<uint64_t> before, uint64_t block_bytes);
 
 // Puts the bytes and holes of ITEMS that are about OBJECT back.
 Status restore_bytes(int fd, const ObjectId& object, const std::vector<UndoItem>& items);
 
+Result<uint64_t> size_of(int fd);
 Status set_file_size(int fd, uint64_t size);
 inline Status empty_file(int fd) {
     return set_file_size(fd, 0);

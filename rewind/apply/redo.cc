@@ -128,9 +128,17 @@ Status Applier::redo_data(RecordStream& journal, Lsn from, Lsn to) {
         if (is_shift(record)) return redo_shift(record);
         if (!is_data_record(record)) return ok();
         const int fd = HF_TRY(files_.fd(record.object));
+        HF_TRY(grow_as_before(fd, record));
         HF_TRY(free_space_ahead(fd, record, block_bytes_));
         return change_data(fd, record);
     });
+}
+
+// The file may be shorter than it was, by a record that is still to come.
+Status Applier::grow_as_before(int fd, const Record& record) {
+    if (gap_end(record) <= HF_TRY(size_of(fd))) return ok();
+    const auto before = HF_TRY(size_before(record));
+    return grow_to_size_before(fd, before, block_bytes_);
 }
 
 // Bytes that were moved already would be moved again. So the file becomes first what the undo log says it was: the log
@@ -138,16 +146,23 @@ Status Applier::redo_data(RecordStream& journal, Lsn from, Lsn to) {
 // growing may fill a hole at the end (btrfs) that the log then makes one again.
 Status Applier::redo_shift(const Record& record) {
     const int fd = HF_TRY(files_.fd(record.object));
+    const auto size = HF_TRY(size_before(record));
+    if (!size) return Error{ErrorCode::corrupt, "the undo log has no size for the shift at lsn " + std::to_string(record.lsn)};
+    HF_TRY(grow_to_size_before(fd, size, block_bytes_));
+    HF_TRY(set_file_size(fd, *size));
+    HF_TRY(visit_undo_of(record, [&](const UndoRecord& undo) { return restore_bytes(fd, record.object, undo.items); }));
+    return change_data(fd, record);
+}
+
+// Of the file of RECORD when that was applied first; nothing when the record did not change it.
+Result<std::optional<uint64_t>> Applier::size_before(const Record& record) {
     std::optional<uint64_t> size;
     HF_TRY(visit_undo_of(record, [&](const UndoRecord& undo) -> Status {
         for (const UndoItem& item : undo.items)
             if (item.kind == UndoKind::attributes && item.object == record.object) size = item.attributes.size;
         return ok();
     }));
-    if (!size) return Error{ErrorCode::corrupt, "the undo log has no size for the shift at lsn " + std::to_string(record.lsn)};
-    HF_TRY(set_file_size(fd, *size));
-    HF_TRY(visit_undo_of(record, [&](const UndoRecord& undo) { return restore_bytes(fd, record.object, undo.items); }));
-    return change_data(fd, record);
+    return size;
 }
 
 Status Applier::visit_undo_of(const Record& record, const std::function<Status(const UndoRecord&)>& visit) {

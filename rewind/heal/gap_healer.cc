@@ -5,7 +5,6 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "base/unix_socket.h"
 #include "rewind/heal/touched_repair.h"
 #include "rewind/image.h"
 #include "rewind/read_directory.h"
@@ -17,8 +16,8 @@ using journal::HealVerb;
 
 // What the passes of one attempt have in common.
 struct GapHealer::Attempt {
-    journal::HealPipe pipe;
-    BackingTree backing;
+    journal::HealPipe& pipe;
+    TouchedPlaces& places;
     std::unordered_set<ObjectId> open_in_image;
     std::vector<ViewEntry> left_over;
     HealEvidence evidence;
@@ -41,7 +40,7 @@ uint64_t leniency(unsigned passes) {
 }  // namespace
 
 Result<std::optional<HealEvidence>> GapHealer::heal(const Store& store) {
-    auto connected = connect_unix(journal::heal_socket(volume_.id));
+    auto connected = connect_();
     if (!connected && connected.error().code == ErrorCode::unavailable) return std::optional<HealEvidence>();
     journal::HealPipe pipe(HF_TRY(std::move(connected)));
     const auto answer = HF_TRY(pipe.ask(HealVerb::state, {}, heal_answer_ms_max));
@@ -49,8 +48,8 @@ Result<std::optional<HealEvidence>> GapHealer::heal(const Store& store) {
     if (!state.is_paused || state.is_everything || !state.has_room || state.published > store.applied()) return std::optional<HealEvidence>();
 
     const uint64_t began_ns = now_ns();
-    BackingTree backing = HF_TRY(BackingTree::open(backing_fd_.get(), volume_.origin));
-    Attempt attempt{std::move(pipe), std::move(backing), {}, {}, {}, [this](const WorkProgress&) { return !host_.is_ending(); }};
+    WorkerPlaces places(pipe);
+    Attempt attempt{pipe, places, {}, {}, {}, [this](const WorkProgress&) { return !host_.is_ending(); }};
     for (const ObjectId& object : HF_TRY(open_orphans(store, store.applied()))) attempt.open_in_image.insert(object);
     HF_TRY(look_for_left_over(store, attempt));
     while (!HF_TRY(pass(store, attempt))) {
@@ -91,7 +90,7 @@ Result<bool> GapHealer::pass(const Store& store, Attempt& attempt) {
     const uint64_t held_from_ns = now_ns();
     const auto taken = HF_TRY(attempt.pipe.ask(HealVerb::take, {}, heal_answer_ms_max));
     const journal::Touched touched = HF_TRY(journal::decode_touched(taken));
-    const TouchedTree tree = HF_TRY(TouchedTree::look(attempt.backing, touched));
+    const TouchedTree tree = HF_TRY(TouchedTree::look(attempt.places, touched, volume_.origin));
     const uint64_t limit = leniency(++evidence.passes);
     const bool is_last = tree.items().size() <= heal_last_objects * limit && tree.bytes() <= heal_last_bytes * limit;
     const auto held = [&] { evidence.held_ns_max = std::max(evidence.held_ns_max, now_ns() - held_from_ns); };
@@ -102,7 +101,7 @@ Result<bool> GapHealer::pass(const Store& store, Attempt& attempt) {
     HealTarget target(store, attempt.pipe, host_, store.applied());
     if (is_last) target.hurry();
     RepairLedger ledger(target, attempt.progress);
-    TouchedBytes bytes(attempt.backing, tree, ledger, is_last);
+    TouchedBytes bytes(attempt.places, tree, ledger, is_last);
     HF_TRY(TouchedRepair(tree, ledger, bytes, attempt.open_in_image, attempt.left_over).run());
     HF_TRY(is_last ? target.flush() : target.settle());
     evidence.objects += ledger.objects();

@@ -11,18 +11,19 @@
 // difference that the next one finds less of; what it took is given back when its connection ends. A worker that dies forgets what was
 // touched: then the next mount compares everything.
 //
-// Ownership: borrows everything but the descriptor. Thread rule: one thread, the follower's, while nothing else is applied.
+// Ownership: borrows everything. Thread rule: one thread, the follower's, while nothing else is applied.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <unordered_set>
 
 #include "base/json.h"
+#include "base/result.h"
 #include "base/unique_fd.h"
 #include "journal/volume.h"
 #include "rewind/heal/heal_target.h"
 #include "rewind/heal/touched_tree.h"
-#include "rewind/reconcile/backing_tree.h"
 
 namespace holdfast::rewind {
 
@@ -45,8 +46,9 @@ Json to_json(const HealEvidence& evidence);
 
 class GapHealer {
 public:
-    // BACKING_FD as for reconcile_volume().
-    GapHealer(const journal::Volume& volume, UniqueFd backing_fd, HealHost& host) : volume_(volume), backing_fd_(std::move(backing_fd)), host_(host) {}
+    // A connection to the capture worker's heal.sock. Errors: unavailable (nobody answers there).
+    using Connect = std::function<Result<UniqueFd>()>;
+    GapHealer(const journal::Volume& volume, Connect connect, HealHost& host) : volume_(volume), connect_(std::move(connect)), host_(host) {}
 
     // Nothing: it is not the time yet. Errors: the pass came to no end; the gap is open, and this may be called again.
     // REQUIRES: STORE lies inside of a gap, and everything published is applied.
@@ -59,7 +61,7 @@ private:
     Status look_for_left_over(const Store& store, Attempt& attempt) const;
 
     const journal::Volume& volume_;
-    const UniqueFd backing_fd_;
+    const Connect connect_;
     HealHost& host_;
 };
 

@@ -46,7 +46,7 @@ private:
 }  // namespace
 
 Result<std::optional<UniqueFd>> TouchedBytes::open(const TreeObject& object) const {
-    auto fd = backing_.open_handle(object.handle, O_RDONLY | O_NOATIME | O_NONBLOCK);
+    auto fd = places_.open_file(object.handle);
     if (fd) return std::optional(std::move(*fd));
     if (!is_held_ && fd.error().sys_errno == ESTALE) return std::optional<UniqueFd>();
     return std::move(fd).error().within("open a file that was touched");

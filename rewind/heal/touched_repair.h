@@ -22,8 +22,8 @@ namespace holdfast::rewind {
 class TouchedBytes final : public FileBytes {
 public:
     // IS_HELD: nothing changes meanwhile, so a file that cannot be read is an error and not simply gone by now.
-    TouchedBytes(const BackingTree& backing, const TouchedTree& tree, RepairLedger& ledger, bool is_held)
-        : backing_(backing), tree_(tree), ledger_(ledger), repair_(ledger), is_held_(is_held) {}
+    TouchedBytes(TouchedPlaces& places, const TouchedTree& tree, RepairLedger& ledger, bool is_held)
+        : places_(places), tree_(tree), ledger_(ledger), repair_(ledger), is_held_(is_held) {}
 
     Status fill(SourceDirectory& directory, const TreeObject& object) override;
     Result<bool> compare(SourceDirectory& directory, const TreeObject& object, const ObjectAttributes& seen) override;
@@ -32,7 +32,7 @@ private:
     // Nothing: it is gone.
     Result<std::optional<UniqueFd>> open(const TreeObject& object) const;
 
-    const BackingTree& backing_;
+    TouchedPlaces& places_;
     const TouchedTree& tree_;
     RepairLedger& ledger_;
     ByteRepair repair_;

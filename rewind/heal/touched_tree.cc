@@ -1,9 +1,7 @@
 #include "rewind/heal/touched_tree.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,67 +12,96 @@ namespace {
 
 constexpr uint32_t depth_max = 1 << 20;
 
-// The directory above, never through a mount: what covers the top is the volume's own, which waits for whoever asks this.
-// Invalid with EXDEV: the directory above is covered.
-UniqueFd open_above(int directory_fd) {
-    open_how how{};
-    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_NO_XDEV;
-    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, directory_fd, "..", &how, sizeof how)));
-}
-
 bool is_gone(const Error& error) {
     return error.sys_errno == ENOENT || error.sys_errno == ESTALE;
 }
 
 }  // namespace
 
-Result<TouchedTree> TouchedTree::look(const BackingTree& tree, const journal::Touched& touched) {
-    TouchedTree seen(tree);
-    const UniqueFd top = HF_TRY(tree.open_top());
-    seen.top_ = HF_TRY(file_handle_at(top.get(), ""));
-    // Its own times change when the repair needs a place for what is in the way.
-    const bool has_top = std::any_of(touched.objects.begin(), touched.objects.end(), [](const auto& object) { return object.id == journal::root_object; });
-    if (!has_top) HF_TRY(seen.look_at({journal::root_object, seen.top_.bytes, {}, {}}, false));
-    // First: what has no name is otherwise taken for gone.
-    for (const journal::TouchedObject& object : touched.nameless) HF_TRY(seen.look_at(object, true));
-    for (const journal::TouchedObject& object : touched.objects) HF_TRY(seen.look_at(object, false));
+// One object, or a name in the one before.
+struct TouchedTree::Step {
+    journal::TouchedPlace place;
+    const journal::TouchedObject* touched;
+    bool is_nameless = false;
+};
+
+// The top first: everything else is measured by it. Then what has no name, which is otherwise taken for gone.
+Result<std::vector<TouchedTree::Step>> TouchedTree::steps_to(const journal::Touched& touched) {
+    std::vector<Step> steps;
+    uint32_t number = 0;
+    const auto add = [&](const journal::TouchedObject& object, uint32_t place, bool is_nameless) {
+        steps.push_back({{place}, &object, is_nameless});
+        for (uint32_t name = 0; name < object.names.size(); ++name) steps.push_back({{place, name}, &object, is_nameless});
+    };
+    const auto top = std::find_if(touched.objects.begin(), touched.objects.end(), [](const auto& object) { return object.id == journal::root_object; });
+    if (top == touched.objects.end()) return Error{ErrorCode::corrupt, "the top of the tree is not among what was touched"};
+    add(*top, static_cast<uint32_t>(top - touched.objects.begin()), false);
+    number = static_cast<uint32_t>(touched.objects.size());
+    for (const journal::TouchedObject& object : touched.nameless) add(object, number++, true);
+    number = 0;
+    for (const journal::TouchedObject& object : touched.objects) {
+        if (&object != &*top) add(object, number, false);
+        ++number;
+    }
+    return steps;
+}
+
+Result<TouchedTree> TouchedTree::look(TouchedPlaces& places, const journal::Touched& touched, uint32_t origin) {
+    TouchedTree seen;
+    seen.identity_.origin = origin;
+    const std::vector<Step> steps = HF_TRY(steps_to(touched));
+    std::vector<journal::TouchedPlace> asked;
+    for (size_t at = 0; at < steps.size(); at += asked.size()) {
+        asked.clear();
+        for (size_t i = at; i < std::min(steps.size(), at + journal::heal_places_max); ++i) asked.push_back(steps[i].place);
+        auto opened = HF_TRY(places.open_places(asked));
+        for (size_t i = 0; i < opened.size(); ++i) HF_TRY(seen.take(steps[at + i], std::move(opened[i])));
+    }
     std::stable_sort(seen.directories_.begin(), seen.directories_.end(), [](const Directory& a, const Directory& b) { return a.depth < b.depth; });
     return seen;
 }
 
-Status TouchedTree::look_at(const journal::TouchedObject& touched, bool is_nameless) {
-    if (!touched.ranges.empty()) ranges_[touched.id] = touched.ranges;
-    auto opened = tree_->open_handle({touched.handle}, O_PATH | O_NOFOLLOW);
-    if (!opened && is_gone(opened.error()) && !is_nameless) return ok();
+Status TouchedTree::take(const Step& step, Result<UniqueFd> opened) {
+    if (step.place.name != journal::TouchedPlace::itself)
+        return is_inside_ ? look_at_name(step.touched->names[step.place.name], std::move(opened)) : ok();
+    is_inside_ = false;
+    if (!step.touched->ranges.empty()) ranges_[step.touched->id] = step.touched->ranges;
+    if (!opened && is_gone(opened.error()) && !step.is_nameless) return ok();
     const UniqueFd fd = HF_TRY(std::move(opened));
-    struct stat status;
-    if (::fstat(fd.get(), &status) != 0) return errno_error(errno, "look at what was touched");
-    // Somebody may still stand in a directory that was removed; a file that is still open is told as nameless.
-    if (status.st_nlink == 0 && !is_nameless && nameless_.count(touched.id) == 0) return ok();
-    HF_TRY(remember(fd.get(), touched.id));
-    if (is_nameless) nameless_.insert(touched.id);
-    if (!S_ISDIR(status.st_mode)) return ok();
-    return look_into(touched, fd.get());
+    return look_at(step, fd.get());
 }
 
-Status TouchedTree::look_into(const journal::TouchedObject& touched, int directory_fd) {
-    Directory directory{touched.id, HF_TRY(depth_of(directory_fd)), {}};
-    for (const std::string& name : touched.names) {
-        Entry entry{name, {}};
-        const UniqueFd fd(::openat(directory_fd, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-        if (!fd && errno != ENOENT) return errno_error(errno, "look at a name that was touched");
-        if (fd) entry.object = HF_TRY(remember(fd.get(), {}));
-        directory.entries.push_back(std::move(entry));
+Status TouchedTree::look_at(const Step& step, int fd) {
+    const journal::TouchedObject& touched = *step.touched;
+    struct stat status;
+    if (::fstat(fd, &status) != 0) return errno_error(errno, "look at what was touched");
+    if (touched.id == journal::root_object) {
+        identity_.device = status.st_dev;
+        top_ = HF_TRY(file_handle_at(fd, ""));
     }
-    directories_.push_back(std::move(directory));
+    // Somebody may still stand in a directory that was removed; a file that is still open is told as nameless.
+    if (status.st_nlink == 0 && !step.is_nameless && nameless_.count(touched.id) == 0) return ok();
+    HF_TRY(remember(fd, touched.id));
+    if (step.is_nameless) nameless_.insert(touched.id);
+    if (!S_ISDIR(status.st_mode)) return ok();
+    const uint32_t depth = HF_TRY(depth_of(fd));
+    directories_.push_back({touched.id, depth, {}});
+    is_inside_ = true;
+    return ok();
+}
+
+Status TouchedTree::look_at_name(const std::string& name, Result<UniqueFd> opened) {
+    Entry entry{name, {}};
+    if (!opened && opened.error().sys_errno != ENOENT) return std::move(opened).error().within("look at a name that was touched");
+    if (opened) entry.object = HF_TRY(remember(opened->get(), {}));
+    directories_.back().entries.push_back(std::move(entry));
     return ok();
 }
 
 // KNOWN_AS: what the journal calls it, when that is known already.
 Result<ObjectId> TouchedTree::remember(int fd, ObjectId known_as) {
     Item item;
-    item.object = HF_TRY(tree_->examine(fd, ""));
+    item.object = HF_TRY(identity_.examine(fd, ""));
     if (known_as == journal::root_object) item.object.id = known_as;
     if (known_as && item.object.id != known_as)
         return Error{ErrorCode::corrupt, "object " + journal::to_string(known_as) + " is found as " + journal::to_string(item.object.id)};
@@ -105,9 +132,8 @@ Result<uint32_t> TouchedTree::depth_of(int directory_fd) {
         }
         way.push_back(handle.bytes);
         if (way.size() > depth_max) return Error{ErrorCode::corrupt, "a directory that was touched does not lie in the tree"};
-        here = open_above(here.get());
-        // Nothing in the tree is covered but its top.
-        if (!here && errno == EXDEV) break;
+        // Nothing is mounted in a view, so this leads to what lies above in the tree itself.
+        here.reset(::openat(here.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
     }
     for (auto step = way.rbegin(); step != way.rend(); ++step) depths_[*step] = ++depth;
     return depth;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "journal/healing.h"
+#include "rewind/heal/touched_places.h"
 #include "rewind/reconcile/backing_tree.h"
 #include "rewind/view.h"
 
@@ -34,8 +35,8 @@ public:
         std::string target;
     };
 
-    // REQUIRES: nothing changes TREE, which is borrowed.
-    static Result<TouchedTree> look(const BackingTree& tree, const journal::Touched& touched);
+    // REQUIRES: nothing changes meanwhile. Errors: those of PLACES; corrupt when the top is not among TOUCHED, or what is found is not what it is called.
+    static Result<TouchedTree> look(TouchedPlaces& places, const journal::Touched& touched, uint32_t origin);
 
     // Top down; the top is always among them.
     const std::vector<Directory>& directories() const { return directories_; }
@@ -49,14 +50,17 @@ public:
     uint64_t bytes() const;  // all of them
 
 private:
-    explicit TouchedTree(const BackingTree& tree) : tree_(&tree) {}
-    Status look_at(const journal::TouchedObject& touched, bool is_nameless);
-    Status look_into(const journal::TouchedObject& touched, int directory_fd);
+    struct Step;
+    static Result<std::vector<Step>> steps_to(const journal::Touched& touched);
+    Status take(const Step& step, Result<UniqueFd> opened);
+    Status look_at(const Step& step, int fd);
+    Status look_at_name(const std::string& name, Result<UniqueFd> opened);
     Result<ObjectId> remember(int fd, ObjectId known_as);
     Result<uint32_t> depth_of(int directory_fd);
 
-    const BackingTree* tree_;
+    TreeIdentity identity_;
     FileHandle top_;
+    bool is_inside_ = false;  // of the last of directories_, whose names follow
     std::vector<Directory> directories_;
     std::unordered_map<ObjectId, Item> items_;
     std::unordered_set<ObjectId> nameless_;

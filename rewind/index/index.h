@@ -104,6 +104,9 @@ public:
     struct NameEvent { Lsn lsn; ObjectId directory; std::string name; bool gained; };
     Result<std::vector<NameEvent>> names_of(const ObjectId& object) const;
 
+    // The names that an object has after everything that was inserted.
+    Result<std::vector<HeldName>> held_names(const ObjectId& object) const;
+
     // The last record whose time is at or below TIME: its end_lsn is the moment. Nothing: before the window.
     Result<std::optional<Lsn>> lsn_at_time(uint64_t time_ns) const;
     // The time of the last record that ends at or below LSN. Nothing: before the window.

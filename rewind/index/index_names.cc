@@ -191,7 +191,6 @@ Result<std::optional<uint64_t>> Index::unsettled_time_at(const ObjectId& object,
 Result<std::vector<Index::NameEvent>> Index::names_of(const ObjectId& object) const {
     const Lsn limit = impl_->limit->lsn;
     const Impl::Prefix changed(KeyWriter(IndexTable::name_event).object(object).bytes());
-    const Impl::Prefix held(KeyWriter(IndexTable::held_name).object(object).bytes());
     std::vector<NameEvent> names;
     const auto changes = impl_->iterate(changed);
     for (changes->Seek(changed.bytes + number_bytes(limit)); changes->Valid(); changes->Next()) {
@@ -215,17 +214,25 @@ Result<std::vector<Index::NameEvent>> Index::names_of(const ObjectId& object) co
     };
     for (const NameEvent& event : names)
         if (seen.insert(key_of(event)).second && !event.gained) gained_before(event.directory, event.name);
-    const auto holds = impl_->iterate(held);
-    for (holds->Seek(held.bytes); holds->Valid(); holds->Next()) {
-        KeyReader reader(view_of(holds->key()).substr(held.bytes.size()));
+    for (const HeldName& name : HF_TRY(held_names(object)))
+        if (!seen.count(key_of({0, name.directory, name.name, true}))) gained_before(name.directory, name.name);
+    before.insert(before.end(), std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
+    return before;
+}
+
+Result<std::vector<Index::HeldName>> Index::held_names(const ObjectId& object) const {
+    const Impl::Prefix prefix(KeyWriter(IndexTable::held_name).object(object).bytes());
+    const auto entries = impl_->iterate(prefix);
+    std::vector<HeldName> names;
+    for (entries->Seek(prefix.bytes); entries->Valid(); entries->Next()) {
+        KeyReader reader(view_of(entries->key()).substr(prefix.bytes.size()));
         const ObjectId directory = reader.object();
         const std::string_view name = reader.rest();
         if (!reader.is_whole()) return index_nonsense();
-        if (!seen.count(key_of({0, directory, std::string(name), true}))) gained_before(directory, name);
+        names.push_back({object, directory, std::string(name), true});
     }
-    HF_TRY(index_status(holds->status(), "read the index"));
-    before.insert(before.end(), std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
-    return before;
+    HF_TRY(index_status(entries->status(), "read the index"));
+    return names;
 }
 
 }  // namespace holdfast::rewind

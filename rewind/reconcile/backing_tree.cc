@@ -9,6 +9,7 @@
 #include <linux/limits.h>
 
 #include "base/file_time.h"
+#include "base/mount_trees.h"
 #include "base/text.h"
 #include "rewind/image.h"
 #include "rewind/read_directory.h"
@@ -44,13 +45,29 @@ std::string proc_path(int directory_fd, const std::string& name) {
 
 }  // namespace
 
-Result<BackingTree> BackingTree::open(int backing_fd, uint32_t origin) {
+Result<BackingTree> BackingTree::open(int backing_fd, uint32_t origin, const journal::LeftOut& left_out, OpenDirectory open_directory) {
     // Opened again, because neither listing nor open_by_handle_at works on an O_PATH descriptor.
     UniqueFd root(openat(backing_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root) return errno_error(errno, "open the top of the backing tree");
     struct stat info;
     if (fstat(root.get(), &info) != 0) return errno_error(errno, "look at the top of the backing tree");
-    return BackingTree(std::move(root), origin, info.st_dev);
+    BackingTree tree(std::move(root), {info.st_dev, origin});
+    HF_TRY(tree.find_left_out(left_out));
+    tree.open_directory_ = std::move(open_directory);
+    return tree;
+}
+
+Status BackingTree::find_left_out(const journal::LeftOut& left_out) {
+    for (const std::string& path : left_out.paths()) {
+        auto directory = directory_beneath(root_.get(), path);
+        if (!directory) {
+            const int why = directory.error().sys_errno;
+            if (why == ENOENT || why == ENOTDIR || why == ELOOP || why == EXDEV) continue;
+            return std::move(directory).error();
+        }
+        left_out_.insert(HF_TRY(examine(directory->get(), "")).id);
+    }
+    return ok();
 }
 
 Result<TreeObject> BackingTree::top() const {
@@ -59,12 +76,12 @@ Result<TreeObject> BackingTree::top() const {
     return top;
 }
 
-Result<TreeObject> BackingTree::examine(int directory_fd, const std::string& name) const {
+Result<TreeObject> TreeIdentity::examine(int directory_fd, const std::string& name) const {
     struct stat info;
     const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name.empty() ? AT_EMPTY_PATH : 0);
     if (fstatat(directory_fd, name.c_str(), &info, flags) != 0) return errno_error(errno, "look at " + quoted(name));
     // A mount inside would be taken for the volume's own files, and its absence for their deletion.
-    if (info.st_dev != device_)
+    if (info.st_dev != device)
         return Error{ErrorCode::unsupported, quoted(name) + " is the top of another file system or subvolume inside of "
                                                             "the protected directory; unmount it or protect it by itself"};
     TreeObject object;
@@ -72,7 +89,7 @@ Result<TreeObject> BackingTree::examine(int directory_fd, const std::string& nam
     object.attributes = attributes_of(info);
     object.handle = HF_TRY(file_handle_at(directory_fd, name));
     const auto identity = object.handle.identity();
-    object.id = {identity.inode ? identity.inode : info.st_ino, identity.generation, origin_};
+    object.id = {identity.inode ? identity.inode : info.st_ino, identity.generation, origin};
     return object;
 }
 
@@ -82,21 +99,15 @@ Result<UniqueFd> BackingTree::open_top() const {
     return top;
 }
 
-Result<UniqueFd> BackingTree::open_handle(const FileHandle& handle, int flags) const {
-    auto opened = open_file_handle(root_.get(), handle, flags | O_CLOEXEC);
-    // Not the owner's: the time of access is then touched by a look.
-    if (!opened && opened.error().sys_errno == EPERM && (flags & O_NOATIME)) return open_file_handle(root_.get(), handle, (flags & ~O_NOATIME) | O_CLOEXEC);
-    return opened;
-}
-
 Result<std::unique_ptr<SourceDirectory>> BackingTree::open(const TreeObject& directory) {
     if (directory.id == journal::root_object) {
         UniqueFd top = HF_TRY(open_top());
-        return std::unique_ptr<SourceDirectory>(std::make_unique<BackingDirectory>(*this, std::move(top)));
+        return std::unique_ptr<SourceDirectory>(std::make_unique<BackingDirectory>(*this, std::move(top), false));
     }
-    auto opened = open_file_handle(root_.get(), directory.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
+    auto opened = open_directory_ ? open_directory_(directory.handle) : open_file_handle(root_.get(), directory.handle, O_RDONLY | O_DIRECTORY | O_NOATIME);
     if (!opened) return std::move(opened).error().within("open directory " + quoted(directory.name));
-    return std::unique_ptr<SourceDirectory>(std::make_unique<BackingDirectory>(*this, std::move(*opened)));
+    const bool is_left_out = left_out_.count(directory.id) != 0;
+    return std::unique_ptr<SourceDirectory>(std::make_unique<BackingDirectory>(*this, std::move(*opened), is_left_out));
 }
 
 Result<XattrList> BackingDirectory::xattrs(const TreeObject& object) {
@@ -105,6 +116,7 @@ Result<XattrList> BackingDirectory::xattrs(const TreeObject& object) {
 
 Result<std::vector<TreeObject>> BackingDirectory::list() {
     std::vector<std::string> names;
+    if (is_left_out_) return std::vector<TreeObject>();
     HF_TRY(read_directory(fd_.get(), [&](const DirectoryEntry& entry) -> Status {
         names.push_back(entry.name);
         return ok();

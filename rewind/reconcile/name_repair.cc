@@ -81,6 +81,7 @@ Result<uint64_t> NameRepair::count_gone(uint64_t limit) {
     uint64_t count = 0;
     std::vector<ObjectId> pending;
     for (const auto& [object, places] : gone_) {
+        if (meant_.count(object) != 0) continue;
         if (++count >= limit) return count;
         const auto location = HF_TRY(ledger_.target().find(object));
         if (location && is_directory(location->mode)) pending.push_back(object);

@@ -35,12 +35,14 @@ public:
     void avoid_names_of(const std::vector<ViewEntry>& image);
     // ENTRY of DIRECTORY is wrong; IS_NEEDED: the tree has the name for another object.
     Status evict(const TreeObject& directory, const ViewEntry& entry, bool is_needed);
+    // OBJECT was evicted, and everybody knows why: it does not count as gone.
+    void is_meant_to_go(const ObjectId& object) { meant_.insert(object); }
     // True: OBJECT has the name now. False: the image does not know it, the caller has it born.
     Result<bool> place(const ObjectId& directory, const TreeObject& object);
     // The mtime of DIRECTORY is set by finish(), because until then names may still leave it.
     bool is_late(const ObjectId& directory) const { return late_.count(directory) != 0; }
 
-    // Objects that are gone from the tree, counted up to LIMIT.
+    // Objects that are gone from the tree and not meant to be, counted up to LIMIT.
     Result<uint64_t> count_gone(uint64_t limit);
     // Removes them and sets the mtimes of the directories that lost names. Returns how many objects went.
     Result<uint64_t> finish();
@@ -55,6 +57,7 @@ private:
     std::string staging_directory_;
     std::unordered_map<ObjectId, std::vector<ImageName>> gone_;  // as far as is known until now
     std::unordered_map<ObjectId, ObjectAttributes> late_;
+    std::unordered_set<ObjectId> meant_;
 };
 
 }  // namespace holdfast::rewind

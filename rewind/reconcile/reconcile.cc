@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "journal/cursor.h"
 #include "rewind/image.h"
 #include "rewind/reconcile/backing_tree.h"
 #include "rewind/reconcile/first_copy.h"
@@ -28,7 +27,6 @@ struct SealedJournal {
     std::unique_ptr<journal::Reader> reader;
     journal::Survey survey;
     journal::RepairReport repaired;
-    bool has_other_consumers = false;  // than the volume's own store
 };
 
 Result<SealedJournal> open_journal(const journal::Volume& volume) {
@@ -37,8 +35,6 @@ Result<SealedJournal> open_journal(const journal::Volume& volume) {
     sealed.table = HF_TRY(journal::InflightTable::open(volume.journal_directory + "/inflight", volume.id));
     auto cursor_disk = HF_TRY(open_disk(volume.journal_directory + "/cursors"));
     const auto hints = HF_TRY(journal::survey_hints(*cursor_disk, volume.id, *sealed.table));
-    for (const auto& [consumer, position] : HF_TRY(journal::load_cursors(*cursor_disk, volume.id)))
-        sealed.has_other_consumers |= consumer != journal::store_consumer;
     sealed.survey = HF_TRY(journal::survey(*sealed.disk, volume.id, volume.segment_bytes, hints));
     const auto decision = journal::decide(sealed.survey, sealed.table->survived(), true);
     if (decision.action == Action::refuse) return Error{ErrorCode::corrupt, decision.sentence};
@@ -62,15 +58,13 @@ public:
 
     Result<ReconcileEvidence> run() {
         const uint64_t started = clock_.monotonic_ns();
-        const bool is_new = store_.first_copy_pending();
-        HF_TRY(!is_new ? compare() : sealed_.has_other_consumers ? record_whole_tree() : copy());
+        HF_TRY(store_.first_copy_pending() ? copy() : compare());
         evidence_.seconds = static_cast<double>(clock_.monotonic_ns() - started) / 1e9;
         return evidence_;
     }
 
 private:
     Status copy();
-    Status record_whole_tree();
     Status compare();
     // At the start of a segment, below its header, so that no record can have this address.
     journal::Lsn next_segment() const { return sealed_.repaired.stream_end.next_segment * volume_.segment_bytes; }
@@ -88,7 +82,6 @@ private:
     Store& store_;
     ReconcileEvidence evidence_;
     bool is_gap_open_ = false;      // the journal ends inside of a gap
-    bool records_whole_tree_ = false;
     bool lost_its_place_ = false;   // the store knows more of the stream than the journal holds
 };
 
@@ -104,17 +97,6 @@ Status Reconciliation::copy() {
     if (report.already_there > 0)
         evidence_.sentence += ", " + std::to_string(report.already_there) + " were there from an interrupted copy";
     return ok();
-}
-
-// From the empty tree on the records make the tree, here and on every host that follows them. Interrupted, the gap is open and
-// the next comparison goes on.
-Status Reconciliation::record_whole_tree() {
-    records_whole_tree_ = true;
-    HF_TRY(store_.finish_first_copy(next_segment()));
-    Status compared = compare();
-    evidence_.mode = "recorded";
-    if (compared || compared.error().code != ErrorCode::no_space) return compared;
-    return std::move(compared).error().within("the journal must hold all of the directory until a replica has it; give it more with --journal-max");
 }
 
 Status Reconciliation::apply_all() {
@@ -147,10 +129,7 @@ GapStory Reconciliation::story() const {
     GapStory story;
     story.since_ns = sealed_.survey.last_time_ns;
     story.is_open = is_gap_open_;
-    if (records_whole_tree_) {
-        story.reason = HF_GAP_NOT_MOUNTED;
-        story.sentence = "the directory was recorded as it was found when its protection began";
-    } else if (options_.after == Action::compare_suspects) {
+    if (options_.after == Action::compare_suspects) {
         story.reason = HF_GAP_HOST_CRASH;
         story.sentence = "the host stopped while the directory was protected";
     } else if (options_.after == Action::compare_everything || lost_its_place_) {
@@ -237,7 +216,7 @@ Result<ReconcileEvidence> reconcile_volume(const journal::Volume& volume, int ba
                                            const ReconcileOptions& options, const Clock& clock) {
     if (options.after == Action::refuse)
         return Error{ErrorCode::invalid_argument, "journal recovery refused to go on, so there is nothing to compare"};
-    BackingTree tree = HF_TRY(BackingTree::open(backing_fd, volume.origin));
+    BackingTree tree = HF_TRY(BackingTree::open(backing_fd, volume.origin, volume.left_out, options.open_directory));
     SealedJournal sealed = HF_TRY(open_journal(volume));
     const auto store = HF_TRY(Store::open(volume, *sealed.reader, clock));
     return Reconciliation(volume, tree, options, clock, sealed, *store).run();

@@ -1,7 +1,6 @@
 // Reconciliation: makes history agree with the backing tree before anything is served.
 //
-// A new store is filled: the first copy, which is no history. A new store whose journal other hosts will follow
-// (journal/cursor.h: `seed`) begins with an empty image at the journal's beginning instead, and the whole tree is a difference. Otherwise the journal is applied to its end, the tree is
+// A new store is filled: the first copy, which is no history. Otherwise the journal is applied to its end, the tree is
 // compared with the image, and every difference becomes a REPAIR record between GAP_BEGIN and GAP_END (I4), so that the
 // image follows and the moments before and after the gap are exact. No difference after a clean close: no gap.
 //
@@ -30,6 +29,7 @@
 #include "base/result.h"
 #include "journal/recovery.h"
 #include "journal/volume.h"
+#include "rewind/reconcile/backing_tree.h"
 #include "rewind/work_progress.h"
 
 namespace holdfast::rewind {
@@ -47,10 +47,11 @@ struct ReconcileOptions {
     // The administrator has said that the deletions are meant.
     bool accept_deletions = false;
     ProgressSink progress;
+    BackingTree::OpenDirectory open_directory;  // for a process that is confined
 };
 
 struct ReconcileEvidence {
-    std::string mode;  // "first copy", "recorded", "suspects", "everything"
+    std::string mode;  // "first copy", "suspects", "everything"
     std::string sentence;
     uint64_t objects_examined = 0;
     uint64_t files_compared = 0;

@@ -21,6 +21,7 @@ struct TreeObject {
     ObjectId id;
     FileHandle handle;  // of the backing tree alone
     ObjectAttributes attributes;
+    bool is_unchanged = false;  // a file of another host's tree: nothing happened to it there since the position that both histories share
 };
 
 class SourceDirectory {
@@ -31,6 +32,8 @@ public:
     // Of an entry, or of the directory itself when its name is empty; the product's own are left out. Sorted.
     virtual Result<XattrList> xattrs(const TreeObject& object) = 0;
     virtual Result<std::string> target(const TreeObject& link) = 0;
+    // True: what is in it belongs to nobody's history (journal/left_out.h); it lists nothing, and its times say nothing.
+    virtual bool is_left_out() const { return false; }
 };
 
 class SourceTree {

@@ -42,7 +42,7 @@ Status TreeRepair::visit(const Step& step) {
         if (step.is_born) return objects_.finish_born(step.directory);
         TreeObject self = step.directory;
         self.name.clear();
-        return objects_.compare(*directory, self, names_.is_late(self.id));
+        return objects_.compare(*directory, self, names_.is_late(self.id) || directory->is_left_out());
     }
     const auto wanted = HF_TRY(directory->list());
     if (step.directory.id == journal::root_object) names_.avoid_names_of(wanted);
@@ -60,6 +60,7 @@ Status TreeRepair::visit(const Step& step) {
                 right.insert(entry.name);
             else
                 HF_TRY(names_.evict(step.directory, entry, found != by_name.end()));
+            if (directory->is_left_out()) names_.is_meant_to_go(entry.object);
         }
     }
     steps_.push_back({step.directory, step.is_born, true});

@@ -104,7 +104,8 @@ Status set_xattrs(int fd, const XattrList& wanted, bool acl_was_changed, bool* c
             return errno_error(errno, "set the extended attribute " + quoted(key));
         *changed_acl |= key == access_acl_xattr;
     }
-    for (const auto& [key, value] : present) {
+    for (const auto& held : present) {
+        const std::string& key = held.first;
         const bool is_wanted = std::any_of(wanted.begin(), wanted.end(), [&](const auto& x) { return x.first == key; });
         if (is_wanted) continue;
         // Labels that the system itself gives to every file cannot be taken away.

@@ -25,6 +25,12 @@ Status check_path(const NamesAt& now, const NamesAt& then, const std::string& pa
                                                       "it did", ENOENT};
 }
 
+Status check_recorded(const LeftAlone& alone, const std::string& path) {
+    if (!alone.is_concerned(path)) return ok();
+    return Error{ErrorCode::unsupported, quoted(path) + " is left out, so nothing of it is recorded and a rewind does not touch it; what was recorded before that, "
+                                                        "`holdfast restore` puts beside it"};
+}
+
 void count_names(RewindPlan& plan, const RewindWork& work, std::unordered_set<ObjectId>& counted) {
     std::unordered_set<ObjectId> unlinked, kept;
     for (const NameStep& step : work.names) {
@@ -69,20 +75,26 @@ Status add_linked_contents(const Store& store, const RewindBindings& bindings, c
 
 }  // namespace
 
-Result<RewindPlan> plan_rewind(const Store& store, std::string_view path, Lsn moment, const ProgressSink& progress) {
+Result<RewindPlan> plan_rewind(const Store& store, std::string_view path, Lsn moment, const ProgressSink& progress, const journal::LeftOut& left_out) {
     RewindPlan plan;
     plan.path = HF_TRY(normal_path(path));
     plan.present = store.applied();
     plan.moment = moment;
     NamesAt now(store, plan.present);
     NamesAt then(store, moment);
+    auto alone = LeftAlone::find(left_out, now);
+    if (!alone) return alone.error();
+    auto work = std::make_shared<RewindWork>(RewindWork{{}, {}, {}, std::move(*alone)});
+    HF_TRY(check_recorded(work->alone, plan.path));
     HF_TRY(check_path(now, then, plan.path));
     const Touched touched = HF_TRY(touched_between(store, moment, plan.present, progress));
     plan.changes = HF_TRY(difference(store, plan.path, plan.present, moment, touched, progress));
 
-    RewindBindings bindings(store, plan.path, now, then);
+    std::erase_if(plan.changes, [&](const Change& change) { return work->alone.leaves(change); });
+
+    RewindBindings bindings(store, plan.path, now, then, work->alone);
     HF_TRY(bindings.collect(touched));
-    auto work = std::make_shared<RewindWork>();
+    plan.kept.assign(work->alone.noted().begin(), work->alone.noted().end());
     work->names = plan_names(bindings.bindings(), bindings.objects());
 
     std::unordered_set<ObjectId> counted, directories;
@@ -111,9 +123,11 @@ Result<RewindPlan> plan_rewind(const Store& store, std::string_view path, Lsn mo
     // Directories whose entries change or changed: their mtime is that of the moment again. Parents of the path itself
     // are not asked about and keep the mtime that the change gives them.
     for (const ObjectId& directory : touched.directories) {
+        if (work->alone.is_left_out(directory)) continue;
         if (directory == journal::root_object ? !plan.path.empty() : HF_TRY(then.names(directory)).empty()) continue;
         const auto path_then = HF_TRY(then.directory_path(directory));
         const auto path_now = HF_TRY(now.directory_path(directory));
+        if (work->alone.is_inside(path_then) || work->alone.is_inside(path_now)) continue;
         const bool is_inside = (path_then && is_below(*path_then, plan.path)) || (path_now && is_below(*path_now, plan.path));
         if (is_inside) directories.insert(directory);
     }

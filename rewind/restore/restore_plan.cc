@@ -5,6 +5,7 @@
 
 #include <unordered_set>
 
+#include "base/mount_table.h"
 #include "base/text.h"
 #include "rewind/restore/names_at.h"
 #include "rewind/restore/object_writer.h"
@@ -28,6 +29,15 @@ std::string last_component(std::string_view path) {
     return std::string(slash == path.npos ? path : path.substr(slash + 1));
 }
 
+// What is replaced is removed, and with it would go what is mounted in it: another file system, or what is left out of a protected directory. A
+// confined service sees no mounts but its own; there the command has looked.
+Status check_mounts_in(const std::string& target) {
+    const auto table = read_mount_table();
+    const MountEntry* below = table ? mount_below(*table, target) : nullptr;
+    if (!below) return ok();
+    return Error{ErrorCode::busy, quoted(target) + " cannot be replaced, because something is mounted in it, at " + quoted(below->point) + "; choose another destination"};
+}
+
 Status look_at_target(RestorePlan& plan, bool force) {
     struct stat info;
     const UniqueFd directory = HF_TRY(plan.open_directory(O_PATH));
@@ -36,7 +46,7 @@ Status look_at_target(RestorePlan& plan, bool force) {
         return errno_error(errno, "look at " + quoted(plan.target()));
     }
     plan.replaces = type_text(info.st_mode);
-    if (force) return ok();
+    if (force) return check_mounts_in(plan.target());
     return Error{ErrorCode::exists, quoted(plan.target()) + " exists already (" + plan.replaces +
                                         "); choose another destination, or replace it with --force"};
 }

@@ -33,7 +33,14 @@ Status RewindBindings::learn(const ObjectId& object) {
 }
 
 Status RewindBindings::add(const Place& place, const ObjectId& now, const ObjectId& then) {
-    if (now == then || !places_.insert(place).second) return ok();
+    if (now == then) return ok();
+    if (alone_.stays(now) || alone_.stays(then)) {
+        const ObjectId& staying = alone_.stays(now) ? now : then;
+        const auto stays_at = HF_TRY(now_.directory_path(staying));
+        if (stays_at) alone_.note(*stays_at);
+        return ok();
+    }
+    if (!places_.insert(place).second) return ok();
     HF_TRY(learn(now));
     HF_TRY(learn(then));
     const auto now_path = HF_TRY(now_.path(place));
@@ -47,6 +54,7 @@ Status RewindBindings::collect(const Touched& touched) {
     std::sort(places.begin(), places.end());
     for (const Place& place : places) {
         if (!is_inside(HF_TRY(now_.path(place))) && !is_inside(HF_TRY(then_.path(place)))) continue;
+        if (HF_TRY(is_left_out(place))) continue;
         HF_TRY(add(place, HF_TRY(now_.object_at(place)), HF_TRY(then_.object_at(place))));
     }
     HF_TRY(bring_back_directories());
@@ -126,9 +134,39 @@ Status RewindBindings::send_home() {
         // Its last name goes. If it lived at that moment, it lived outside of the path.
         const auto then_names = HF_TRY(then_.names(object));
         if (then_names.empty()) continue;
+        if (HF_TRY(is_left_out(then_names.front()))) {
+            HF_TRY(leave_in_place(object));
+            continue;
+        }
         HF_TRY(add(HF_TRY(free_place_near(then_names.front())), {}, object));
     }
     return ok();
+}
+
+// Now or then: what was in a directory before that was left out, or is in one that is left out by now.
+Result<bool> RewindBindings::is_left_out(const Place& place) {
+    return alone_.is_inside(HF_TRY(now_.path(place))) || alone_.is_inside(HF_TRY(then_.path(place)));
+}
+
+// Its home is left out. It keeps a name that nothing else needs; with none it gets one beside it.
+Status RewindBindings::leave_in_place(const ObjectId& object) {
+    std::optional<Place> taken;
+    bool keeps_name = false;
+    for (size_t i = bindings_.size(); i-- > 0;) {
+        if (bindings_[i].now != object) continue;
+        const Binding binding = bindings_[i];
+        const auto stays_at = HF_TRY(now_.path(binding.place));
+        if (stays_at) alone_.note(*stays_at);
+        if (binding.then) {
+            taken = binding.place;
+            continue;
+        }
+        keeps_name = true;
+        places_.erase(binding.place);
+        bindings_.erase(bindings_.begin() + static_cast<ptrdiff_t>(i));
+    }
+    if (keeps_name || !taken) return ok();
+    return add(HF_TRY(free_place_near(*taken)), {}, object);
 }
 
 Result<Place> RewindBindings::free_place_near(const Place& place) {

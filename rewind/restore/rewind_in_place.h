@@ -12,6 +12,8 @@
 // beside that place as NAME.displaced when it is taken: nobody asked about it, so it must not be lost. Directories above
 // PATH that were renamed since are left alone; PATH then means the object, wherever its directory stands.
 //
+// What is left out is not touched, whatever the path (left_alone.h).
+//
 // Killed in the middle: plan and act again. What waits in the staging directory `.holdfast-rewind-...` at the
 // volume's top is in the plan like everything else, and the directory goes.
 //
@@ -26,6 +28,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "journal/left_out.h"
 #include "rewind/restore/difference.h"
 #include "rewind/view.h"
 #include "rewind/work_progress.h"
@@ -43,14 +46,15 @@ struct RewindPlan {
     uint64_t created = 0;   // objects made anew
     uint64_t removed = 0;   // objects removed
     uint64_t renamed = 0;   // objects moved back
+    std::vector<std::string> kept;  // paths that stay as they are, because they are left out, lead to what is, or came from there
     std::vector<Change> changes;  // what the rewind changes, as difference(present, moment) tells it
     std::shared_ptr<const RewindWork> work;
 };
 
 // REQUIRES: store.applied() is the journal's published end and nothing is in flight; MOMENT is checked.
-// Errors: not_found when PATH exists neither now nor then.
+// Errors: not_found when PATH exists neither now nor then; unsupported when it is LEFT_OUT.
 Result<RewindPlan> plan_rewind(const Store& store, std::string_view path, Lsn moment,
-                               const ProgressSink& progress = {});
+                               const ProgressSink& progress = {}, const journal::LeftOut& left_out = {});
 
 struct RewindReport {
     uint64_t files = 0;

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "rewind/restore/left_alone.h"
 #include "rewind/restore/name_steps.h"
 
 namespace holdfast::rewind {
@@ -16,6 +17,7 @@ struct RewindWork {
     std::vector<ObjectId> contents;
     // Directories whose attributes are to be those of the moment; the ones that are made anew among them.
     std::vector<ObjectId> directories;
+    LeftAlone alone;
 };
 
 }  // namespace holdfast::rewind

@@ -70,11 +70,18 @@ private:
         return (directory->empty() ? "" : *directory + "/") + path.substr(slash + 1);
     }
 
+    // Whatever stands there now stays there, or what stood there then is somewhere else and stays there.
+    bool is_left_alone(const std::optional<ObjectId>& then, const std::optional<ObjectId>& now) const {
+        const LeftAlone& alone = plan_.work->alone;
+        return then != now && ((then && alone.stays(*then)) || (now && alone.stays(*now)));
+    }
+
     Status compare(const std::string& path) {
+        if (plan_.work->alone.is_concerned(path)) return ok();
         const auto then = HF_TRY(resolve(then_.view(), path));
         const std::string here = then ? HF_TRY(present_path(path)) : path;
         const auto now = HF_TRY(resolve(after_.view(), here));
-        if (!then && !now) return ok();
+        if ((!then && !now) || is_left_alone(then, now)) return ok();
         if (!then) {
             // A name below a renamed directory did not exist under this path then, and rightly exists now.
             if (!HF_TRY(lived_then(*now))) tell(path, "exists, and did not then");

@@ -29,10 +29,11 @@ Confinement confinement_of(const journal::Volume& volume) {
 
 }  // namespace
 
-Result<Confined> confine_to(const journal::Volume& volume, std::vector<std::string> handed_in) {
+Result<Confined> confine_to(const journal::Volume& volume, std::vector<std::string> handed_in, std::vector<int> readable) {
     (void)journal::current_boot_id();  // read once, while it can be
     Confinement confinement = confinement_of(volume);
     confinement.handed_in = std::move(handed_in);
+    confinement.readable = std::move(readable);
     Confined confined = HF_TRY(confine(confinement));
     open_all_handles_with(confined.handle_fd, confined.reconnector);
     Image::reach_through(confined.handle_directory);

@@ -11,7 +11,8 @@
 
 namespace holdfast::rewind {
 
-// HANDED_IN: directories beneath which descriptors may lead that are passed to it later. Errors: those of confine(); the process must end then.
-Result<Confined> confine_to(const journal::Volume& volume, std::vector<std::string> handed_in);
+// HANDED_IN: directories beneath which descriptors may lead that are passed to it later; READABLE: descriptors of directories that it reads. Errors: those of
+// confine(); the process must end then.
+Result<Confined> confine_to(const journal::Volume& volume, std::vector<std::string> handed_in, std::vector<int> readable = {});
 
 }  // namespace holdfast::rewind

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/passed_descriptors.h"
+
 namespace holdfast::rewind {
 
 namespace {
@@ -17,28 +19,16 @@ struct ErrorHead {
     int32_t sys_errno = 0;
 };
 
-struct Control {
-    alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(int))] = {};
-};
-
 }  // namespace
 
 Status send_packet(int channel, const std::string& bytes, int fd) {
     if (bytes.size() > door_packet_bytes_max) return Error{ErrorCode::invalid_argument, "a question to the doorkeeper is too long"};
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    Control control;
+    PassedDescriptors<1> along;
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (fd >= 0) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
-        cmsghdr* head = CMSG_FIRSTHDR(&message);
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(head), &fd, sizeof fd);
-    }
+    if (fd >= 0) along.send_with(message, {&fd, 1});
     while (::sendmsg(channel, &message, MSG_NOSIGNAL) < 0)
         if (errno != EINTR) return errno_error(errno, "speak to the other side of the door");
     return ok();
@@ -48,23 +38,18 @@ Result<DoorPacket> receive_packet(int channel) {
     DoorPacket packet;
     packet.bytes.resize(door_packet_bytes_max);
     iovec part{packet.bytes.data(), packet.bytes.size()};
-    Control control;
+    PassedDescriptors<1> along;
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control.bytes;
-    message.msg_controllen = sizeof control.bytes;
+    along.receive_with(message);
     ssize_t size;
     do size = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
     if (size < 0) return errno_error(errno, "hear from the other side of the door");
     packet.bytes.resize(static_cast<size_t>(size));
-    for (cmsghdr* head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
-        int fd = -1;
-        if (head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof fd)) continue;
-        memcpy(&fd, CMSG_DATA(head), sizeof fd);
-        packet.fd.reset(fd);
-    }
+    std::vector<UniqueFd> fds = along.of(message);
+    if (fds.size() == 1) packet.fd = std::move(fds.front());
     return packet;
 }
 

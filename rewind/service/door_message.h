@@ -15,9 +15,9 @@ inline constexpr size_t door_packet_bytes_max = 64 << 10;
 
 // Questions: the first byte of a packet; the rest is their text.
 enum DoorQuestion : char {
-    door_make_room = 'r', door_listen_store = 's', door_listen_sync = 'y', door_sync_capture = 'c', door_take_over = 't', door_mounted_before = 'b',
+    door_make_room = 'r', door_listen_store = 's', door_listen_sync = 'y', door_sync_capture = 'c', door_open_healing = 'h', door_take_over = 't', door_mounted_before = 'b',
     door_mount = 'm', door_unmount = 'u', door_detach = 'd', door_forget = 'f', door_bring_in = 'i', door_open_live = 'l', door_let_go = 'g',
-    door_process_of = 'p',
+    door_process_of = 'p', door_open_viewed = 'o',
 };
 
 struct DoorPacket {

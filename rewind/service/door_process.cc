@@ -12,8 +12,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 
+#include "base/file_handle.h"
 #include "base/log.h"
+#include "base/mount_trees.h"
 #include "base/program.h"
 #include "base/system_call_filter.h"
 #include "base/text.h"
@@ -34,28 +37,37 @@ struct HandedIn {
 
 class Keeper final : public OutsideHere {
 public:
-    explicit Keeper(const journal::Volume& volume) : OutsideHere(volume), place_(handed_in_directory(volume.id)) {
+    Keeper(const journal::Volume& volume, int view_fd) : OutsideHere(volume), place_(handed_in_directory(volume.id)), view_fd_(view_fd) {
         clear();
     }
     ~Keeper() override {
-        for (const std::string& number : numbers_) remove(place_ + "/" + number);
+        for (const auto& [number, used] : numbers_) remove(place_ + "/" + number);
     }
 
-    // The directory of PLACE beneath our own, open.
-    Result<HandedIn> hand_in(const std::string& directory) {
+    // DIRECTORY beneath our own, open. It itself stays open here until it is let go: the bind alone would not tell who unmounts what it lies on, or is about to
+    // protect it, that it is in use.
+    Result<HandedIn> hand_in(UniqueFd directory) {
         if (numbers_.size() >= handed_in_max) return Error{ErrorCode::busy, "too many directories are being written to at once; try again"};
         const std::string number = std::to_string(::getpid()) + "-" + std::to_string(next_++), bound = place_ + "/" + number;
         if (::mkdir(bound.c_str(), 0700) != 0) return errno_error(errno, "make " + quoted(bound));
-        numbers_.insert(number);
-        auto opened = bind(directory, bound);
+        auto opened = bind(directory.get(), bound);
+        numbers_.emplace(number, std::move(directory));
         if (opened) return HandedIn{number, std::move(*opened)};
-        let_go(number);
+        give_back(number);
         return std::move(opened).error();
     }
 
-    void let_go(const std::string& number) {
+    void give_back(const std::string& number) {
         if (numbers_.erase(number) == 0) return;
         remove(place_ + "/" + number);
+    }
+
+    Result<UniqueFd> open_viewed(const FileHandle& handle) const {
+        if (view_fd_ < 0) return Error{ErrorCode::permission, "nothing is shown here", EPERM};
+        UniqueFd directory = HF_TRY(open_file_handle(view_fd_, handle, O_RDONLY | O_DIRECTORY));
+        // A handle opens whatever lies on the same file system.
+        if (!HF_TRY(lies_beneath(directory.get(), view_fd_))) return Error{ErrorCode::permission, "that directory lies elsewhere", EPERM};
+        return directory;
     }
 
     // Removes the sockets' paths when it goes; the sockets themselves are the service's.
@@ -72,13 +84,14 @@ private:
         return Error{ErrorCode::permission, "nobody wants anything at " + quoted(place) + " now: only a command that stands by the place it names can have it (docs/control_protocol.md)"};
     }
 
-    Result<UniqueFd> bind(const std::string& directory, const std::string& bound) {
-        if (::mount(directory.c_str(), bound.c_str(), nullptr, MS_BIND, nullptr) != 0) return errno_error(errno, "bind " + quoted(directory));
+    Result<UniqueFd> bind(int directory, const std::string& bound) {
+        const std::string itself = "/proc/self/fd/" + std::to_string(directory);
+        if (::mount(itself.c_str(), bound.c_str(), nullptr, MS_BIND, nullptr) != 0) return errno_error(errno, "bind a directory at " + quoted(bound));
         // The flags that it has already are kept where the kernel can say so; a destination of a restore is used for a short time.
         if (::mount(nullptr, bound.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
             return errno_error(errno, "make " + quoted(bound) + " inert");
         UniqueFd fd(::open(bound.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!fd) return errno_error(errno, "open " + quoted(directory));
+        if (!fd) return errno_error(errno, "open " + quoted(bound));
         return fd;
     }
 
@@ -95,8 +108,9 @@ private:
     }
 
     const std::string place_;
+    const int view_fd_;
     uint64_t next_ = 1;
-    std::set<std::string> numbers_;
+    std::map<std::string, UniqueFd> numbers_;
     std::vector<UnixListener> listeners_;
 };
 
@@ -107,13 +121,15 @@ struct Reply {
 
 Result<Reply> bring_in(Keeper& door, const std::string& destination) {
     const RestorePlace place = HF_TRY(door.bring_in(destination));
-    HandedIn handed = HF_TRY(door.hand_in(place.directory));
+    UniqueFd directory(::open(place.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!directory) return errno_error(errno, "open " + quoted(place.directory));
+    HandedIn handed = HF_TRY(door.hand_in(std::move(directory)));
     return Reply{{place.directory, place.name, handed.number}, std::move(handed.fd)};
 }
 
-Result<Reply> open_live(Keeper& door, const journal::Volume& volume) {
-    HF_TRY(door.open_live());  // it is capture's mount
-    HandedIn handed = HF_TRY(door.hand_in(volume.directory));
+Result<Reply> open_live(Keeper& door) {
+    UniqueFd live = HF_TRY(door.open_live());
+    HandedIn handed = HF_TRY(door.hand_in(std::move(live)));
     return Reply{{handed.number}, std::move(handed.fd)};
 }
 
@@ -135,10 +151,14 @@ Result<Reply> open_door(Keeper& door, Door which) {
     return Reply{{}, std::move(listener)};
 }
 
-Result<Reply> answer(Keeper& door, const journal::Volume& volume, char what, const std::string& text) {
+Result<Reply> answer(Keeper& door, char what, const std::string& text) {
     switch (what) {
         case door_make_room: HF_TRY(door.make_room()); break;
         case door_sync_capture: HF_TRY(door.sync_capture()); break;
+        case door_open_healing: {
+            UniqueFd connection = HF_TRY(door.open_healing());
+            return Reply{{}, std::move(connection)};
+        }
         case door_listen_store: return open_door(door, Door::store);
         case door_listen_sync: return open_door(door, Door::sync);
         case door_take_over: door.before = door.take_over_mounts(); break;
@@ -151,40 +171,44 @@ Result<Reply> answer(Keeper& door, const journal::Volume& volume, char what, con
         case door_detach: door.detach(text); break;
         case door_forget: door.forget(text); break;
         case door_bring_in: return bring_in(door, text);
-        case door_open_live: return open_live(door, volume);
+        case door_open_live: return open_live(door);
         case door_process_of: return Reply{{std::to_string(door.process_of(std::atoi(text.c_str())))}, {}};
-        case door_let_go: door.let_go(text); break;
+        case door_let_go: door.give_back(text); break;
+        case door_open_viewed: {
+            UniqueFd directory = HF_TRY(door.open_viewed({text}));
+            return Reply{{}, std::move(directory)};
+        }
         default: return Error{ErrorCode::invalid_argument, "no question to a doorkeeper"};
     }
     return Reply{};
 }
 
 // Everything that it does not need either; it must be able to mount, so it is not confined to places.
-Status give_up_rights() {
+Status give_up_rights(int view_fd) {
     HF_TRY(forgo_new_privileges());
     HF_TRY(keep_capabilities(doorkeeper_capabilities()));
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    Status filtered = filter_system_calls(system_call_filter(::getpid(), {SYS_mount, SYS_umount2, SYS_socket, SYS_connect, SYS_bind}));
+    Status filtered = filter_system_calls(system_call_filter(::getpid(), {SYS_mount, SYS_umount2, SYS_socket, SYS_connect, SYS_bind}, view_fd));
     if (!filtered && filtered.error().code != ErrorCode::unsupported) return filtered;
     return ok();
 }
 
 }  // namespace
 
-int keep_door(const journal::Volume& volume, UniqueFd channel) {
+int keep_door(const journal::Volume& volume, UniqueFd channel, int view_fd) {
     ::prctl(PR_SET_NAME, "holdfast-door");
     show_process_as("holdfast-door " + volume.store);
     // The service is told to end, and then ends this.
     for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
-    if (Status given_up = give_up_rights(); !given_up) {
+    if (Status given_up = give_up_rights(view_fd); !given_up) {
         log_error("The doorkeeper of a store service cannot start: " + given_up.error().message + ".");
         return 1;
     }
-    Keeper door(volume);
+    Keeper door(volume, view_fd);
     for (;;) {
         auto packet = receive_packet(channel.get());
         if (!packet || packet->bytes.empty()) return 0;
-        auto reply = answer(door, volume, packet->bytes.front(), packet->bytes.substr(1));
+        auto reply = answer(door, packet->bytes.front(), packet->bytes.substr(1));
         if (!send_packet(channel.get(), reply ? encode_answer(reply->parts) : encode_answer(reply.error()), reply ? reply->fd.get() : -1)) return 0;
     }
 }

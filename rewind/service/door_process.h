@@ -6,7 +6,7 @@
 
 namespace holdfast::rewind {
 
-// Answers at CHANNEL until its end. Returns the process's exit status.
-int keep_door(const journal::Volume& volume, UniqueFd channel);
+// Answers at CHANNEL until its end. VIEW_FD: a read-only view whose directories are asked for; -1: none. Returns the process's exit status.
+int keep_door(const journal::Volume& volume, UniqueFd channel, int view_fd);
 
 }  // namespace holdfast::rewind

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/json_socket.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "rewind/service/door_message.h"
@@ -26,7 +27,7 @@ std::string handed_in_directory(const journal::VolumeId& volume) {
     return journal::run_directory(volume) + "/handed-in";
 }
 
-Result<std::unique_ptr<Doorkeeper>> Doorkeeper::start(const journal::Volume& volume, int not_for_it) {
+Result<std::unique_ptr<Doorkeeper>> Doorkeeper::start(const journal::Volume& volume, int not_for_it, int view_fd) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return errno_error(errno, "make a pair of sockets");
     UniqueFd ours(ends[0]), its(ends[1]);
@@ -39,7 +40,7 @@ Result<std::unique_ptr<Doorkeeper>> Doorkeeper::start(const journal::Volume& vol
         ours.reset();
         // Whoever waits for the end of the service there must not wait for the doorkeeper as well.
         if (not_for_it >= 0) ::close(not_for_it);
-        ::_exit(keep_door(volume, std::move(its)));
+        ::_exit(keep_door(volume, std::move(its), view_fd));
     }
     return std::unique_ptr<Doorkeeper>(new Doorkeeper(volume, std::move(ours), pid));
 }
@@ -69,12 +70,20 @@ Status Doorkeeper::make_room() {
 Result<UnixListener> Doorkeeper::listen(Door door) {
     const bool is_store = door == Door::store;
     Answer answer = HF_TRY(ask(is_store ? door_listen_store : door_listen_sync));
+    // Who connects is told which process listens: this one, and not the one that made the socket.
+    if (::listen(answer.fd.get(), json_connections_max) != 0) return errno_error(errno, "listen on the socket that the doorkeeper made");
     return UnixListener::adopt(is_store ? journal::store_socket(volume_.id) : journal::sync_socket(volume_.id), std::move(answer.fd));
 }
 
 Status Doorkeeper::sync_capture() {
     HF_TRY(ask(door_sync_capture));
     return ok();
+}
+
+Result<UniqueFd> Doorkeeper::open_healing() {
+    Answer answer = HF_TRY(ask(door_open_healing));
+    if (!answer.fd) return Error{ErrorCode::io, "the doorkeeper of the store service answered nothing"};
+    return std::move(answer.fd);
 }
 
 std::vector<std::string> Doorkeeper::take_over_mounts() {
@@ -140,6 +149,12 @@ void Doorkeeper::let_go(int fd) {
 pid_t Doorkeeper::process_of(pid_t thread) {
     auto answer = ask(door_process_of, std::to_string(thread));
     return answer && !answer->parts.empty() ? static_cast<pid_t>(std::strtol(answer->parts.front().c_str(), nullptr, 10)) : thread;
+}
+
+Result<UniqueFd> Doorkeeper::open_viewed(const FileHandle& handle) {
+    Answer answer = HF_TRY(ask(door_open_viewed, handle.bytes));
+    if (!answer.fd) return Error{ErrorCode::io, "the doorkeeper of the store service answered nothing"};
+    return std::move(answer.fd);
 }
 
 bool Doorkeeper::is_there() const {

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "rewind/sync/repair_mark.h"
 
 namespace holdfast::rewind {
 
@@ -22,9 +23,9 @@ constexpr auto held_pause = std::chrono::milliseconds(5);
 
 }  // namespace
 
-Follower::Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns, UniqueFd backing_fd)
+Follower::Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns, GapHealer::Connect connect)
     : volume_(volume), bookmarks_(bookmarks), clock_(clock), delay_ns_(delay_ns) {
-    if (backing_fd) healer_.emplace(volume_, std::move(backing_fd), static_cast<HealHost&>(*this));
+    if (connect) healer_.emplace(volume_, std::move(connect), static_cast<HealHost&>(*this));
 }
 
 Follower::~Follower() {
@@ -34,7 +35,7 @@ Follower::~Follower() {
 }
 
 Status Follower::start() {
-    if (Status opened = open_store(); !opened) {
+    if (Status opened = open_store(Store::Opening::brought_forward); !opened) {
         if (opened.error().code == ErrorCode::busy) return opened;
         fail(opened.error());
     }
@@ -58,9 +59,9 @@ void Follower::wake() {
 }
 
 // REQUIRES: called from start() before the thread runs, or under gate_.
-Status Follower::open_store() {
+Status Follower::open_store(Store::Opening opening) {
     tail_ = HF_TRY(JournalTail::open(volume_));
-    store_ = HF_TRY(Store::open(volume_, tail_->reader(), clock_));
+    store_ = HF_TRY(Store::open(volume_, tail_->reader(), clock_, opening));
     tail_->reader().seek(store_->applied());
     HF_TRY(bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied()));
     if (!store_->evidence().empty()) log_info("The store was opened: " + store_->evidence());
@@ -79,22 +80,20 @@ void Follower::close_store() {
 
 void Follower::run() {
     while (!stopping_) {
-        if (broken_ || !store_) {
-            run_jobs(nullptr);
+        if (is_closed()) {
             retry();
             continue;
         }
-        run_jobs(store_.get());
+        run_jobs();
         if (Status done = round(); !done) fail(done.error());
     }
     apply_rest();
-    MutexLock lock(mutex_);
-    ended_ = true;
-    while (!jobs_.empty()) {
-        jobs_.front()(nullptr);
-        jobs_.pop();
+    {
+        const MutexLock lock(mutex_);
+        ended_ = true;
+        progressed_.notify_all();
     }
-    progressed_.notify_all();
+    refuse_jobs(true);
 }
 
 // One batch, and a wait when there is nothing more to do.
@@ -188,27 +187,37 @@ Status Follower::upkeep(uint64_t progress) {
     return ok();
 }
 
+// When it is time, or when it cannot wait, because a repair is asked for. A repair that is asked for meanwhile has its own attempt.
 void Follower::retry() {
     const uint64_t now_ns = clock_.monotonic_ns();
-    if (now_ns < retry_due_ns_) {
+    const bool is_to_be_repaired = has_repair();
+    if (now_ns < retry_due_ns_ && !is_to_be_repaired) {
         // Short, so that stop() and jobs do not wait for the whole pause.
         std::this_thread::sleep_for(
             std::chrono::milliseconds(std::min<uint64_t>(100, (retry_due_ns_ - now_ns) / 1'000'000 + 1)));
-        return;
+        return refuse_jobs(false);
     }
-    std::unique_lock closing(gate_, gate_patience);
-    if (!closing) return;
-    close_store();
-    Status opened = open_store();
-    closing.unlock();
-    if (!opened) fail(opened.error());
+    if (std::unique_lock closing(gate_, gate_patience); closing) {
+        close_store();
+        Status opened = open_as_wanted();
+        closing.unlock();
+        if (!opened) fail(opened.error());
+    }
+    if (is_closed()) refuse_jobs(is_to_be_repaired);
+}
+
+// What failed as it was brought forward is opened as it is when a repair was asked for, which puts right whatever it failed at.
+Status Follower::open_as_wanted() {
+    const auto disk = HF_TRY(open_disk(volume_.store));
+    const auto mark = HF_TRY(load_repair_mark(*disk));
+    return open_store(mark && !mark->is_complete ? Store::Opening::as_it_is : Store::Opening::brought_forward);
 }
 
 void Follower::apply_rest() {
     // What was published when the end was asked for: with capture still running there would always be more.
     const Lsn goal = published();
     while (!at_once_ && !broken_ && !held_ && store_ && store_->applied() < goal) {
-        run_jobs(store_.get());
+        run_jobs();
         auto taken = store_->apply(tail_->reader(), follow_bytes_max, old_enough_ns());
         if (!taken) return fail(taken.error());
         announce();
@@ -224,17 +233,25 @@ void Follower::apply_rest() {
         checkpoint_ = *saved;
 }
 
-void Follower::run_jobs(Store* store) {
-    for (;;) {
-        Job job;
-        {
-            MutexLock lock(mutex_);
-            if (jobs_.empty()) return;
-            job = std::move(jobs_.front());
-            jobs_.pop();
-        }
-        job(store);
-    }
+void Follower::run_jobs() {
+    while (auto job = next_job(true)) job->task(store_.get());
+}
+
+void Follower::refuse_jobs(bool also_repairs) {
+    while (auto job = next_job(also_repairs)) job->task(nullptr);
+}
+
+std::optional<Follower::Job> Follower::next_job(bool also_repairs) {
+    const MutexLock lock(mutex_);
+    if (jobs_.empty() || (jobs_.front().is_repair && !also_repairs)) return std::nullopt;
+    std::optional<Job> job(std::move(jobs_.front()));
+    jobs_.pop_front();
+    return job;
+}
+
+bool Follower::has_repair() const {
+    const MutexLock lock(mutex_);
+    return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.is_repair; });
 }
 
 void Follower::fail(const Error& error) {
@@ -273,6 +290,11 @@ Result<StoreLoan> Follower::borrow() const {
     return loan;
 }
 
+bool Follower::awaits_repair() const {
+    const auto loan = borrow_any();
+    return loan && (*loan)->awaits_repair();
+}
+
 Lsn Follower::published() const {
     std::shared_lock open(gate_, gate_patience);
     return std::max(open && tail_ ? tail_->published() : 0, applied());
@@ -289,17 +311,17 @@ Lsn Follower::wait_applied(Lsn lsn, uint64_t timeout_ms) const {
     return applied_;
 }
 
-Status Follower::on_store(std::function<Status(Store&)> work) {
-    Job job([work = std::move(work)](Store* store) -> Status {
+Status Follower::put(std::function<Status(Store&)> work, bool is_repair) {
+    std::packaged_task<Status(Store*)> task([work = std::move(work)](Store* store) -> Status {
         if (!store) return Error{ErrorCode::unavailable, "the store is not open now; `holdfast status` says why"};
         return work(*store);
     });
-    std::future<Status> done = job.get_future();
+    std::future<Status> done = task.get_future();
     {
         MutexLock lock(mutex_);
         if (ended_) return Error{ErrorCode::unavailable, "the store service is ending"};
         if (jobs_.size() >= jobs_max) return Error{ErrorCode::busy, "the store service has too much to do; try again"};
-        jobs_.push(std::move(job));
+        jobs_.push_back({std::move(task), is_repair});
     }
     wake();
     return done.get();
@@ -352,6 +374,10 @@ Follower::Condition Follower::condition() const {
     }
     if (condition.failure) {
         condition.state = "failed";
+        return condition;
+    }
+    if (awaits_repair()) {
+        condition.state = "awaits repair";
         return condition;
     }
     if (held_) {

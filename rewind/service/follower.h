@@ -16,11 +16,11 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <shared_mutex>
 #include <string>
 #include <thread>
@@ -54,9 +54,9 @@ inline constexpr uint64_t heal_longest_ns = 30'000'000'000;
 
 class Follower : private HealHost {
 public:
-    // Nothing is applied before it is DELAY_NS old, by the clock of whoever wrote it and by this host's. BACKING_FD: the directory beneath
-    // the mount, with which gaps are healed; without it they wait for the next mount.
-    Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns, UniqueFd backing_fd = {});
+    // Nothing is applied before it is DELAY_NS old, by the clock of whoever wrote it and by this host's. CONNECT: to the capture worker, with
+    // whom gaps are healed; without it they wait for the next mount.
+    Follower(const journal::Volume& volume, Bookmarks& bookmarks, const Clock& clock, uint64_t delay_ns, GapHealer::Connect connect = {});
     ~Follower() override;  // finish(), then closes the store when nobody borrows it any more
 
     // Opens the store and starts the thread. Errors: busy (another process has the store). Every other failure to
@@ -79,7 +79,9 @@ public:
     // The same for whoever needs it. Errors: the store's failure, at once; unavailable when time is up.
     Status reach(Lsn lsn, uint64_t timeout_ms) const;
     // Runs JOB on the follower's thread between two batches and waits for it. Errors: JOB's; busy; unavailable.
-    Status on_store(std::function<Status(Store&)> job);
+    Status on_store(std::function<Status(Store&)> job) { return put(std::move(job), false); }
+    // The same for a JOB that puts right whatever the store failed at: it is opened again for it at once, and nothing is applied before JOB.
+    Status on_store_to_repair(std::function<Status(Store&)> job) { return put(std::move(job), true); }
 
     // Stops applying, for whoever is about to cut the journal behind what is applied (journal::Inbound::cut). Returns how
     // far the store is; it goes no further, and holds nothing that it read beyond, until go_on(). A new service
@@ -87,8 +89,11 @@ public:
     Result<Lsn> hold();
     Status go_on();
 
+    // The store is open as it is, until it is repaired.
+    bool awaits_repair() const;
+
     struct Condition {
-        std::string state;  // "following", "catching up", "delayed", "held", "first copy", "failed"
+        std::string state;  // "following", "catching up", "delayed", "held", "first copy", "awaits repair", "failed"
         std::optional<Error> failure;
         Lsn checkpoint = 0;
         std::optional<HealEvidence> healed;  // the last gap that ended while the volume was in use
@@ -96,11 +101,17 @@ public:
     Condition condition() const;
 
 private:
-    using Job = std::packaged_task<Status(Store*)>;
+    struct Job {
+        std::packaged_task<Status(Store*)> task;
+        bool is_repair = false;
+    };
 
+    Status put(std::function<Status(Store&)> work, bool is_repair);
     void run();
-    Status open_store();
+    Status open_store(Store::Opening opening);
+    Status open_as_wanted();
     void close_store();
+    bool is_closed() const { return broken_ || !store_; }
     void retry();
     Status round();
     Status upkeep(uint64_t progress);
@@ -110,7 +121,10 @@ private:
     bool is_ending() const override { return stopping_; }
     uint64_t old_enough_ns() const;
     void apply_rest();
-    void run_jobs(Store* store);
+    void run_jobs();
+    void refuse_jobs(bool also_repairs);
+    std::optional<Job> next_job(bool also_repairs);
+    bool has_repair() const;
     void fail(const Error& error);
     void announce();
     void wake();
@@ -138,7 +152,7 @@ private:
 
     mutable Mutex mutex_;
     mutable ConditionVariable progressed_;
-    std::queue<Job> jobs_ HF_GUARDED_BY(mutex_);
+    std::deque<Job> jobs_ HF_GUARDED_BY(mutex_);
     std::optional<Error> failure_ HF_GUARDED_BY(mutex_);
     std::optional<HealEvidence> healed_ HF_GUARDED_BY(mutex_);
     bool ended_ HF_GUARDED_BY(mutex_) = false;

@@ -1,8 +1,9 @@
 // holdfast-store: the program that has a volume's store open. docs/processes.md says who starts it, and when.
 //
-//   holdfast-store run STORE [--until-eof FD] [--backing-fd N] [--delay NANOSECONDS]
+//   holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]
 //   holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]
 //   holdfast-store take-back STORE --to LSN
+//   holdfast-store make-replica STORE --volume ID --segment-bytes N      says on standard output why it could not
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -18,9 +19,11 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/mount_trees.h"
 #include "base/program.h"
 #include "base/text.h"
 #include "rewind/reconcile/reconcile.h"
+#include "rewind/replica_store.h"
 #include "rewind/service/confinement.h"
 #include "rewind/service/doorkeeper.h"
 #include "rewind/service/service.h"
@@ -34,9 +37,10 @@ constexpr int exit_usage = 2;
 constexpr auto takeover_pause = std::chrono::milliseconds(50);
 
 constexpr const char* usage =
-    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD] [--backing-fd N] [--delay NANOSECONDS]\n"
+    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]\n"
     "                       holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]\n"
-    "                       holdfast-store take-back STORE --to LSN\n";
+    "                       holdfast-store take-back STORE --to LSN\n"
+    "                       holdfast-store make-replica STORE --volume ID --segment-bytes N\n";
 
 struct Arguments {
     std::string command;
@@ -47,6 +51,8 @@ struct Arguments {
     bool accept_deletions = false;
     std::optional<uint64_t> delay_ns;
     std::optional<journal::Lsn> to;
+    std::optional<journal::VolumeId> volume;
+    std::optional<uint64_t> segment_bytes;
 };
 
 std::optional<int> open_descriptor(std::string_view text) {
@@ -61,6 +67,11 @@ std::optional<uint64_t> number_in(std::string_view text) {
     uint64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+}
+
+std::optional<journal::VolumeId> volume_in(std::string_view text) {
+    const auto id = journal::parse_volume_id(text);
+    return id ? std::optional(*id) : std::nullopt;
 }
 
 // Nothing: the command line makes no sense.
@@ -81,6 +92,10 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
             arguments.to = number_in(value);
         else if (option == "--delay")
             arguments.delay_ns = number_in(value);
+        else if (option == "--segment-bytes")
+            arguments.segment_bytes = number_in(value);
+        else if (option == "--volume")
+            arguments.volume = volume_in(value);
         else if (auto fd = open_descriptor(value); !fd)
             return std::nullopt;
         else if (option == "--until-eof")
@@ -90,10 +105,11 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
         else
             return std::nullopt;
     }
-    const bool is_run = arguments.command == "run";
+    const bool is_run = arguments.command == "run" && arguments.backing_fd < 0;
     const bool is_reconcile = arguments.command == "reconcile" && arguments.backing_fd >= 0;
     const bool is_take_back = arguments.command == "take-back" && arguments.to;
-    if (!is_run && !is_reconcile && !is_take_back) return std::nullopt;
+    const bool is_make = arguments.command == "make-replica" && arguments.volume && arguments.segment_bytes;
+    if (!is_run && !is_reconcile && !is_take_back && !is_make) return std::nullopt;
     return arguments;
 }
 
@@ -105,19 +121,12 @@ void raise_descriptor_limit() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Confined, but for a service that heals gaps: it compares the directory itself, and its records come from this host.
-Result<std::unique_ptr<Outside>> outside_for(const journal::Volume& volume, const Arguments& arguments) {
-    if (arguments.backing_fd >= 0) return std::unique_ptr<Outside>(std::make_unique<OutsideHere>(volume));
-    auto outside = HF_TRY(Doorkeeper::start(volume, arguments.until_eof_fd));
-    outside->set_confined(HF_TRY(confine_to(volume, {handed_in_directory(volume.id)})));
-    return std::unique_ptr<Outside>(std::move(outside));
-}
-
 Status run(const Arguments& arguments) {
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
-    std::unique_ptr<Outside> outside = HF_TRY(outside_for(volume, arguments));
+    auto outside = HF_TRY(Doorkeeper::start(volume, arguments.until_eof_fd));
+    outside->set_confined(HF_TRY(confine_to(volume, {handed_in_directory(volume.id)})));
     log_info("The store service of " + quoted(journal::name_of(volume)) + " is confined by " + outside->confined().text() + ".");
-    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0), arguments.backing_fd}, std::move(outside)));
+    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0)}, std::move(outside)));
     return service->run();
 }
 
@@ -135,18 +144,44 @@ Status take_back(const Arguments& arguments) {
     return ok();
 }
 
+constexpr uint32_t source_origin = 1;
+
+Status make_replica(const Arguments& arguments) {
+    auto made = make_replica_store(arguments.store, *arguments.volume, *arguments.segment_bytes, source_origin, 0);
+    if (made) return ok();
+    std::printf("%s\n", made.error().message.c_str());
+    return std::move(made).error();
+}
+
 void print_line(const Json& json) {
     const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
     std::fwrite(line.data(), 1, line.size(), stdout);
     std::fflush(stdout);
 }
 
+// The service keeps a view of the directory, in which it reads by name; directories are opened for it by their handles.
+Result<std::unique_ptr<Outside>> confine_comparison(const journal::Volume& volume, UniqueFd& directory, ReconcileOptions& options) {
+    auto view = read_only_view(directory.get());
+    if (!view) {
+        log_warning("The comparison of " + quoted(journal::name_of(volume)) + " with its image is not confined: " + view.error().message + ".");
+        return std::unique_ptr<Outside>(std::make_unique<OutsideHere>(volume));
+    }
+    directory = std::move(*view);
+    auto outside = HF_TRY(Doorkeeper::start(volume, -1, directory.get()));
+    outside->set_confined(HF_TRY(confine_to(volume, {}, {directory.get()})));
+    log_info("The comparison of " + quoted(journal::name_of(volume)) + " with its image is confined by " + outside->confined().text() + ".");
+    options.open_directory = [door = outside.get()](const FileHandle& handle) { return door->open_viewed(handle); };
+    return std::unique_ptr<Outside>(std::move(outside));
+}
+
 Status reconcile(const Arguments& arguments) {
+    UniqueFd directory(arguments.backing_fd);
     const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
     HF_TRY(journal::check_is_source(volume, "there is no directory that it could be compared with"));
     ReconcileOptions options;
     options.after = HF_TRY(parse_action(arguments.after));
     options.accept_deletions = arguments.accept_deletions;
+    const auto outside = HF_TRY(confine_comparison(volume, directory, options));
     options.progress = [](const WorkProgress& work) {
         print_line({{"progress",
                      {{"files", work.files},
@@ -157,7 +192,7 @@ Status reconcile(const Arguments& arguments) {
     };
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(takeover_wait_ms);
     for (;;) {
-        auto evidence = reconcile_volume(volume, arguments.backing_fd, options, system_clock());
+        auto evidence = reconcile_volume(volume, directory.get(), options, system_clock());
         if (evidence) {
             print_line(to_json(*evidence));
             return ok();
@@ -165,7 +200,7 @@ Status reconcile(const Arguments& arguments) {
         // A command may be looking into the past of the volume that is being mounted.
         if (evidence.error().code != ErrorCode::busy || std::chrono::steady_clock::now() > give_up)
             return std::move(evidence).error();
-        HF_TRY(make_room_for_supervised(volume.id));
+        HF_TRY(outside->make_room());
         std::this_thread::sleep_for(takeover_pause);
     }
 }
@@ -173,6 +208,7 @@ Status reconcile(const Arguments& arguments) {
 Status carry_out(const Arguments& arguments) {
     if (arguments.command == "run") return run(arguments);
     if (arguments.command == "reconcile") return reconcile(arguments);
+    if (arguments.command == "make-replica") return make_replica(arguments);
     return take_back(arguments);
 }
 

@@ -1,7 +1,9 @@
 #include "rewind/service/outside.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -65,6 +67,10 @@ Result<UnixListener> OutsideHere::listen(Door door) {
 Status OutsideHere::sync_capture() {
     HF_TRY(json_call(journal::capture_socket(volume_.id), {{"verb", "sync"}}));
     return ok();
+}
+
+Result<UniqueFd> OutsideHere::open_healing() {
+    return connect_unix(journal::heal_socket(volume_.id));
 }
 
 std::vector<std::string> OutsideHere::take_over_mounts() {
@@ -140,6 +146,7 @@ Result<RestorePlace> OutsideHere::bring_in(const std::string& destination) {
 
 // The newest mount at the directory must be capture's, or what is done there would not be recorded.
 Result<UniqueFd> OutsideHere::open_live() {
+    HF_TRY(check_wanted(volume_.directory));
     const auto table = HF_TRY(read_mount_table());
     const MountEntry* mount = mount_of(table, volume_.directory);
     if (!mount || mount->point != volume_.directory || mount->type != capture_mount_type)
@@ -147,7 +154,9 @@ Result<UniqueFd> OutsideHere::open_live() {
             ErrorCode::unavailable,
             quoted(volume_.directory) + " is not mounted, so a rewind would not be recorded; protect it again first"};
     UniqueFd fd(::open(volume_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) return errno_error(errno, "open " + quoted(volume_.directory));
+    struct statfs where;
+    if (!fd || ::fstatfs(fd.get(), &where) != 0) return errno_error(errno, "open " + quoted(volume_.directory));
+    if (where.f_type != FUSE_SUPER_MAGIC) return Error{ErrorCode::unavailable, quoted(volume_.directory) + " has just been unmounted"};
     return fd;
 }
 

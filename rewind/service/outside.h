@@ -35,6 +35,8 @@ public:
     virtual Result<UnixListener> listen(Door door) = 0;
     // Everything that applications have done is in the journal. Errors: unavailable (capture does not run), or what it answered.
     virtual Status sync_capture() = 0;
+    // A connection to the capture worker for the healing of a gap (journal/healing.h). Errors: unavailable (capture does not run).
+    virtual Result<UniqueFd> open_healing() = 0;
 
     // Detaches what a predecessor left mounted, and returns where the past was mounted by request. REQUIRES: the volume's store is open.
     virtual std::vector<std::string> take_over_mounts() = 0;
@@ -53,7 +55,7 @@ public:
 
     // The destination of a restore. Errors: permission, those of find_restore_place(). let_go() when it is done with.
     virtual Result<RestorePlace> bring_in(const std::string& destination) = 0;
-    // The top of the live mount. Errors: unavailable when it is not there.
+    // The top of the live mount, for a rewind. Errors: permission; unavailable when it is not there. let_go() as above.
     virtual Result<UniqueFd> open_live() = 0;
     virtual void let_go(int fd) = 0;
 
@@ -73,6 +75,7 @@ public:
     Status make_room() override;
     Result<UnixListener> listen(Door door) override;
     Status sync_capture() override;
+    Result<UniqueFd> open_healing() override;
     std::vector<std::string> take_over_mounts() override;
     Result<Mounted> mount(const std::string& directory) override;
     Result<std::string> unmount(const std::string& directory) override;

@@ -45,7 +45,8 @@ bool is_at_end(int fd) {
 Status make_room_for_supervised(const journal::VolumeId& volume) {
     const std::string socket = journal::store_socket(volume);
     auto answer = json_call(socket, {{"verb", "stop"}});
-    if (!answer && answer.error().code != ErrorCode::unavailable) return std::move(answer).error();
+    // Busy: it belongs to a supervisor, which has died, since the asker's holds the lock now; it takes in what is left and ends by itself.
+    if (!answer && answer.error().code != ErrorCode::unavailable && answer.error().code != ErrorCode::busy) return std::move(answer).error();
     return ok();
 }
 
@@ -57,7 +58,7 @@ Service::Service(const journal::Volume& volume, const Clock& clock, const Option
       outside_(outside ? std::move(outside) : std::make_unique<OutsideHere>(volume)),
       store_disk_(std::move(store_disk)),
       bookmarks_(std::move(bookmarks)),
-      follower_(volume_, *bookmarks_, clock, options.delay_ns, UniqueFd(options.backing_fd)),
+      follower_(volume_, *bookmarks_, clock, options.delay_ns, healing()),
       moments_(follower_, *bookmarks_, clock),
       past_mounts_(*outside_, *this, clock),
       until_eof_(options.until_eof_fd),
@@ -126,6 +127,11 @@ void Service::ask_to_end() {
     HF_CHECK(::write(end_.get(), &one, sizeof one) == sizeof one);
 }
 
+GapHealer::Connect Service::healing() const {
+    if (!is_supervised() || volume_.is_replica()) return {};
+    return [this] { return outside_->open_healing(); };
+}
+
 bool Service::nobody_asks() const {
     if (is_supervised() || requests_ > 0 || past_mounts_.asked_for() > 0) return false;
     return clock_.monotonic_ns() - last_request_ns_ > unasked_ns_max;
@@ -137,9 +143,10 @@ void Service::wait_for_end() {
         const int count = ::poll(waiting, 3, tidy_interval_ms);
         if (count < 0 && errno != EINTR)
             return log_error(std::string("The service cannot wait: ") + strerror(errno) + ".");
-        if (waiting[1].revents != 0) return;
-        if (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal) return;
-        if (waiting[2].revents != 0 && is_at_end(until_eof_.get())) return;
+        if (waiting[1].revents != 0) return log_info("Somebody asks the store service to end.");
+        if (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal)
+            return log_info("Signal " + std::to_string(signal.ssi_signo) + " of process " + std::to_string(signal.ssi_pid) + " asks the store service to end.");
+        if (waiting[2].revents != 0 && is_at_end(until_eof_.get())) return log_info("Whoever started the store service has no more use for it.");
         if (!outside_->is_there()) return log_error("A process that works for the store service has died; the service ends, to be started anew.");
         past_mounts_.tidy();
         if (nobody_asks()) {

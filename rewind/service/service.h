@@ -36,7 +36,6 @@ public:
     struct Options {
         int until_eof_fd = -1;  // ends at its end of file; the service takes it over
         uint64_t delay_ns = 0;  // nothing is applied before it is so old
-        int backing_fd = -1;    // beneath the mount that the service belongs to; the service takes it over
         bool is_supervised() const { return until_eof_fd >= 0; }
     };
     // OUTSIDE: by default this process reaches there itself. Errors: busy (another process has the store and does not make way), io.
@@ -73,6 +72,8 @@ private:
     void wait_for_end();
     Status finish();
     bool nobody_asks() const;
+    // How to reach the capture worker of the mount that the service belongs to; empty: there is none.
+    GapHealer::Connect healing() const;
 
     const journal::Volume volume_;
     const Clock& clock_;

@@ -53,11 +53,12 @@ std::optional<uint64_t> number_in(const Json& request, const char* key) {
     return request[key].get<uint64_t>();
 }
 
-// Tells of the store as it is now, or at the moment that is asked for, until the other side has enough.
+// Tells of the store as it is now, or when it has applied the record at `beyond`, or at the moment that is asked for, until the other side has enough.
 Status serve_source(Service& service, SyncPipe& pipe, const Json& request) {
     Told told;
-    const auto asked = number_in(request, "at");
+    const auto asked = number_in(request, "at"), beyond = number_in(request, "beyond");
     if (asked) HF_TRY(service.follower().reach(*asked, apply_wait_ms));
+    if (beyond) HF_TRY(service.follower().reach(*beyond + 1, apply_wait_ms));
     if (!asked) HF_TRY(look_at_now(service, told));
     const StoreLoan store = HF_TRY(service.borrow());
     if (asked) {
@@ -86,9 +87,10 @@ Status repair_store(Service& service, SyncPipe& pipe, const Json& request) {
     options.trust_times = request.contains("trust_times") && request["trust_times"] == true;
     options.progress = [&](const WorkProgress&) { return !service.is_ending(); };
     // What is here already is history that the comparison would pass over. Where it cannot be applied there is a gap instead.
-    if (!service.applies_late()) (void)service.follower().reach(service.follower().published(), apply_wait_ms).has_value();
+    const bool applies = !service.applies_late() && !service.follower().awaits_repair();
+    if (applies) (void)service.follower().reach(service.follower().published(), apply_wait_ms).has_value();
     RepairEvidence evidence;
-    HF_TRY(service.follower().on_store([&](Store& store) -> Status {
+    HF_TRY(service.follower().on_store_to_repair([&](Store& store) -> Status {
         PipeLine line(pipe);
         evidence = HF_TRY(repair_replica(store, *disk, service.volume().store, point, line, options, system_clock()));
         return ok();

@@ -88,6 +88,12 @@ Json strings_to_json(const std::vector<std::string>& sentences) {
     return list;
 }
 
+Json names_to_json(const std::vector<std::string>& names) {
+    Json list = Json::array();
+    for (const std::string& name : names) list.push_back(name_to_text(name));
+    return list;
+}
+
 Json plan_to_json(const RewindPlan& plan) {
     return {{"lsn", plan.moment},
             {"undo_lsn", plan.present},
@@ -96,6 +102,7 @@ Json plan_to_json(const RewindPlan& plan) {
             {"created", plan.created},
             {"removed", plan.removed},
             {"renamed", plan.renamed},
+            {"kept", names_to_json(plan.kept)},
             {"changes", changes_to_json(plan.changes, told_changes_max)},
             {"changes_total", plan.changes.size()}};
 }
@@ -145,7 +152,7 @@ Result<Json> rewind_path(Service& service, const Json& request, const JsonServer
     const Held held(service.outside(), live.get());
     HF_TRY(reach_present(service, sink, dry_run));
     const StoreLoan store = HF_TRY(service.borrow());
-    const RewindPlan plan = HF_TRY(plan_rewind(*store, path, moment.lsn, sink));
+    const RewindPlan plan = HF_TRY(plan_rewind(*store, path, moment.lsn, sink, service.volume().left_out));
     // A moment that fell out of the window while the plan was made would have been read as a later one.
     HF_TRY(store->check_moment(moment.lsn));
     Json answer = plan_to_json(plan);

@@ -131,6 +131,7 @@ private:
                      std::vector<ObjectId>* subdirectories) {
         return read_directory(fd, [&](const DirectoryEntry& entry) -> Status {
             HF_TRY(step());
+            if (in_graveyard && entry.name == set_aside_name) return ok();
             ++report_.objects;
             auto problem = problem_of_name(store, fd, entry.name, in_graveyard);
             if (!problem || *problem) problem = look_again(fd, entry.name, in_graveyard);

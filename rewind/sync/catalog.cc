@@ -23,6 +23,7 @@ struct WireItem {
 };
 static_assert(sizeof(WireItem) == 16);
 constexpr uint64_t bytes_follow = 1ULL << 63;  // in the size
+constexpr uint32_t unchanged = 1U << 31;       // in the links
 
 // Read at once where entries follow each other, and where one object is looked up.
 constexpr uint64_t listing_bytes = 64 << 10, object_bytes = 1 << 10;
@@ -44,7 +45,8 @@ Result<FoundItem> take_item(ByteSpan bytes) {
     if (bytes.size() - sizeof head < head.record_bytes) return damaged("an item is cut off");
     FoundRecord found = HF_TRY(take_record(bytes.subspan(sizeof head, head.record_bytes)));
     if (found.bytes != head.record_bytes) return damaged("an item has another length than its record");
-    return FoundItem{{std::move(found.record), head.links, head.size & ~bytes_follow, (head.size & bytes_follow) != 0}, sizeof head + found.bytes};
+    return FoundItem{{std::move(found.record), head.links & ~unchanged, head.size & ~bytes_follow, (head.size & bytes_follow) != 0, (head.links & unchanged) != 0},
+                     sizeof head + found.bytes};
 }
 
 // Walks the items of the file from an address on.
@@ -102,6 +104,7 @@ TreeObject object_of(const CatalogItem& item, uint64_t address) {
     object.handle = address_handle(address);
     object.attributes = {attributes.mode, attributes.uid, attributes.gid, item.links, item.size, is_top ? 0 : item.record.as<journal::Birth>().rdev,
                          attributes.atime_ns, attributes.mtime_ns, attributes.ctime_ns};
+    object.is_unchanged = item.is_unchanged;
     return object;
 }
 
@@ -197,7 +200,7 @@ void append_item(const CatalogItem& item, std::vector<std::byte>& page) {
     const size_t begin = page.size();
     page.resize(begin + sizeof(WireItem));
     append_record(item.record, page);
-    const WireItem head{static_cast<uint32_t>(page.size() - begin - sizeof head), item.links, item.size | (item.has_bytes ? bytes_follow : 0)};
+    const WireItem head{static_cast<uint32_t>(page.size() - begin - sizeof head), item.links | (item.is_unchanged ? unchanged : 0), item.size | (item.has_bytes ? bytes_follow : 0)};
     std::memcpy(&page[begin], &head, sizeof head);
 }
 

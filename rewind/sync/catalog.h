@@ -3,7 +3,8 @@
 // deletes nothing.
 //
 //     page = { item }
-//     item = { u32 bytes of the record, u32 links, u64 size, record }          little-endian; the highest bit of the size: its bytes follow
+//     item = { u32 bytes of the record, u32 links, u64 size, record }          little-endian; the highest bit of the size: its bytes follow; of the
+//                                                                             links: it did not change since the position that both histories share
 //
 // The first item is SETATTR of the top. Any other object is a record of birth, once for each of its names; the entries of one directory
 // follow each other, sorted by name, and the directory itself has come before. Files without a name that are open at the source have no
@@ -30,7 +31,8 @@ struct CatalogItem {
     journal::Record record;  // SETATTR, a birth, SETXATTR, or WRITE
     uint32_t links = 0;
     uint64_t size = 0;
-    bool has_bytes = false;  // a birth's: WRITE items tell them
+    bool has_bytes = false;     // a birth's: WRITE items tell them
+    bool is_unchanged = false;  // a birth's: as TreeObject has it
 };
 void append_item(const CatalogItem& item, std::vector<std::byte>& page);
 

@@ -11,7 +11,7 @@ constexpr size_t mark_bytes_max = 1024;
 
 Error damaged() {
     return {ErrorCode::corrupt, "the file `repairing` of the store is damaged; it says that the image was being compared with its source. Remove the "
-                                "store's `position` and `repairing` to have everything compared anew; its history ends there"};
+                                "store's `position`, `position.copy` and `repairing` to have everything compared anew; its history ends there"};
 }
 
 }  // namespace
@@ -38,12 +38,15 @@ Result<std::optional<RepairMark>> load_repair_mark(Disk& store) {
     if (!json.is_object() || !json.contains("is_complete") || !json["is_complete"].is_boolean()) return damaged();
     const auto point = repair_point_of(json);
     if (!point) return damaged();
-    return std::optional(RepairMark{json["is_complete"].get<bool>(), *point});
+    // An earlier version wrote no such word, and a mark without a point when somebody asked.
+    const bool is_of_everything = point->at == 0 || json.value("is_of_everything", Json()) == true;
+    return std::optional(RepairMark{json["is_complete"].get<bool>(), *point, is_of_everything});
 }
 
 Status save_repair_mark(Disk& store, const RepairMark& mark) {
     Json json = to_json(mark.point);
     json["is_complete"] = mark.is_complete;
+    json["is_of_everything"] = mark.is_of_everything;
     return replace_small_file(store, mark_file, json.dump() + "\n");
 }
 

@@ -1,6 +1,7 @@
 // What says that a replica's image is being made equal to its source's by comparison: the small file STORE/repairing.
 //
-//   made, with `is_complete` false       before the first change; from here on the image is no moment of the source's
+//   made, with `is_complete` false       before the first change; from here on the image is no moment of the source's. Also by the engine, without
+//                                        a point, when somebody asks for a repair of an image that was changed behind the product's back
 //   replaced, with `is_complete` true    image and position are those of AT, durably
 //   removed                              when the inbound journal begins at `begin` and holds something, durably
 //
@@ -32,6 +33,7 @@ struct RepairPoint {
 struct RepairMark {
     bool is_complete = false;
     RepairPoint point;
+    bool is_of_everything = false;  // somebody asked, who trusts nothing of the image
     bool operator==(const RepairMark&) const = default;
 };
 

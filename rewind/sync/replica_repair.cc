@@ -1,7 +1,9 @@
 #include "rewind/sync/replica_repair.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "rewind/baseline_sink.h"
+#include "rewind/mend_image.h"
 #include "rewind/reconcile/first_copy.h"
 #include "rewind/reconcile/object_repair.h"
 #include "rewind/reconcile/orphans.h"
@@ -39,11 +41,17 @@ private:
     RemoteBytes bytes_;
 };
 
+// Of which files the bytes need not be looked at.
+struct Trust {
+    bool times = false;  // where size and time of modification are equal
+    Lsn shared = 0;      // of both histories: where neither knows of anything since; 0: none
+};
+
 // A repair's files. Their bytes come later than everything else about them, so what writing changes is set once more then.
 class RemoteFileBytes final : public FileBytes {
 public:
-    RemoteFileBytes(RepairLedger& ledger, Questions& questions, const SyncSecret& secret, bool trusts_times)
-        : ledger_(ledger), trusts_times_(trusts_times), bytes_(ledger, questions, secret, [&ledger](const RemoteBytes::File& file) -> Status {
+    RemoteFileBytes(RepairLedger& ledger, Questions& questions, const SyncSecret& secret, const Index& index, const Trust& trust)
+        : ledger_(ledger), index_(index), trust_(trust), bytes_(ledger, questions, secret, [&ledger](const RemoteBytes::File& file) -> Status {
               if (!file.was_changed) return ok();
               HF_TRY(repeat_what_writing_clears(ledger, file.object, file.xattrs));
               return ledger.set_attributes(file.object.id, file.object.attributes, HF_ATTR_MTIME);
@@ -55,7 +63,7 @@ public:
         return bytes_.compare(object, std::move(xattrs), 0);
     }
     Result<bool> compare(SourceDirectory& directory, const TreeObject& object, const ObjectAttributes& seen) override {
-        if (trusts_times_ && object.attributes.size == seen.size && object.attributes.mtime_ns == seen.mtime_ns) {
+        if (object.attributes.size == seen.size && HF_TRY(is_trusted(object, seen))) {
             ++trusted_;
             return false;
         }
@@ -67,30 +75,42 @@ public:
     uint64_t trusted() const { return trusted_; }
 
 private:
+    Result<bool> is_trusted(const TreeObject& object, const ObjectAttributes& seen) {
+        if (trust_.times && object.attributes.mtime_ns == seen.mtime_ns) return true;
+        if (!object.is_unchanged || trust_.shared == 0) return false;
+        return HF_TRY(index_.events_of(object.id, trust_.shared, 1)).empty();
+    }
+
     RepairLedger& ledger_;
-    const bool trusts_times_;
+    const Index& index_;
+    const Trust trust_;
     uint64_t trusted_ = 0;
     RemoteBytes bytes_;
 };
 
 class ReplicaRepair {
 public:
-    ReplicaRepair(Store& store, Disk& store_disk, const RepairPoint& point, SyncLine& line, const RepairOptions& options, const Clock& clock)
-        : store_(store), store_disk_(store_disk), point_(point), options_(options), clock_(clock), questions_(line), secret_(random_secret()) {}
+    ReplicaRepair(Store& store, Disk& store_disk, std::string store_directory, const RepairPoint& point, SyncLine& line, const RepairOptions& options, const Clock& clock)
+        : store_(store), store_disk_(store_disk), store_directory_(std::move(store_directory)), point_(point), options_(options), clock_(clock), questions_(line), secret_(random_secret()) {}
 
-    Result<RepairEvidence> run(const std::string& store_directory) {
+    Result<RepairEvidence> run() {
         const uint64_t started = clock_.monotonic_ns();
         if (HF_TRY(was_reached())) return evidence_;
         if (point_.at <= store_.applied() && !(store_.is_empty() || store_.first_copy_pending()))
             return Error{ErrorCode::unsupported, "the replica's history reaches to address " + std::to_string(store_.applied()) + ", the source's to " + std::to_string(point_.at) +
                                                      ": no repair can be put between the two. Give the replica an empty store, and keep the old one for its history"};
         const auto before = HF_TRY(load_repair_mark(store_disk_));
-        trusts_times_ = options_.trust_times && !store_.is_repairing() && !(before && !before->is_complete);
+        const bool is_marked = before && !before->is_complete;
+        is_of_everything_ = is_marked && before->is_of_everything;
+        trust_.times = options_.trust_times && !is_marked && !store_.is_repairing();
         HF_TRY(begin());
-        Catalog catalog = HF_TRY(Catalog::make(store_directory));
+        Catalog catalog = HF_TRY(Catalog::make(store_directory_));
         const bool is_empty = store_.is_empty(), is_at_once = is_empty && version_ >= sync_version_with_bytes;
-        if (!is_at_once) HF_TRY(fetch(catalog));
-        HF_TRY(save_repair_mark(store_disk_, {false, point_}));
+        if (!is_at_once) {
+            HF_TRY(find_shared());
+            HF_TRY(fetch(catalog));
+        }
+        HF_TRY(save_repair_mark(store_disk_, {false, point_, is_of_everything_}));
         if (is_empty) HF_TRY(store_.begin_first_copy());
         HF_TRY(is_at_once ? copy_at_once(catalog) : store_.first_copy_pending() ? copy(catalog) : repair(catalog));
         HF_TRY(save_repair_mark(store_disk_, {true, point_}));
@@ -100,6 +120,8 @@ public:
         evidence_.sentence = std::to_string(evidence_.objects) + " objects, " + human_bytes(evidence_.bytes_compared) + " compared, " + human_bytes(evidence_.bytes_received) +
                              " received, " + human_bytes(evidence_.bytes_written) + " written; " +
                              (evidence_.is_first_copy ? "the replica was filled" : std::to_string(evidence_.repairs) + " repairs, " + std::to_string(evidence_.objects_removed) + " objects removed");
+        if (trust_.shared != 0) evidence_.sentence += "; both have the history up to address " + std::to_string(trust_.shared) + ", and of " + std::to_string(evidence_.files_trusted) + " files neither changed since";
+        if (!mended_.empty()) evidence_.sentence += "; " + mended_;
         return evidence_;
     }
 
@@ -118,6 +140,22 @@ private:
         HF_TRY(questions_.ask({SyncKind::begin, {}, 0, 0, secret_}, 0, [this](const SyncAnswer& answer) -> Status {
             version_ = HF_TRY(version_of(answer));
             return ok();
+        }));
+        return questions_.wait();
+    }
+
+    // Both stores have the same records up to there, and their indexes know what happened to each object since. What an earlier attempt repaired is
+    // known there as well.
+    Status find_shared() {
+        if (is_of_everything_ || store_.first_copy_pending() || version_ < sync_version_with_shared) return ok();
+        std::vector<ChainPoint> positions = store_.chains();
+        std::erase_if(positions, [this](const ChainPoint& point) { return point.lsn < store_.window_begin(); });
+        if (positions.size() > shared_positions_max) positions.erase(positions.begin(), positions.end() - shared_positions_max);
+        if (positions.empty()) return ok();
+        HF_TRY(questions_.ask({.kind = SyncKind::shared, .positions = positions}, 0, [&](const SyncAnswer& answer) -> Status {
+            trust_.shared = HF_TRY(shared_of(answer));
+            const bool is_ours = std::any_of(positions.begin(), positions.end(), [this](const ChainPoint& point) { return point.lsn == trust_.shared; });
+            return trust_.shared == 0 || is_ours ? ok() : Status(Error{ErrorCode::corrupt, "the source says that both have a position which this replica did not name"});
         }));
         return questions_.wait();
     }
@@ -193,12 +231,13 @@ private:
 
     Status repair(const Catalog& catalog) {
         CatalogTree tree(catalog);
+        HF_TRY(mend());
         HF_TRY(store_.begin_repair(point_.at));
         StoreTarget target(store_, point_);
         HF_TRY(target.open_gap("the replica had lost its place in the source's journal"));
         RepairLedger ledger(target, options_.progress);
         for (const ObjectId& object : HF_TRY(open_orphans(store_, store_.applied()))) HF_TRY(ledger.change(HF_ORPHAN_END, object, journal::OrphanEnd{}));
-        RemoteFileBytes bytes(ledger, questions_, secret_, trusts_times_);
+        RemoteFileBytes bytes(ledger, questions_, secret_, store_.index(), trust_);
         TreeRepairOptions tree_options;
         tree_options.deletion_brake = options_.accept_deletions ? 0 : deletion_brake_objects;
         tree_options.brake_advice = "say `accept_deletions = true` in the replica's [[keep]] and reload the configuration";
@@ -213,6 +252,16 @@ private:
         return target.finish("the replica was compared with the source");
     }
 
+    // Who changed names behind the product's back may have left times as they were.
+    Status mend() {
+        const MendReport mended = HF_TRY(store_.mend([this]() -> Status { return !options_.progress || options_.progress({}) ? ok() : Status(stopped()); }));
+        if (mended.is_whole()) return ok();
+        trust_ = {};
+        mended_ = mended.sentence();
+        log_warning("The replica's store " + quoted(store_directory_) + " was mended: " + mended_ + ".");
+        return ok();
+    }
+
     void take_figures(const RepairLedger& ledger) {
         evidence_.bytes_compared = ledger.bytes_compared();
         evidence_.bytes_written = ledger.bytes_written();
@@ -224,13 +273,16 @@ private:
 
     Store& store_;
     Disk& store_disk_;
+    const std::string store_directory_;
     const RepairPoint point_;
     const RepairOptions& options_;
     const Clock& clock_;
     Questions questions_;
     const SyncSecret secret_;
-    bool trusts_times_ = false;
+    bool is_of_everything_ = false;
+    Trust trust_;
     uint32_t version_ = 1;  // that the source speaks
+    std::string mended_;     // what was, in a sentence
     RepairEvidence evidence_;
 };
 
@@ -246,7 +298,7 @@ Json to_json(const RepairEvidence& evidence) {
 
 Result<RepairEvidence> repair_replica(Store& store, Disk& store_disk, const std::string& store_directory, const RepairPoint& point, SyncLine& line,
                                       const RepairOptions& options, const Clock& clock) {
-    return ReplicaRepair(store, store_disk, point, line, options, clock).run(store_directory);
+    return ReplicaRepair(store, store_disk, store_directory, point, line, options, clock).run();
 }
 
 }  // namespace holdfast::rewind

@@ -23,7 +23,7 @@ Status StoreTarget::append(const journal::Record& record) {
 Status StoreTarget::add(journal::Record record) {
     record.lsn = next_;
     record.length = repair_record_step;
-    record.time_ns = point_.time_ns;
+    if (record.time_ns == 0) record.time_ns = point_.time_ns;
     batch_.add(record);
     batch_bytes_ += journal::encoded_length(record.body);
     next_ = record.end();
@@ -46,7 +46,13 @@ Result<ObjectId> StoreTarget::fresh_id() {
 Status StoreTarget::append_gap(bool begins, const std::string& sentence) {
     journal::Record record;
     record.type = begins ? HF_GAP_BEGIN : HF_GAP_END;
-    record.body = journal::Gap{begins, HF_GAP_JOURNAL_DAMAGED, point_.time_ns, sentence};
+    // The gap begins right after what this store knows. Were it as late as the point, every time in between would lead to the moment before the gap,
+    // although the source was somewhere else by then.
+    if (begins) {
+        const auto known_ns = HF_TRY(store_.index().time_at_lsn(store_.applied()));
+        if (known_ns && *known_ns < point_.time_ns) record.time_ns = *known_ns + 1;
+    }
+    record.body = journal::Gap{begins, HF_GAP_JOURNAL_DAMAGED, record.time_ns ? record.time_ns : point_.time_ns, sentence};
     return add(std::move(record));
 }
 

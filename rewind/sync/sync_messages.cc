@@ -23,10 +23,16 @@ struct WireAnswer {
 };
 static_assert(sizeof(WireAnswer) == 8);
 
+struct WirePosition {
+    uint64_t lsn;
+    uint8_t chain[16];
+};
+static_assert(sizeof(WirePosition) == 24);
+
 constexpr uint32_t flag_last = 1, flag_failed = 2;
 
 bool is_kind(uint32_t kind) {
-    return kind >= static_cast<uint32_t>(SyncKind::begin) && kind <= static_cast<uint32_t>(SyncKind::path);
+    return kind >= static_cast<uint32_t>(SyncKind::begin) && kind <= static_cast<uint32_t>(SyncKind::shared);
 }
 
 // Nothing: it may be asked.
@@ -51,14 +57,38 @@ Error no_message(const char* what, const char* why) {
     return {ErrorCode::corrupt, std::string("what came as ") + what + " of a comparison is none: " + why};
 }
 
+Result<std::vector<ChainPoint>> decode_positions(ByteSpan bytes) {
+    if (bytes.size() % sizeof(WirePosition) != 0 || bytes.size() > shared_positions_max * sizeof(WirePosition)) return no_message("a question", "its length is wrong");
+    std::vector<ChainPoint> positions;
+    for (size_t at = 0; at < bytes.size(); at += sizeof(WirePosition)) {
+        WirePosition wire;
+        std::memcpy(&wire, &bytes[at], sizeof wire);
+        ChainPoint& point = positions.emplace_back(ChainPoint{wire.lsn, {}});
+        std::memcpy(point.chain.data(), wire.chain, sizeof wire.chain);
+    }
+    return positions;
+}
+
+template <typename Number>
+SyncAnswer number_answer(SyncKind kind, Number number) {
+    SyncAnswer answer{kind, false, {}, std::vector<std::byte>(sizeof number)};
+    std::memcpy(answer.payload.data(), &number, sizeof number);
+    return answer;
+}
+
 }  // namespace
 
 std::vector<std::byte> encode_question(const SyncQuestion& question) {
     const WireQuestion head{static_cast<uint32_t>(question.kind), question.length, question.offset,
                             {question.object.inode, question.object.generation, question.object.origin}};
-    std::vector<std::byte> bytes(sizeof head + (question.secret ? sync_secret_bytes : 0));
+    std::vector<std::byte> bytes(sizeof head + (question.secret ? sync_secret_bytes : 0) + question.positions.size() * sizeof(WirePosition));
     std::memcpy(bytes.data(), &head, sizeof head);
     if (question.secret) std::memcpy(bytes.data() + sizeof head, question.secret->data(), sync_secret_bytes);
+    for (size_t i = 0; i < question.positions.size(); ++i) {
+        WirePosition wire{question.positions[i].lsn, {}};
+        std::memcpy(wire.chain, question.positions[i].chain.data(), sizeof wire.chain);
+        std::memcpy(bytes.data() + sizeof head + i * sizeof wire, &wire, sizeof wire);
+    }
     return bytes;
 }
 
@@ -68,9 +98,10 @@ Result<SyncQuestion> decode_question(ByteSpan bytes) {
     std::memcpy(&head, bytes.data(), sizeof head);
     if (!is_kind(head.kind)) return no_message("a question", "its kind is unknown");
     SyncQuestion question{static_cast<SyncKind>(head.kind), {head.object.inode, head.object.generation, head.object.origin}, head.offset, head.length, {}};
-    const size_t secret_bytes = question.kind == SyncKind::begin ? sync_secret_bytes : 0;
-    if (bytes.size() != sizeof head + secret_bytes) return no_message("a question", "its length is wrong");
-    if (secret_bytes > 0) std::memcpy(question.secret.emplace().data(), bytes.data() + sizeof head, secret_bytes);
+    if (question.kind == SyncKind::shared) question.positions = HF_TRY(decode_positions(bytes.subspan(sizeof head)));
+    const size_t bytes_behind = question.kind == SyncKind::begin ? sync_secret_bytes : question.positions.size() * sizeof(WirePosition);
+    if (bytes.size() != sizeof head + bytes_behind) return no_message("a question", "its length is wrong");
+    if (question.kind == SyncKind::begin) std::memcpy(question.secret.emplace().data(), bytes.data() + sizeof head, sync_secret_bytes);
     if (const char* why = objection_to(question)) return no_message("a question", why);
     return question;
 }
@@ -100,9 +131,7 @@ Result<SyncAnswer> decode_answer(ByteSpan bytes) {
 }
 
 SyncAnswer version_answer() {
-    SyncAnswer answer{SyncKind::begin, false, {}, std::vector<std::byte>(sizeof sync_version)};
-    std::memcpy(answer.payload.data(), &sync_version, sizeof sync_version);
-    return answer;
+    return number_answer(SyncKind::begin, sync_version);
 }
 
 Result<uint32_t> version_of(const SyncAnswer& answer) {
@@ -112,6 +141,17 @@ Result<uint32_t> version_of(const SyncAnswer& answer) {
     std::memcpy(&version, answer.payload.data(), sizeof version);
     if (version == 0) return no_message("an answer", "there is no version 0");
     return version;
+}
+
+SyncAnswer shared_answer(journal::Lsn at) {
+    return number_answer(SyncKind::shared, at);
+}
+
+Result<journal::Lsn> shared_of(const SyncAnswer& answer) {
+    journal::Lsn at = 0;
+    if (answer.payload.size() != sizeof at) return no_message("an answer", "its position has another length");
+    std::memcpy(&at, answer.payload.data(), sizeof at);
+    return at;
 }
 
 void append_record(journal::Record record, std::vector<std::byte>& into) {

@@ -4,6 +4,8 @@
 //     begin     secret of the digests                     u32 sync_version; a source that does not say it speaks version 1
 //     catalog   length                                    the next page of the tree: items (catalog.h); the last page says so. With it come
 //                                                         the bytes of files of at most so many; version 1 knows 0 alone
+//     shared    positions                                 u64: the newest of them that the source's history has as well, if it knows what changed since; 0: none.
+//                                                         From then on the catalog says what did not (version 3)
 //     digests   object, offset, length                    16 bytes for each chunk of the range (digest.h)
 //     bytes     object, offset, length                    a WRITE record for each run of data in the range; the rest are holes
 //
@@ -14,7 +16,7 @@
 //
 // A question that cannot be answered is answered with an error; then the source says nothing more.
 //
-//     question = { u32 kind, u32 length, u64 offset, object id (16), secret }
+//     question = { u32 kind, u32 length, u64 offset, object id (16), secret or positions, each { u64, chain (16) } }
 //     answer   = { u32 kind, u32 flags, payload }                                        little-endian
 //
 // Both sides are somebody else's to trust or not: decoding refuses what is out of bounds, with corrupt.
@@ -28,13 +30,16 @@
 #include "base/disk.h"
 #include "base/result.h"
 #include "journal/record.h"
+#include "rewind/chains.h"
 
 namespace holdfast::rewind {
 
-enum class SyncKind : uint32_t { begin = 1, catalog = 2, digests = 3, bytes = 4, objects = 5, stretch = 6, path = 7 };
+enum class SyncKind : uint32_t { begin = 1, catalog = 2, digests = 3, bytes = 4, objects = 5, stretch = 6, path = 7, shared = 8 };
 
-inline constexpr uint32_t sync_version = 2;
+inline constexpr uint32_t sync_version = 3;
 inline constexpr uint32_t sync_version_with_bytes = 2;  // the first whose catalog comes with the bytes of small files
+inline constexpr uint32_t sync_version_with_shared = 3;  // the first that is asked for a shared position
+inline constexpr size_t shared_positions_max = 256;
 inline constexpr uint32_t sync_secret_bytes = 192;
 inline constexpr uint32_t digest_chunk_bytes = 64 << 10;
 inline constexpr uint32_t digested_at_once_max = 64 * digest_chunk_bytes;
@@ -50,7 +55,8 @@ struct SyncQuestion {
     journal::ObjectId object;
     uint64_t offset = 0;
     uint32_t length = 0;
-    std::optional<SyncSecret> secret;  // with `begin`, and only there
+    std::optional<SyncSecret> secret = {};  // with `begin`, and only there
+    std::vector<ChainPoint> positions = {};  // with `shared`, and only there: ascending
 };
 std::vector<std::byte> encode_question(const SyncQuestion& question);
 Result<SyncQuestion> decode_question(ByteSpan bytes);
@@ -67,6 +73,10 @@ Result<SyncAnswer> decode_answer(ByteSpan bytes);
 // The answer to `begin`. Errors: corrupt.
 SyncAnswer version_answer();
 Result<uint32_t> version_of(const SyncAnswer& answer);
+
+// The answer to `shared`. Errors: corrupt.
+SyncAnswer shared_answer(journal::Lsn at);
+Result<journal::Lsn> shared_of(const SyncAnswer& answer);
 
 // RECORD behind what INTO holds. Its address is the same for all, because what tells them apart is the order.
 inline constexpr journal::Lsn sync_record_lsn = 8;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rewind/reconcile/repair_ledger.h"
+#include "rewind/store.h"
 
 namespace holdfast::rewind {
 
@@ -20,6 +21,7 @@ std::vector<std::byte> SyncSource::answer(ByteSpan bytes) {
 Result<SyncAnswer> SyncSource::answer_to(const SyncQuestion& question) {
     switch (question.kind) {
         case SyncKind::begin: secret_ = question.secret; return version_answer();
+        case SyncKind::shared: return shared(question.positions);
         case SyncKind::catalog: return page(question.length);
         case SyncKind::digests: return digests(question);
         case SyncKind::bytes: return bytes(question);
@@ -28,6 +30,21 @@ Result<SyncAnswer> SyncSource::answer_to(const SyncQuestion& question) {
         case SyncKind::path: return path(question.object);
     }
     return Error{ErrorCode::corrupt, "a question that is none"};
+}
+
+// Of what changed since then the index knows, as long as it lies in the window.
+Result<SyncAnswer> SyncSource::shared(const std::vector<ChainPoint>& positions) {
+    const auto ours = store_.chains();
+    for (const ChainPoint& point : ours)
+        if (point.lsn <= view_.at() && point.lsn >= store_.window_begin() && std::find(positions.begin(), positions.end(), point) != positions.end()) shared_ = point.lsn;
+    return shared_answer(shared_);
+}
+
+// In this order: what leaves the window is forgotten after the window has said so.
+Result<bool> SyncSource::is_unchanged(const ObjectId& object) const {
+    if (shared_ == 0) return false;
+    const bool has_no_event = HF_TRY(store_.index().events_of(object, shared_, 1)).empty();
+    return has_no_event && store_.window_begin() <= shared_;
 }
 
 Result<SyncAnswer> SyncSource::page(uint32_t bytes_max) {
@@ -80,6 +97,7 @@ Status SyncSource::add_object(const ObjectId& directory, const std::string& name
     const size_t first = xattrs_in_birth(told.xattrs);
     for (size_t i = 0; i < first; ++i) birth.xattrs.push_back({told.xattrs[i].first, told.xattrs[i].second});
     CatalogItem item{{}, attributes.nlink, attributes.size, told.has_data && attributes.nlink <= 1};
+    item.is_unchanged = S_ISREG(attributes.mode) && HF_TRY(is_unchanged(object));
     item.record.type = journal::birth_type(attributes.mode);
     item.record.object = object;
     item.record.body = std::move(birth);

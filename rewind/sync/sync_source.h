@@ -35,6 +35,8 @@ public:
 
 private:
     Result<SyncAnswer> answer_to(const SyncQuestion& question);
+    Result<SyncAnswer> shared(const std::vector<ChainPoint>& positions);
+    Result<bool> is_unchanged(const ObjectId& object) const;
     Result<SyncAnswer> page(uint32_t bytes_max);
     Status add_top(std::vector<std::byte>& page);
     // With an empty name: of no directory. With its bytes when they are at most BYTES_MAX and it has no other name.
@@ -52,6 +54,7 @@ private:
     const View view_;
     const size_t page_bytes_;
     std::optional<SyncSecret> secret_;
+    Lsn shared_ = 0;  // that both histories have; 0: none
 
     // The walk, top down.
     bool has_begun_ = false;

@@ -5,7 +5,10 @@
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -94,6 +97,61 @@ TEST_CASE("system call filter: what gives a process more than it has is refused"
     });
 }
 
+TEST_CASE("system call filter: who reaches hosts makes sockets to them, and none to processes of this host") {
+    in_process([] {
+        EXPECT(forgo_new_privileges());
+        EXPECT(filter_system_calls(system_call_filter(::getpid(), {SYS_connect}, -1, {.refused = {SYS_listen}, .ioctls = {FIOASYNC}, .reaches_hosts = true})));
+        for (const int family : {AF_INET, AF_INET6})
+            for (const int kind : {int{SOCK_STREAM}, SOCK_DGRAM | SOCK_CLOEXEC}) EXPECT(!is_refused(::socket(family, kind, 0)));
+        EXPECT(is_refused(::socket(AF_INET, SOCK_RAW, IPPROTO_TCP)));
+        EXPECT(is_refused(::socket(AF_UNIX, SOCK_STREAM, 0)));
+        EXPECT(is_refused(::socket(AF_NETLINK, SOCK_DGRAM, 0)));
+        int ends[2];
+        EXPECT(is_refused(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends)));
+        EXPECT(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+        int on = 1;
+        EXPECT(::ioctl(ends[0], FIOASYNC, &on) == 0);
+        EXPECT(is_refused(::ioctl(ends[0], SIOCGIFCONF, &on)));
+        const int door = ::socket(AF_INET, SOCK_STREAM, 0);
+        EXPECT(is_refused(::listen(door, 1)));
+        sockaddr_in nowhere{};
+        EXPECT(is_refused(::bind(door, reinterpret_cast<sockaddr*>(&nowhere), sizeof nowhere)));
+        nowhere.sin_family = AF_INET;
+        nowhere.sin_port = htons(1);
+        EXPECT(is_refused(::connect(door, reinterpret_cast<sockaddr*>(&nowhere), sizeof nowhere), ECONNREFUSED));
+    });
+}
+
+TEST_CASE("Landlock: a file of its own, and what is there without what is made") {
+    if (landlock_version() < landlock_version_needed) {
+        WARN("skipped: this kernel has no Landlock that can be used");
+        return;
+    }
+    test::ScratchDirectory scratch;
+    for (const char* directory : {"journal", "elsewhere"}) std::filesystem::create_directory(scratch / directory);
+    for (const char* file : {"journal/segment", "elsewhere/named", "elsewhere/other"}) std::ofstream(scratch / file) << "text";
+    in_process([&] {
+        const UniqueFd journal(::open((scratch / "journal").c_str(), O_PATH | O_CLOEXEC)), named(::open((scratch / "elsewhere/named").c_str(), O_PATH | O_CLOEXEC));
+        EXPECT(forgo_new_privileges());
+        EXPECT(restrict_by_landlock({{.directory = journal.get(), .only_existing = true}, {.directory = named.get(), .read_only = true}}, LandlockTcp::may_connect));
+        EXPECT(opened(scratch / "journal/segment", O_RDWR) >= 0);
+        EXPECT(opened(scratch / "journal", O_RDONLY | O_DIRECTORY) >= 0);
+        EXPECT(opened(scratch / "journal/new", O_RDWR | O_CREAT) < 0 && errno == EACCES);
+        EXPECT(::unlink((scratch / "journal/segment").c_str()) != 0 && errno == EACCES);
+        EXPECT(opened(scratch / "elsewhere/named", O_RDONLY) >= 0);
+        EXPECT(opened(scratch / "elsewhere/named", O_WRONLY) < 0 && errno == EACCES);
+        EXPECT(opened(scratch / "elsewhere/other", O_RDONLY) < 0 && errno == EACCES);
+        if (landlock_version() < 4) return;
+        const int door = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in here{};
+        here.sin_family = AF_INET;
+        EXPECT(::bind(door, reinterpret_cast<sockaddr*>(&here), sizeof here) != 0 && errno == EACCES);
+        here.sin_port = htons(1);
+        here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        EXPECT(::connect(door, reinterpret_cast<sockaddr*>(&here), sizeof here) != 0 && errno == ECONNREFUSED);
+    });
+}
+
 TEST_CASE("system call filter: a service goes on: files, threads, its own signals") {
     test::ScratchDirectory scratch;
     in_process([&] {
@@ -129,7 +187,7 @@ TEST_CASE("landlock: nothing but what lies beneath the named directories") {
     in_process([&] {
         const UniqueFd in(::open((scratch / "in").c_str(), O_PATH | O_DIRECTORY)), read(::open((scratch / "read").c_str(), O_PATH | O_DIRECTORY));
         EXPECT(forgo_new_privileges());
-        EXPECT(restrict_by_landlock({{in}, {read, true}}));
+        EXPECT(restrict_by_landlock({{in.get()}, {read.get(), true}}));
         EXPECT(opened(scratch / "in/file", O_RDWR) >= 0);
         EXPECT(opened(scratch / "in/new", O_CREAT | O_WRONLY) >= 0);
         EXPECT(opened(scratch / "read/file", O_RDONLY) >= 0);

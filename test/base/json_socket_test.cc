@@ -122,6 +122,44 @@ TEST_CASE("json socket: nobody there is unavailable, a stale socket is replaced,
     CHECK(json_call(path, Json::object()).error().code == ErrorCode::unavailable);
 }
 
+TEST_CASE("json socket: whoever listens and does nothing more is named and not waited for, whoever is busy is waited for") {
+    ScratchDirectory scratch;
+    auto stopped = UnixListener::open(scratch / "stopped", 8);
+    REQUIRE(stopped);
+    auto busy = started(scratch / "busy", [](const Json& request, const JsonServer::Progress&) -> Result<Json> {
+        if (request["verb"] == "long") std::this_thread::sleep_for(std::chrono::milliseconds(json_silence_ms + json_silence_ms / 2));
+        return Json{{"done", true}};
+    });
+    const auto began = std::chrono::steady_clock::now();
+    auto waits = std::async(std::launch::async, [&] { return json_call(scratch / "busy", {{"verb", "long"}}); });
+    const auto answer = json_call(scratch / "stopped", {{"verb", "status"}});
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().code == ErrorCode::unavailable);
+    CHECK(answer.error().sys_errno == ETIMEDOUT);
+    CHECK(answer.error().message.find("process " + std::to_string(::getpid())) != std::string::npos);
+    CHECK(waits.get());
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::milliseconds(2 * (json_silence_ms + json_probe_ms)));
+}
+
+TEST_CASE("json socket: a queue that is full because nobody accepts is no free place, and is not waited for") {
+    ScratchDirectory scratch;
+    auto stopped = UnixListener::open(scratch / "s", 0);
+    REQUIRE(stopped);
+    std::vector<UniqueFd> waiting;
+    for (;;) {
+        auto connected = connect_unix(scratch / "s");
+        if (!connected) {
+            CHECK(connected.error().code == ErrorCode::unavailable);
+            CHECK(connected.error().sys_errno == ETIMEDOUT);
+            break;
+        }
+        waiting.push_back(std::move(*connected));
+        REQUIRE(waiting.size() < 100);
+    }
+    CHECK(UnixListener::open(scratch / "s", 0).error().code == ErrorCode::busy);
+    CHECK(json_call(scratch / "s", Json::object()).error().sys_errno == ETIMEDOUT);
+}
+
 TEST_CASE("json socket: a path too long for a socket is refused") {
     ScratchDirectory scratch;
     CHECK(JsonServer::start(scratch / std::string(200, 'x'), echo).error().code == ErrorCode::invalid_argument);

@@ -42,7 +42,7 @@ def sent_bytes(network):
 
 
 def engine_cpu(pair):
-    return sum(cpu_seconds(host.engine.pid) for host in (pair.alpha, pair.beta))
+    return sum(cpu_seconds(host.engine_process()) for host in (pair.alpha, pair.beta))
 
 
 def edge(host):
@@ -172,7 +172,7 @@ def catch_up(pair, network, megabytes, number):
     pair.beta.stop()
     write_much(pair.tree, f"much-{number}", megabytes)
     goal = edge(pair.alpha)["published"]
-    sent, cpu, start = sent_bytes(network), cpu_seconds(pair.alpha.engine.pid), time.monotonic()
+    sent, cpu, start = sent_bytes(network), cpu_seconds(pair.alpha.engine_process()), time.monotonic()
     pair.beta.start()
     bad = until("the replica has it on its disk", lambda: edge(pair.alpha).get("durable", 0) >= goal, 300)
     if bad:
@@ -287,7 +287,7 @@ def many_files(tree, count):
 def first_copy(network, work, files):
     """Seconds until FILES small files are applied on a new replica, and those of rsync."""
     tree = work / "tree"
-    pair = Pair(network, work, fill=False, target="10.77.2.1", protect=())
+    pair = Pair(network, work, fill=False, target="10.77.2.1")
     many_files(tree, files)
     os.sync()
     with rsync_daemon(network, work, 8730) as mirror:

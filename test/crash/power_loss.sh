@@ -38,7 +38,7 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
-fail() { echo "FAILED: $*"; failures=$((failures + 1)); tail -5 "$work/log"; }
+fail() { echo "FAILED: $*"; failures=$((failures + 1)); tail -5 "$work/log"; tail -20 "$store/s/log"; }
 
 mount_disk() { # FILE
     local backing_loop store_loop

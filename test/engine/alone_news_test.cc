@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/engine/told.h"
+
 using namespace holdfast;
 using namespace holdfast::replicator;
 using journal::Durability;
@@ -16,13 +18,7 @@ const Durability degrading{DurabilityMode::sync, 10 * second}, blocking{Durabili
 struct Bench {
     EventLog log{system_clock()};
     AloneNews news{log};
-    // "121 122 ..."
-    std::string told() const {
-        std::string codes;
-        const Json all = log.after(0);
-        for (const Json& event : all["events"]) codes += event["code"].get<std::string>().substr(5) + " ";
-        return codes;
-    }
+    std::string told() const { return test::codes_told(log); }
 };
 
 }  // namespace

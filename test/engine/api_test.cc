@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "replicator/engine/replica_journal.h"
 #include "test/engine/loop_thread.h"
 #include "test/engine/sockets.h"
 #include "test/support/scratch.h"
@@ -36,6 +37,7 @@ struct Bench {
     Bench() {
         // Not the volumes of this host.
         REQUIRE(::setenv("HOLDFAST_STATE_DIR", (scratch / "state").c_str(), 1) == 0);
+        REQUIRE(::setenv("HOLDFAST_RUN_DIR", (scratch / "run").c_str(), 1) == 0);
         std::ofstream(scratch / "config") << "name = \"alpha\"\nlisten = \"127.0.0.1:" << a_port() << "\"\n";
         engine = thread.on_loop([&] { return Engine::start(thread.loop(), system_clock(), scratch / "engine", scratch / "config").value(); });
         api.emplace(thread.loop(), *engine);
@@ -43,6 +45,7 @@ struct Bench {
     ~Bench() {
         if (engine) thread.on_loop([&] { engine.reset(); });
         ::unsetenv("HOLDFAST_STATE_DIR");
+        ::unsetenv("HOLDFAST_RUN_DIR");
     }
     HttpAnswer ask(const std::string& method, const std::string& path, const std::string& body = "", decltype(HttpRequest::query) query = {}) {
         return api->answer({method, path, std::move(query), body});
@@ -68,6 +71,44 @@ TEST_CASE("api: what can be asked is answered with an object") {
     const HttpAnswer metrics = bench.ask("GET", "/metrics");
     CHECK(metrics.type.starts_with("application/openmetrics-text; version=1.0.0"));
     CHECK(metrics.body.ends_with("\n# EOF\n"));
+}
+
+TEST_CASE("api: a replica that a reload takes out ends beside everything else, and comes back when it has ended") {
+    Bench bench;
+    const std::string store = bench.scratch / "replica", story = bench.scratch / "story";
+    REQUIRE(::setenv("HOLDFAST_STORE_BIN", HOLDFAST_SLOW_STORE, 1) == 0);
+    const auto told = [&] {
+        std::ifstream file(story);
+        return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    const auto comes_to = [&](const std::string& text) {
+        for (int tries = 0; told() != text && tries < 1000; ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        return told();
+    };
+    const auto edges = [&] { return Json::parse(bench.ask("GET", "/v1/status").body).at("edges").size(); };
+    const auto keep = [&](const std::string& rules) {
+        std::ofstream(bench.scratch / "config") << "name = \"alpha\"\nlisten = \"127.0.0.1:1\"\n" << rules;
+        return bench.ask("POST", "/v1/reload", "{}").body;
+    };
+    const std::string volume = "01234567-89ab-4def-8123-456789abcdef";
+    const std::string rule = "[[keep]]\nvolume = \"" + volume + "\"\nfrom = \"beta\"\nstore = \"" + store + "\"\n";
+    // One that a session has made before.
+    REQUIRE(ReplicaJournal::open(store, *journal::parse_volume_id(volume), 64 << 20));
+    REQUIRE(keep(rule) == "{}\n");
+    REQUIRE(comes_to("begins\n") == "begins\n");
+    CHECK(edges() == 1);
+
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(keep("") == "{}\n");
+    CHECK(edges() == 0);
+    CHECK(keep(rule + "delay = \"1h\"\n") == "{}\n");
+    CHECK(edges() == 0);  // its store is still in other hands
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(3));
+    CHECK(comes_to("begins\nended\nbegins\n") == "begins\nended\nbegins\n");
+    CHECK(edges() == 1);
+    bench.thread.on_loop([&] { bench.engine.reset(); });
+    CHECK(told() == "begins\nended\nbegins\nended\n");
+    ::unsetenv("HOLDFAST_STORE_BIN");
 }
 
 TEST_CASE("api: what cannot be asked is refused with a status and a sentence") {

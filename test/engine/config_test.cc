@@ -201,7 +201,7 @@ TEST_CASE("config: limits, days that go around the week, hours") {
     const auto config = parse_config(send("/a", "b") + "streams = 8\nlimit = \"10M\"\nhours = [{days = \"sat-mon\", from = 0, to = 24, limit = \"1K\"}]", "f");
     REQUIRE(config);
     CHECK(config->send.front().streams == 8);
-    CHECK(config->send.front().limits == Limits{10 << 20, {{0b1100001, 0, 24, 1024}}});
+    CHECK(config->send.front().limits == Limits{10 << 20, {{{0b1100001, 0, 24}, 1024}}});
 }
 
 TEST_CASE("config: who is told of events, and from which severity on") {

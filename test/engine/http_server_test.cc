@@ -1,5 +1,6 @@
 #include "replicator/engine/http_server.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -234,4 +235,27 @@ TEST_CASE("http server: a socket that somebody else made is served like any othe
     char piece[4096];
     for (ssize_t got; (got = ::recv(ours.get(), piece, sizeof piece, 0)) > 0;) answer.append(piece, static_cast<size_t>(got));
     CHECK(answer.starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("http: who accepts no more leaves callers to the next server at the same socket, and answers those that it has") {
+    ScratchDirectory scratch;
+    const std::string path = scratch / "socket";
+    UnixListener listener = UnixListener::open(path, 8).value();
+    const auto shared = [&] { return UnixListener::adopt(path, UniqueFd(::fcntl(listener.fd(), F_DUPFD_CLOEXEC, 0))); };
+    std::promise<void> has_come, may_answer;
+    auto first = HttpServer::start(shared(), [&](const HttpRequest&) {
+                     has_come.set_value();
+                     may_answer.get_future().wait();
+                     return HttpAnswer{.body = "by the first"};
+                 }).value();
+    auto early = std::async(std::launch::async, [&] { return asked(path, "GET / HTTP/1.1"); });
+    has_come.get_future().wait();
+    first->stop_accepting();
+    auto late = std::async(std::launch::async, [&] { return asked(path, "GET / HTTP/1.1"); });
+    CHECK(late.wait_for(std::chrono::milliseconds(200)) == std::future_status::timeout);
+    may_answer.set_value();
+    first.reset();
+    CHECK_THAT(early.get(), Catch::Contains("by the first"));
+    const auto second = HttpServer::start(shared(), [](const HttpRequest&) { return HttpAnswer{.body = "by the second"}; }).value();
+    CHECK_THAT(late.get(), Catch::Contains("by the second"));
 }

@@ -1,16 +1,24 @@
 #include "replicator/engine/loop.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "test/engine/loop_thread.h"
 #include "test/engine/sockets.h"
+#include "test/support/scratch.h"
 
 using namespace holdfast;
 using namespace holdfast::replicator;
@@ -205,4 +213,50 @@ TEST_CASE("loop: stop ends run, and what was not called by then is dropped with 
     }
     CHECK(held.use_count() == 1);
     CHECK_FALSE(is_called);
+}
+
+TEST_CASE("loop: its ring opens no file and makes no socket, and nothing can be registered with it") {
+    auto loop = Loop::open();
+    REQUIRE(loop);
+    // Of the test's own, because a ring that is not restricted does what it is told.
+    ScratchDirectory scratch;
+    const std::string victim = scratch / "file";
+    std::ofstream(victim) << "text";
+    // Whoever is in the process has the ring by its descriptor, and maps it as the library has.
+    int found = 0;
+    for (int fd = 3; fd < 256; ++fd) {
+        char kind[64] = {};
+        if (::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), kind, sizeof kind - 1) < 0 || std::string_view(kind) != "anon_inode:[io_uring]") continue;
+        ++found;
+        io_uring_probe probe{};
+        CHECK(::syscall(SYS_io_uring_register, fd, IORING_REGISTER_PROBE, &probe, 0) < 0);
+        CHECK(errno == EACCES);
+        for (const uint8_t operation : {IORING_OP_OPENAT, IORING_OP_SOCKET, IORING_OP_RENAMEAT, IORING_OP_UNLINKAT, IORING_OP_WRITE, IORING_OP_NOP}) {
+            // Of the same settings, so that the ring lies where this one's does.
+            io_uring other{};
+            REQUIRE(io_uring_queue_init(ring_entries, &other, 0) == 0);
+            const auto place = [&](unsigned* ours) { return reinterpret_cast<char*>(ours) - static_cast<char*>(other.sq.ring_ptr); };
+            auto* ring = static_cast<char*>(::mmap(nullptr, other.sq.ring_sz, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING));
+            auto* entries = static_cast<io_uring_sqe*>(::mmap(nullptr, ring_entries * sizeof(io_uring_sqe), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES));
+            REQUIRE((ring != MAP_FAILED && entries != MAP_FAILED));
+            auto& tail = *reinterpret_cast<unsigned*>(ring + place(other.sq.ktail));
+            auto& ready = *reinterpret_cast<unsigned*>(ring + place(other.cq.ktail));
+            auto* completions = reinterpret_cast<io_uring_cqe*>(ring + (reinterpret_cast<char*>(other.cq.cqes) - static_cast<char*>(other.sq.ring_ptr)));
+            const unsigned index = tail % ring_entries, before = ready;
+            entries[index] = {};
+            entries[index].opcode = operation;
+            entries[index].fd = AT_FDCWD;
+            entries[index].addr = reinterpret_cast<uint64_t>(victim.c_str());
+            reinterpret_cast<unsigned*>(ring + place(other.sq.array))[index] = index;
+            std::atomic_ref<unsigned>(tail).store(tail + 1);
+            REQUIRE(::syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, nullptr, 0) == 1);
+            REQUIRE(std::atomic_ref<unsigned>(ready).load() == before + 1);
+            CHECK(completions[before % (2 * ring_entries)].res == -EACCES);
+            ::munmap(ring, other.sq.ring_sz);
+            ::munmap(entries, ring_entries * sizeof(io_uring_sqe));
+            io_uring_queue_exit(&other);
+        }
+    }
+    CHECK(found == 1);
+    CHECK(std::filesystem::exists(victim));
 }

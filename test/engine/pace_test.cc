@@ -6,7 +6,7 @@ using namespace holdfast::replicator;
 
 TEST_CASE("pace: the first row of the week that fits is the limit, elsewhere the general one") {
     constexpr uint8_t monday_to_friday = 0b0011111, sunday = 0b1000000;
-    const Limits limits{1000, {{monday_to_friday, 8, 18, 10}, {monday_to_friday, 0, 24, 50}, {sunday, 12, 13, 7}}};
+    const Limits limits{1000, {{{monday_to_friday, 8, 18}, 10}, {{monday_to_friday, 0, 24}, 50}, {{sunday, 12, 13}, 7}}};
     CHECK(limit_at(limits, 0, 8) == 10);
     CHECK(limit_at(limits, 4, 17) == 10);
     CHECK(limit_at(limits, 4, 18) == 50);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -255,6 +256,40 @@ TEST_CASE("replica journal: a damaged mark is not guessed") {
     CHECK(bench.open().error().code == ErrorCode::corrupt);
 }
 
+TEST_CASE("replica journal: a damaged one is refused until a repair is wanted, and then given up, also when that is cut off in the middle") {
+    if (is_skipped()) return;
+    ShippedJournal source(1, 1000, 20'000);
+    REQUIRE(source.segment_count() >= 3);
+    const auto damage = GENERATE(0, 1, 2, 3);
+    const bool is_cut_off = GENERATE(false, true);
+    CAPTURE(damage, is_cut_off);
+    Bench bench;
+    REQUIRE(source.ship_all(bench.open().value()->inbound(), 64 << 10));
+    const std::string journal = bench.store + "/journal/", second = journal + journal::segment_name(1);
+    if (damage == 0) fs::remove(second);
+    if (damage == 1) fs::resize_file(second, 0);
+    if (damage == 2) fs::resize_file(second, fs::file_size(second) - 8);
+    if (damage == 3) std::fstream(second, std::ios::in | std::ios::out) << "not a segment";
+    const auto count = [&] { return std::count_if(fs::directory_iterator(journal), fs::directory_iterator(), [](const auto& entry) { return entry.path().extension() == ".seg"; }); };
+    const auto before = count();
+    REQUIRE_FALSE(bench.open());
+    CHECK(count() == before);
+
+    REQUIRE(ReplicaJournal::want_repair(bench.store));
+    if (is_cut_off) fs::remove(journal + journal::segment_name(source.segment_count() - 1));
+    const auto replica = bench.open();
+    REQUIRE(replica);
+    CHECK(count() == 0);
+    const Hello hello = (*replica)->greeting().value();
+    CHECK(hello.is_unsound);
+    CHECK(hello.end.lsn == 0);
+    // Which is where the repair finds it.
+    const rewind::RepairPoint point = point_in(source, 2);
+    bench.save_mark(true, point);
+    CHECK((*replica)->repaired(point.at)->end == Position{point.begin, point.begin_chain});
+    CHECK(ReplicaJournal::want_repair(bench.store).error().code == ErrorCode::busy);
+}
+
 TEST_CASE("replica journal: what it is sent on to keeps its segments, from the first on and from where it is") {
     if (is_skipped()) return;
     const Bench bench;
@@ -286,15 +321,4 @@ TEST_CASE("replica journal: a cursor beyond its end, of a history that was given
     std::sort(found.begin(), found.end());
     std::erase_if(found, [](const auto& cursor) { return cursor.first == journal::store_consumer; });
     CHECK(found == std::vector<std::pair<std::string, Lsn>>{{"replica-delta", source.end()}, {"replica-gamma", 5000}});
-}
-
-TEST_CASE("replica journal: that its source's journal began with the whole tree is remembered") {
-    if (is_skipped()) return;
-    const Bench bench;
-    REQUIRE(bench.open());
-    CHECK_FALSE(journal::load_volume(bench.store)->journal_is_whole);
-    REQUIRE(ReplicaJournal::open(bench.store, bench_volume, segment_bytes, true));
-    CHECK(journal::load_volume(bench.store)->journal_is_whole);
-    REQUIRE(bench.open());
-    CHECK(journal::load_volume(bench.store)->journal_is_whole);
 }

@@ -72,24 +72,34 @@ TEST_CASE("source journal: how full it is follows from what is kept, not from wh
         bench.mount();
         const uint64_t kept = bench.builder.end() - first * segment_bytes;
         bench.volume.journal_bytes_max = 4 * kept;
-        CHECK(bench.open()->filled_percent().value() == 25);
+        CHECK(bench.open()->kept_percent().value() == 25);
         bench.volume.journal_bytes_max = kept / 2;
-        CHECK(bench.open()->filled_percent().value() >= 200);
+        CHECK(bench.open()->kept_percent().value() >= 200);
         bench.volume.journal_bytes_max = UINT64_MAX;
-        CHECK(bench.open()->filled_percent().value() == 0);
+        CHECK(bench.open()->kept_percent().value() == 0);
     }
+}
+
+TEST_CASE("source journal: only a replica that has not taken the journal is told to fill it") {
+    Bench bench;
+    bench.mount();
+    bench.volume.journal_bytes_max = bench.builder.end();
+    const auto slow = bench.open("slow"), quick = bench.open("quick"), cut_off = bench.open("cut-off");
+    REQUIRE(quick->save_cursor(quick->published(), quick->history()));
+    REQUIRE(forget_replica(bench.volume, "cut-off"));
+    CHECK(slow->kept_percent().value() == 100);
+    CHECK(quick->kept_percent().value() == 0);
+    CHECK(cut_off->kept_percent().value() == 0);
 }
 
 TEST_CASE("source journal: it greets with its volume, its oldest address and its end") {
     Bench bench(2);
-    bench.volume.journal_is_whole = true;
     bench.mount();
     const auto source = bench.open();
     const Hello hello = source->greeting().value();
     CHECK(hello.role == Role::source);
     CHECK(hello.volume == bench.volume.id);
     CHECK(hello.segment_bytes == segment_bytes);
-    CHECK(hello.is_whole);
     CHECK(hello.oldest == 2 * segment_bytes);
     CHECK(hello.end.lsn == bench.builder.end());
     CHECK(hello.end == source->position(bench.builder.end()).value());
@@ -222,5 +232,5 @@ TEST_CASE("source journal: a replica that has nothing yet is not sent on, and ke
     const auto source = bench.open();
     CHECK(bench.cursors() == Cursors{{"replica-beta", 0}});
     CHECK(source->greeting().error().code == ErrorCode::unavailable);
-    CHECK(source->filled_percent().value() == 0);
+    CHECK(source->kept_percent().value() == 0);
 }

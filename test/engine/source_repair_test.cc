@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
+#include "base/json_socket.h"
 #include "test/engine/fake_store.h"
 #include "test/engine/loop_thread.h"
 #include "test/engine/source_bench.h"
@@ -25,12 +26,13 @@ struct Bench : SourceBench {
     std::vector<std::vector<std::byte>> answers;
     std::vector<Error> failed;
 
-    explicit Bench(uint64_t first_segment = 0) : SourceBench(first_segment) {
+    explicit Bench(uint64_t first_segment = 0, bool needs_new_moment = false) : SourceBench(first_segment) {
+        ::setenv("HOLDFAST_RUN_DIR", (scratch / "run").c_str(), 1);
         mount();
         std::shared_ptr<SourceJournal> journal = open();
         thread.on_loop([&] {
             work = std::make_unique<Work>(thread.loop());
-            repair = std::make_unique<SourceRepair>(thread.loop(), *work, journal, scratch / "sync.sock",
+            repair = std::make_unique<SourceRepair>(thread.loop(), *work, journal, scratch / "sync.sock", needs_new_moment,
                                                     SourceRepair::Events{[this](const auto& offer) { offers.push_back(offer); },
                                                                          [this](std::vector<std::byte> bytes) { answers.push_back(std::move(bytes)); }, [] { return uint64_t{0}; },
                                                                          [this](const Error& why) { failed.push_back(why); }});
@@ -39,6 +41,7 @@ struct Bench : SourceBench {
     ~Bench() {
         thread.on_loop([&] { repair.reset(), work.reset(); });
         thread.end();
+        ::unsetenv("HOLDFAST_RUN_DIR");
     }
 };
 
@@ -103,5 +106,33 @@ TEST_CASE("source repair: a store that tells no moment, an error, or ends, is to
         REQUIRE(bench.thread.comes_true([&] { return bench.failed.size() == 1; }));
         CHECK_THAT(bench.failed[0].message, Catch::Contains(sentence));
         CHECK(bench.offers.empty());
+    }
+}
+
+TEST_CASE("source repair: a replica that may have everything gets a moment that is made for it, where one can be made") {
+    {
+        Bench bench(3, true);  // nobody captures
+        auto [pipe, request] = bench.store.welcome();
+        CHECK(request == Json{{"role", "serve"}});
+    }
+    for (const bool can : {true, false}) {
+        ScratchDirectory run;
+        SourceBench volume(3);
+        ::setenv("HOLDFAST_RUN_DIR", run.path().c_str(), 1);
+        Json asked;
+        const auto capture = JsonServer::start(journal::capture_socket(volume.volume.id), [&](const Json& request, const JsonServer::Progress&) -> Result<Json> {
+            asked = request;
+            if (!can) return Error{ErrorCode::no_space, "the journal is full"};
+            return Json{{"lsn", 4711}};
+        });
+        REQUIRE(capture);
+        volume.mount();
+        const auto made = volume.open()->make_moment();
+        CHECK(made.has_value() == can);
+        if (can) CHECK(made.value() == 4711);
+        CHECK(asked["verb"] == "bookmark");
+        CHECK(asked["name"].get<std::string>().starts_with("repair-beta-"));
+        CHECK(asked["room"].get<uint64_t>() > 1 << 20);
+        ::unsetenv("HOLDFAST_RUN_DIR");
     }
 }

@@ -11,11 +11,13 @@ TEST_CASE("worker arguments: what the supervisor writes is what the worker reads
     given.keeper_fd = 5;
     given.device_fd = 6;
     given.backing_fd = 7;
+    given.view_fd = 8;
     given.threads = 12;
     given.session = 1234567890123456789ULL;
     given.resumed = true;
     given.bypass = "around the mount: process 1 (\"a b\")";
     given.begin_bypass = true;
+    given.left_out = {1, 18446744073709551615ULL, 77};
     auto read = parse_worker_arguments(to_arguments(given));
     REQUIRE(read.has_value());
     REQUIRE(read->has_value());
@@ -24,10 +26,12 @@ TEST_CASE("worker arguments: what the supervisor writes is what the worker reads
     CHECK(taken.keeper_fd == 5);
     CHECK(taken.device_fd == 6);
     CHECK(taken.backing_fd == 7);
+    CHECK(taken.view_fd == 8);
     CHECK(taken.threads == 12);
     CHECK(taken.session == given.session);
     CHECK(taken.resumed);
     CHECK(taken.begin_bypass);
+    CHECK(taken.left_out == given.left_out);
     CHECK(taken.bypass == given.bypass);
     CHECK_FALSE(taken.recover_only);
 }

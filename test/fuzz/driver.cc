@@ -21,7 +21,7 @@ namespace {
 using holdfast::fuzz::Input;
 
 struct Options {
-    uint64_t runs = 2'000'000;
+    uint64_t runs = UINT64_MAX;
     uint64_t seconds = 15;
     uint64_t seed = std::random_device{}();
     std::vector<std::string> files;

@@ -1,5 +1,5 @@
 // Arbitrary bytes as the payload of each type of message, with a header that is right. What is accepted must be the one way to say
-// it: it encodes to the same bytes again.
+// it: it encodes to the same bytes again, but for the flag of a greeting that is taken from older versions and says nothing any more.
 //
 // Input: the type, then the payload.
 
@@ -26,9 +26,10 @@ std::vector<fuzz::Input> fuzz::seeds() {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size == 0) return 0;
-    const std::vector<std::byte> payload = fuzz::copy_of(data + 1, size - 1);
+    std::vector<std::byte> payload = fuzz::copy_of(data + 1, size - 1);
     const auto message = decode_payload(data[0], payload);
     if (!message) return 0;
+    if (std::holds_alternative<Hello>(*message)) payload[offsetof(hf_wire_hello, flags)] &= ~static_cast<std::byte>(HF_HELLO_RETIRED);
     std::vector<std::byte> again;
     HF_CHECK(encode_payload(*message, again) == data[0]);
     HF_CHECK(std::equal(again.begin(), again.end(), payload.begin(), payload.end()));

@@ -31,6 +31,7 @@ void try_answer(ByteSpan bytes) {
     const auto answer = decode_answer(bytes);
     if (!answer) return;
     if (answer->kind == SyncKind::begin) (void)version_of(*answer).has_value();
+    if (answer->kind == SyncKind::shared) (void)shared_of(*answer).has_value();
     for (ByteSpan rest = answer->payload; !rest.empty();) {
         const auto found = take_record(rest);
         if (!found) return;
@@ -187,6 +188,7 @@ std::vector<fuzz::Input> fuzz::seeds() {
     return {input(0, encode_question({SyncKind::begin, {}, 0, 0, SyncSecret{}})), input(0, encode_question({SyncKind::bytes, {8, 1, 1}, 4096, 10, {}})),
             input(0, encode_question({SyncKind::objects, {8, 1, 1}, 0, 0, {}})), input(0, encode_question({SyncKind::stretch, {8, 1, 1}, 4096, 0, {}})),
             input(0, encode_question({SyncKind::catalog, {}, 0, small_file_bytes_max, {}})), input(1, encode_answer(version_answer())),
+            input(0, encode_question({.kind = SyncKind::shared, .positions = {{4096, {}}, {8192, {1}}}})), input(1, encode_answer(shared_answer(4096))),
             input(4, encode_objects(sample_objects())), input(5, encode_stretch(Stretch{8192, 1, {}})), input(1, encode_answer(answer)), input(2, encode_sync_control(Json{{"role", "serve"}})), input(3, sample_page())};
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "journal/record.h"
 #include "journal/recovery.h"
 #include "test/support/scratch.h"
 
@@ -82,16 +83,21 @@ TEST_CASE("cursor: a crash in the middle of saving leaves the old position") {
     CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"store", 8192}});
 }
 
-TEST_CASE("cursor: the seed's place goes as soon as a replica has one, and not before") {
+TEST_CASE("cursor: the place that earlier versions kept for a replica that did not exist yet holds nothing, whole or damaged") {
     CursorDirectory cursors;
-    REQUIRE(save_cursor(*cursors.disk, cursors.volume, seed_consumer, 0));
+    test::ScratchDirectory beside;
+    auto table = InflightTable::open(beside / "inflight", cursors.volume).value();
     REQUIRE(save_cursor(*cursors.disk, cursors.volume, store_consumer, 4096));
-    REQUIRE(retire_seed(*cursors.disk, cursors.volume));
-    CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::optional<Lsn>(0));
-    REQUIRE(save_cursor(*cursors.disk, cursors.volume, "replica-b", 2048));
-    REQUIRE(retire_seed(*cursors.disk, cursors.volume));
-    CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"replica-b", 2048}, {"store", 4096}});
-    REQUIRE(retire_seed(*cursors.disk, cursors.volume));
+    std::string line = "holdfast-cursor 1 " + to_string(cursors.volume) + " 0";
+    char checksum[18];
+    std::snprintf(checksum, sizeof checksum, " %016llx", static_cast<unsigned long long>(xxh3_64(bytes_of(line))));
+    line += std::string(checksum) + "\n";
+    for (const std::string& text : {line, std::string("holdfast-cur"), std::string(600, 'x')}) {
+        cursors.overwrite("seed", text);
+        CHECK(*load_cursors(*cursors.disk, cursors.volume) == Cursors{{"store", 4096}});
+        CHECK(*lowest_cursor(*cursors.disk, cursors.volume) == std::optional<Lsn>(4096));
+        CHECK(survey_hints(*cursors.disk, cursors.volume, *table)->needed == 4096);
+    }
 }
 
 TEST_CASE("cursor: recovery needs what the store has not taken, and everything once anybody else follows") {
@@ -119,14 +125,13 @@ TEST_CASE("cursor: a replica that holds the journal is cut off alone, and only w
     save("replica-slow", 100);
     save("replica-slower", 90);
     save("replica-fast", 450);
-    save(seed_consumer, 0);
     // In the segment that the store holds itself, nobody is cut off: it would free nothing.
     CHECK(cut_off_replicas(*cursors.disk, cursors.volume, 1000, 1000)->empty());
     CHECK(cut_off_replicas(*cursors.disk, cursors.volume, 1, 200).value() == std::vector<std::string>{"replica-slow", "replica-slower"});
-    CHECK(load_cursors(*cursors.disk, cursors.volume)->size() == 3);
+    CHECK(load_cursors(*cursors.disk, cursors.volume)->size() == 2);
     CHECK(cut_off_replicas(*cursors.disk, cursors.volume, 1, 200)->empty());
     // The store itself is what holds the journal.
     save(store_consumer, 450);
     CHECK(cut_off_replicas(*cursors.disk, cursors.volume, 1, 10'000)->empty());
-    CHECK(load_cursors(*cursors.disk, cursors.volume)->size() == 3);
+    CHECK(load_cursors(*cursors.disk, cursors.volume)->size() == 2);
 }

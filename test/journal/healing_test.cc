@@ -2,8 +2,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <thread>
 
 namespace holdfast::journal {
@@ -21,6 +24,12 @@ bool same(const std::vector<TouchedObject>& a, const std::vector<TouchedObject>&
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const TouchedObject& x, const TouchedObject& y) {
         return x.id == y.id && x.handle == y.handle && x.ranges == y.ranges && x.names == y.names;
     });
+}
+
+int descriptors_open() {
+    int open = 0;
+    for (int fd = 0; fd < 1024; ++fd) open += ::fcntl(fd, F_GETFD) >= 0;
+    return open;
 }
 
 }  // namespace
@@ -94,6 +103,50 @@ TEST_CASE("healing: an answer or an error comes back, and silence has an end") {
     CHECK(silent.error().code == ErrorCode::unavailable);
     asker = HealPipe{UniqueFd()};
     other.join();
+}
+
+TEST_CASE("healing: what is asked for by places comes over as it is, and more than one message may concern does not") {
+    const std::vector<TouchedPlace> places{{3}, {0, 7}, {1u << 31, 0}};
+    const auto bytes = encode(std::span<const TouchedPlace>(places));
+    CHECK(decode_places(bytes).value() == places);
+    CHECK_FALSE(decode_places(ByteSpan(bytes).first(bytes.size() - 1)));
+    CHECK(decode_places({})->empty());
+    const std::vector<TouchedPlace> many(heal_places_max + 1);
+    CHECK(decode_places(encode(std::span(many).first(heal_places_max))));
+    CHECK_FALSE(decode_places(encode(std::span(many))));
+}
+
+TEST_CASE("healing: descriptors come over with their answer, in order; an answer that lacks some is an error and leaves none open") {
+    const int before = descriptors_open();
+    {
+        int ends[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+        HealPipe asker{UniqueFd(ends[0])};
+        std::thread other([end = ends[1]] {
+            HealPipe pipe{UniqueFd(end)};
+            for (const bool is_whole : {true, false}) {
+                HealOpened opened;
+                for (size_t i = 0; i < heal_places_max; ++i) {
+                    if (i % 2) opened.add(UniqueFd(::open(i == 1 ? "/proc/self/stat" : "/dev/null", O_RDONLY | O_CLOEXEC)));
+                    else opened.add(errno_error(ENOENT, "open it"));
+                }
+                if (!is_whole) opened.descriptors.pop_back();
+                if (!pipe.receive(-1) || !pipe.send(HealVerb::answered, encode(std::span<const int32_t>(opened.errors)), opened.descriptors)) return;
+            }
+        });
+        const auto whole = asker.ask_to_open(HealVerb::places, {}, heal_places_max, 10'000);
+        const auto lacking = asker.ask_to_open(HealVerb::places, {}, heal_places_max, 10'000);
+        other.join();
+        REQUIRE(whole);
+        CHECK(std::count(whole->errors.begin(), whole->errors.end(), ENOENT) == heal_places_max / 2);
+        REQUIRE(whole->descriptors.size() == heal_places_max / 2);
+        char first[4] = {}, second = 0;
+        CHECK(::read(whole->descriptors[0].get(), first, sizeof first) == sizeof first);
+        CHECK(::read(whole->descriptors[1].get(), &second, 1) == 0);
+        REQUIRE_FALSE(lacking);
+        CHECK(lacking.error().code == ErrorCode::corrupt);
+    }
+    CHECK(descriptors_open() == before);
 }
 
 }  // namespace holdfast::journal

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "journal/chain_at.h"
+#include "test/support/journal_builder.h"
 #include "test/support/sample_records.h"
 #include "test/support/shipped_journal.h"
 
@@ -15,9 +16,12 @@ namespace holdfast::journal {
 namespace {
 
 using test::bench_volume;
+using test::JournalBuilder;
 using test::MemoryDisk;
 using test::open_inbound;
+using test::records_of;
 using test::ShippedJournal;
+using test::StreamRecord;
 
 constexpr uint64_t segment = ShippedJournal::segment_bytes;
 
@@ -56,6 +60,28 @@ TEST_CASE("inbound: what a source ships becomes the same files, byte for byte, w
         CHECK(source.difference(replica) == "");
         CHECK(*inbound->chain_at(source.end()) == *chain_at(source.disk(), bench_volume, segment, source.end()));
     }
+}
+
+TEST_CASE("inbound: a seal may end where its segment ends") {
+    MemoryDisk source, replica;
+    JournalBuilder builder(source);
+    constexpr uint64_t room_end = JournalBuilder::segment_bytes - HF_SEGMENT_END_BYTES;
+    constexpr size_t large = 100'000;
+    while (builder.end() + 3 * large < room_end) builder.add_write(large);
+    builder.add_write(large);
+    while (room_end - builder.end() > large) builder.add_write(large / 2);
+    builder.add_write(room_end - builder.end() - sizeof(hf_record_header));
+    REQUIRE(builder.end() == room_end);
+    const std::string name = builder.segment_file();
+    builder.finish();
+    const auto whole = source.contents(name);
+    REQUIRE(whole.size() == JournalBuilder::segment_bytes);
+
+    const auto inbound = Inbound::open(replica, nullptr, builder.volume, JournalBuilder::segment_bytes, nullptr).value();
+    REQUIRE(inbound->begin_segment(ByteSpan(whole).first(sizeof(hf_segment_header))));
+    for (const StreamRecord& record : records_of(source, builder.volume, JournalBuilder::segment_bytes)) REQUIRE(inbound->append(ByteSpan(whole).subspan(record.lsn, record.length)));
+    REQUIRE(inbound->sync());
+    CHECK((replica.contents(name) == whole));  // not two million bytes in a message
 }
 
 TEST_CASE("inbound: a segment's header is kept as it is, with the term and the timeline of its source") {

@@ -329,6 +329,24 @@ TEST_CASE("repair: a slot whose record already stands is asked for its answer an
     scene.expect_whole(report);
 }
 
+TEST_CASE("repair: an operation that was not recorded is asked for its answer alone") {
+    Scene scene;
+    scene.journal->add_write(1000);
+    scene.host_lives(scene.journal->end());
+    const Lsn end = scene.journal->end();
+    Slot& done = scene.occupy(0, end, truncate_length, 5, truncate_record());
+    Slot& not_done = scene.occupy(1, end + 8, truncate_length, 6, truncate_record());
+    for (Slot* slot : {&done, &not_done}) slot->state = static_cast<uint32_t>(SlotState::unrecorded);
+    scene.effective = {end};
+    const RepairReport report = scene.repair();
+    CHECK(report.settled_done + report.settled_void == 0);
+    CHECK(state_of(done) == static_cast<uint32_t>(SlotState::recorded));
+    CHECK(done.request == 5);
+    CHECK(state_of(not_done) == static_cast<uint32_t>(SlotState::idle));
+    CHECK(not_done.request == 0);
+    scene.expect_whole(report);
+}
+
 TEST_CASE("repair: slots that make no sense are forgotten and change nothing") {
     Scene scene;
     scene.journal->add_write(1000);

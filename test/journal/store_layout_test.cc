@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "journal/cursor.h"
 #include "test/support/scratch.h"
 
 using namespace holdfast;
@@ -105,19 +104,4 @@ TEST_CASE("store: an empty directory that was there before stays when the attemp
         made->keep();
     }
     CHECK(place.state() == StoreState::made);
-}
-
-TEST_CASE("store: a journal that is kept from its first byte has a place for it, and is recognised when half made") {
-    Place place;
-    if (!can_make_stores(place)) return;
-    Volume volume = place.volume();
-    volume.journal_is_whole = true;
-    auto made = NewStore::make(volume);
-    REQUIRE(made);
-    auto cursors = open_disk(volume.journal_directory + "/cursors").value();
-    CHECK(*lowest_cursor(*cursors, volume.id) == std::optional<Lsn>(0));
-    fs::remove(volume.store + "/volume.toml");
-    CHECK(place.state() == StoreState::half_made);
-    std::ofstream(volume.journal_directory + "/cursors/other") << "x";
-    CHECK(place.state() == StoreState::foreign);
 }

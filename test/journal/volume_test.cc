@@ -154,6 +154,23 @@ TEST_CASE("volume: sizes and ages may be written as people write them") {
     CHECK(volume->window_bytes_max == 50ULL << 30);
 }
 
+TEST_CASE("volume: what is left out is written when something is, and makes sense or is refused") {
+    const std::string plain = text_of_example();
+    CHECK(plain.find("leave_out") == plain.npos);
+    CHECK(volume_from_text(plain, "/store")->left_out.empty());
+    Volume volume = volume_from_text(plain, "/store").value();
+    volume.left_out = LeftOut::of({"var/tmp", "quote\"back\\slash", "new\nline", "latin-\xe9"}).value();
+    const auto loaded = volume_from_text(volume_to_text(volume), "/store");
+    REQUIRE(loaded);
+    CHECK(loaded->left_out == volume.left_out);
+    for (const std::string value : {"\"cache\"", "[1]", "[\"/srv\"]", "[\"a\", \"a/b\"]", "[\"a/../b\"]", "[[\"a\"]]", "{}"}) {
+        INFO(value);
+        CHECK(code_of(plain + "leave_out = " + value + "\n") == ErrorCode::corrupt);
+    }
+    CHECK(volume_from_text(plain + "leave_out = []\n", "/store")->left_out.empty());
+    CHECK(code_of(with(plain, "directory = \"/srv/data\"", "role = \"replica\"") + "leave_out = [\"a\"]\n") == ErrorCode::corrupt);
+}
+
 TEST_CASE("volume: what fsync waits for is written when it waits, and may be left out in parts") {
     const std::string plain = text_of_example();
     CHECK(plain.find("durability") == plain.npos);
@@ -164,6 +181,13 @@ TEST_CASE("volume: what fsync waits for is written when it waits, and may be lef
     CHECK(code_of(plain + "durability = 2\n") == ErrorCode::corrupt);
     CHECK(code_of(plain + "when_alone = \"degrade:0s\"\n") == ErrorCode::corrupt);
     CHECK(code_of(with(plain, "directory = \"/srv/data\"", "role = \"replica\"") + "durability = \"sync\"\n") == ErrorCode::corrupt);
+}
+
+TEST_CASE("volume: what earlier versions wrote of a journal that began with the whole tree is ignored, and gone when it is written anew") {
+    const std::string plain = text_of_example();
+    const auto volume = volume_from_text(plain + "journal_is_whole = true\n", "/store");
+    REQUIRE(volume);
+    CHECK(volume_to_text(*volume) == plain);
 }
 
 TEST_CASE("volume: what makes no sense is refused, by name and with what to do") {

@@ -40,7 +40,7 @@ private:
         if (!listed) return "list of " + quoted(path) + " fails: " + listed.error().message;
         if (listed->size() != expected.size()) return quoted(path) + ": " + std::to_string(listed->size()) + " entries, not " + std::to_string(expected.size());
         for (const auto& [name, child] : expected) {
-            auto entry = std::find_if(listed->begin(), listed->end(), [&](const auto& e) { return e.name == name; });
+            auto entry = std::find_if(listed->begin(), listed->end(), [&, name = std::string_view(name)](const auto& e) { return e.name == name; });
             if (entry == listed->end()) return quoted(path + "/" + name) + " is not listed";
             if (entry->object != child) return quoted(path + "/" + name) + " lists object " + journal::to_string(entry->object);
             if ((entry->mode & S_IFMT) != (model_.at(child).mode & S_IFMT)) return quoted(path + "/" + name) + " lists another type";

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <random>
 
+#include "replicator/protocol/message_codec.h"
+
 using namespace holdfast;
 using namespace holdfast::replicator;
 
@@ -24,7 +26,7 @@ Position position(uint64_t lsn) {
 
 // One of each, with no value left as it is made.
 std::vector<Message> samples() {
-    Hello hello{1, 7, Role::replica, {{1, 2, 3}}, 64 << 20, 3, true, true, true, 4096, 8192, position(123456)};
+    Hello hello{1, 7, Role::replica, {{1, 2, 3}}, 64 << 20, 3, true, true, 4096, 8192, position(123456)};
     return {hello,
             Probe{4711},
             PositionIs{4711, true, position(4700)},
@@ -68,6 +70,21 @@ TEST_CASE("frame: every message comes back as it was, packed or not") {
             CHECK((*read)->message == message);
         }
     }
+}
+
+TEST_CASE("frame: an older source's word that its journal begins with the whole tree is taken, changes nothing and is not passed on") {
+    const Message greeting = samples()[0];
+    std::vector<std::byte> payload;
+    const uint16_t type = encode_payload(greeting, payload);
+    hf_wire_hello wire;
+    memcpy(&wire, payload.data(), sizeof wire);
+    CHECK((wire.flags & HF_HELLO_RETIRED) == 0);
+    wire.flags |= HF_HELLO_RETIRED;
+    memcpy(payload.data(), &wire, sizeof wire);
+    CHECK(decode_payload(type, payload).value() == greeting);
+    wire.flags |= 0x8u;
+    memcpy(payload.data(), &wire, sizeof wire);
+    CHECK(decode_payload(type, payload).error().code == ErrorCode::corrupt);
 }
 
 TEST_CASE("frame: what repeats itself is packed, noise is sent as it is") {

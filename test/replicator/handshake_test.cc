@@ -75,32 +75,24 @@ TEST_CASE("handshake: without a shared position what differs is repaired, never 
     CHECK(decision.outcome == Outcome::repair);
 }
 
-TEST_CASE("handshake: a repair that was broken off is made again, wherever the two end and whatever the journal tells") {
-    Hello whole = source, replica = greeting(Role::replica, at(1000));
-    whole.is_whole = true;
+TEST_CASE("handshake: a repair that was broken off is made again, wherever the two end") {
+    Hello replica = greeting(Role::replica, at(1000));
     replica.is_unsound = true;
-    CHECK(decide(whole, replica, at(1000)).name == "unsound");
+    CHECK(decide(source, replica, at(1000)).name == "unsound");
     replica.is_empty = true;
-    CHECK(decide(whole, replica, at(0)).name == "unsound");
-    CHECK(decide(whole, replica, at(0)).outcome == Outcome::repair);
+    CHECK(decide(source, replica, at(0)).name == "unsound");
+    CHECK(decide(source, replica, at(0)).outcome == Outcome::repair);
     replica.volume = {{8}};
-    CHECK(decide(whole, replica, at(0)).outcome == Outcome::refuse);
+    CHECK(decide(source, replica, at(0)).outcome == Outcome::refuse);
 }
 
-TEST_CASE("handshake: an empty replica is filled by comparison") {
+TEST_CASE("handshake: an empty replica is filled by comparison, also where the journal is kept from its first byte") {
     Hello replica = greeting(Role::replica, at(0));
     replica.is_empty = true;
-    CHECK(decide(source, replica, std::nullopt).name == "empty");
-}
-
-TEST_CASE("handshake: an empty replica begins with a journal that tells everything, as long as its first byte is kept") {
-    Hello whole = source, replica = greeting(Role::replica, at(0));
-    replica.is_empty = true;
-    whole.is_whole = true;
-    CHECK(decide(whole, replica, at(0)).name == "behind");
-    CHECK(decide(whole, replica, at(0)).lsn == 0);
-    whole.oldest = 1;
-    CHECK(decide(whole, replica, std::nullopt).name == "empty");
+    for (const auto& shared : {std::optional<Position>(), std::optional(at(0))}) {
+        CHECK(decide(source, replica, shared).name == "empty");
+        CHECK(decide(source, replica, shared).outcome == Outcome::repair);
+    }
 }
 
 TEST_CASE("handshake: another volume, or one cut differently, is refused whatever the addresses say") {

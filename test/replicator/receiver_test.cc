@@ -75,6 +75,19 @@ TEST_CASE("receiver: a probe is answered with the position that the journal name
     CHECK(answer->position.lsn == 4900);
 }
 
+TEST_CASE("receiver: an older source may begin an empty replica with its journal's first byte, when that tells everything") {
+    Hello empty = greeting(Role::replica, 0);
+    empty.is_empty = true;
+    Receiver receiver(empty, 1, 0);
+    receiver.start(0);
+    Hello older = greeting(Role::source, 10'000);
+    older.version_oldest = older.version = HF_WIRE_VERSION_OLDEST;
+    CHECK(receiver.on_message(from_source(older), 0).empty());
+    CHECK(receiver.on_message(from_source(Verdict{Outcome::resume, 0, ""}), 0).empty());
+    CHECK(receiver.is_streaming());
+    CHECK(find<StoreRecords>(receiver.on_message(from_source(records(0, 9000)), 0))->records.end == 9000);
+}
+
 TEST_CASE("receiver: records are stored, synced and acknowledged in three steps") {
     Receiver receiver = streaming_from(8000);
     CHECK(find<StoreRecords>(receiver.on_message(from_source(records(8000, 9000)), 0))->records.end == 9000);

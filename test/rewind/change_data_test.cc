@@ -61,7 +61,7 @@ private:
 
 }  // namespace
 
-// XFS allocates ahead of a file that is written at its end once it has 64 KiB; test/model/on_xfs.sh runs this there.
+// XFS allocates ahead of a file that is written at its end once it has 64 KiB; test/model/on_file_system.sh runs this there.
 TEST_CASE("change_data: where a file grows over space that was allocated ahead it has a hole, also once that was read") {
     GrowingFile file;
     file.write(0, 16 * block_bytes);

@@ -20,7 +20,7 @@ public:
     Status ask(ByteSpan question) override {
         const rewind::SyncKind kind = HF_TRY(rewind::decode_question(question)).kind;
         answers_.push_back(source_.answer(question));
-        if (kind == rewind::SyncKind::begin && version_ == 1) answers_.back() = rewind::encode_answer({kind, false, {}, {}});
+        if (kind == rewind::SyncKind::begin && version_ != rewind::sync_version) answers_.back() = answer_of_version(version_);
         ++asked[kind];
         return ok();
     }
@@ -39,6 +39,11 @@ public:
     std::map<rewind::SyncKind, int> asked;
 
 private:
+    static std::vector<std::byte> answer_of_version(uint32_t version) {
+        const auto* bytes = reinterpret_cast<const std::byte*>(&version);
+        return rewind::encode_answer({rewind::SyncKind::begin, false, {}, version == 1 ? std::vector<std::byte>() : std::vector(bytes, bytes + sizeof version)});
+    }
+
     rewind::SyncSource source_;
     const uint32_t version_;
     std::deque<std::vector<std::byte>> answers_;

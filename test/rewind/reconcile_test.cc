@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "rewind/reconcile/backing_tree.h"
 #include "rewind/reconcile/tree_bytes.h"
@@ -38,7 +39,7 @@ public:
     Status repair(const TreeRepairOptions& options = {}, const rewind::CompareScope& scope = everything()) {
         HF_TRY(target.settle());
         const UniqueFd top(open(tree().c_str(), O_PATH | O_DIRECTORY));
-        BackingTree backing = HF_TRY(BackingTree::open(top.get(), 1));
+        BackingTree backing = HF_TRY(BackingTree::open(top.get(), 1, left_out));
         RepairLedger ledger(target, no_progress);
         rewind::TreeBytes bytes(ledger, scope);
         TreeRepair repair(backing, ledger, bytes, options);
@@ -88,6 +89,7 @@ public:
     }
 
     ModelTarget target;
+    journal::LeftOut left_out;
     uint64_t repairs = 0;
     uint64_t compared = 0;
     uint64_t removed = 0;
@@ -257,6 +259,78 @@ TEST_CASE("reconcile: another file system inside of the tree is an error, not a 
     const auto listed = (*directory)->list();
     REQUIRE(!listed.has_value());
     CHECK(listed.error().code == ErrorCode::unsupported);
+}
+
+TEST_CASE("reconcile: a directory that is left out is an empty one, whatever is in it") {
+    Bench bench;
+    bench.left_out = journal::LeftOut::of({"cache", "var/tmp", "not/there"}).value();
+    fs::create_directories(bench.path("cache/deep"));
+    fs::create_directories(bench.path("var/tmp"));
+    write_file(bench.path("cache/deep/x"), "not recorded");
+    write_file(bench.path("var/tmp/y"), "not recorded");
+    write_file(bench.path("var/z"), "recorded");
+    // Names that only begin alike, and one beneath a link that leads there.
+    fs::create_directory(bench.path("cache2"));
+    write_file(bench.path("cache2/x"), "recorded");
+    REQUIRE(chmod(bench.path("cache").c_str(), 0710) == 0);
+    REQUIRE(bench.repair());
+    const auto names = [&] {
+        std::set<std::string> all;
+        for (const auto& [id, object] : bench.target.model().objects())
+            for (const auto& entry : object->entries) all.insert(entry.first);
+        return all;
+    };
+    CHECK(names() == std::set<std::string>{"cache", "cache2", "var", "tmp", "x", "z"});
+    CHECK(bench.compared == 0);
+
+    // What happens in them is no difference, their own times neither; their modes are.
+    write_file(bench.path("cache/more"), "not recorded");
+    fs::remove_all(bench.path("cache/deep"));
+    REQUIRE(bench.repair());
+    CHECK(bench.repairs == 0);
+    REQUIRE(chmod(bench.path("cache").c_str(), 0700) == 0);
+    REQUIRE(bench.repair());
+    CHECK(bench.repairs == 1);
+}
+
+TEST_CASE("reconcile: what is left out from now on goes from the image, and the deletion brake knows why; what was left out comes back") {
+    Bench bench;
+    fs::create_directories(bench.path("cache/d"));
+    for (int i = 0; i < 60; ++i) write_file(bench.path("cache/d/f" + std::to_string(i)), "x");
+    for (int i = 0; i < 5; ++i) write_file(bench.path("f" + std::to_string(i)), "x");
+    // One object with a name on either side of the border.
+    fs::create_hard_link(bench.path("cache/d/f0"), bench.path("outside"));
+    REQUIRE(bench.repair());
+    REQUIRE(bench.target.settle());
+    REQUIRE(bench.difference() == "");
+
+    bench.left_out = journal::LeftOut::of({"cache"}).value();
+    TreeRepairOptions braked;
+    braked.deletion_brake = 20;
+    const auto repaired = bench.repair(braked);
+    if (!repaired) FAIL(repaired.error().message);
+    CHECK(bench.removed == 60);  // 59 files and one directory
+    size_t objects = 0, in_cache = 0;
+    for (const auto& [id, object] : bench.target.model().objects()) objects += object->names > 0 || id == journal::root_object;
+    for (const auto& [name, id] : bench.target.model().at(journal::root_object).entries)
+        if (name == "cache") in_cache = bench.target.model().at(id).entries.size();
+    CHECK(in_cache == 0);
+    CHECK(objects == 7);  // with a name: five files, the one with a name outside; the top
+
+    // The brake holds for what goes elsewhere at the same time.
+    bench.left_out = {};
+    REQUIRE(bench.repair(braked));
+    REQUIRE(bench.target.settle());
+    CHECK(bench.difference() == "");
+    for (int i = 0; i < 60; ++i) write_file(bench.path("many" + std::to_string(i)), "x");
+    REQUIRE(bench.repair(braked));
+    for (int i = 0; i < 60; ++i) fs::remove(bench.path("many" + std::to_string(i)));
+    fs::remove_all(bench.path("cache/d"));
+    fs::create_directory(bench.path("cache/d"));
+    bench.left_out = journal::LeftOut::of({"cache/d"}).value();
+    const auto refused = bench.repair(braked);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::permission);
 }
 
 }  // namespace holdfast::test

@@ -8,115 +8,14 @@
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <random>
 
 #include "rewind/image.h"
-#include "rewind/replica_store.h"
-#include "rewind/restore/restore.h"
-#include "rewind/sync/replica_repair.h"
-#include "test/rewind/direct_line.h"
 #include "test/rewind/random_tree.h"
+#include "test/rewind/replica_bench.h"
 #include "test/rewind/same_tree.h"
-#include "test/rewind/store_bench.h"
 
 namespace holdfast::test {
-namespace {
-
-namespace fs = std::filesystem;
-using journal::Lsn;
-
-template <typename T>
-T need(Result<T> result) {
-    if (!result) FAIL(result.error().message);
-    if constexpr (!std::is_void_v<T>) return std::move(result).value();
-}
-
-class Replica {
-public:
-    explicit Replica(StoreBench& source, const std::string& name = "replica") : source_(source), directory_(source.scratch(name)) {
-        ::setenv("HOLDFAST_STATE_DIR", source.scratch("state of " + name).c_str(), 1);
-        volume_ = need(rewind::make_replica_store(directory_, source.volume().id, source.volume().segment_bytes, source.volume().origin, 0));
-        open();
-    }
-    void open() {
-        disk_ = need(open_disk(volume_.store));
-        journal_disk_ = need(open_disk(volume_.journal_directory));
-        reader_ = std::make_unique<journal::Reader>(*journal_disk_, volume_.id, volume_.segment_bytes, nullptr);
-        store_ = need(rewind::Store::open(volume_, *reader_, system_clock()));
-    }
-    void close() {
-        store_.reset();
-        reader_.reset();
-    }
-    Result<rewind::RepairEvidence> repair(Lsn at, uint64_t answers = UINT64_MAX, bool accepts = true) {
-        DirectLine line(source_.store(), at, source_version, page_bytes);
-        line.answers_left = answers;
-        auto done = repair(line, at, accepts);
-        asked = line.asked;
-        return done;
-    }
-    // As a process that dies leaves it: what had not reached the files is lost. The objects of the copy are found anew.
-    void repair_and_die(Lsn at, uint64_t answers) {
-        const std::string left = directory_ + ".left";
-        {
-            DirectLine line(source_.store(), at, source_version, page_bytes);
-            line.answers_left = answers;
-            line.at_break = [&] { copy_tree(directory_, left); };
-            const auto done = repair(line, at, true);
-            if (done) return;
-            INFO(done.error().message);
-            REQUIRE(fs::exists(left));
-        }
-        close();
-        fs::remove_all(directory_);
-        fs::rename(left, directory_);
-        open();
-    }
-    rewind::Store& store() { return *store_; }
-    bool trusts_times = false;
-    std::string image() const { return volume_.store + "/image"; }
-    std::string restored(Lsn at) {
-        const rewind::View view(*store_, at);
-        const std::string target = source_.scratch("restored-" + std::to_string(number_++));
-        need(rewind::restore(view, need(rewind::plan_restore(view, "", target, false))));
-        return target;
-    }
-    const std::string& directory() const { return directory_; }
-    // As if the end had come right before the mark was completed.
-    void forget_completion() {
-        auto was = *mark();
-        was.is_complete = false;
-        need(rewind::save_repair_mark(*disk_, was));
-    }
-    static constexpr size_t page_bytes = 600;  // so that there are many
-    uint32_t source_version = rewind::sync_version;
-    std::map<rewind::SyncKind, int> asked;  // by the last repair
-    std::optional<rewind::RepairMark> mark() { return need(rewind::load_repair_mark(*disk_)); }
-
-private:
-    Result<rewind::RepairEvidence> repair(DirectLine& line, Lsn at, bool accepts) {
-        const Lsn begin = at - at % volume_.segment_bytes;
-        rewind::RepairOptions options;
-        options.accept_deletions = accepts;
-        options.trust_times = trusts_times;
-        return rewind::repair_replica(*store_, *disk_, volume_.store, {at, 1'000'000'000 + at, begin, {}}, line, options, system_clock());
-    }
-
-    StoreBench& source_;
-    const std::string directory_;
-    journal::Volume volume_;
-    std::unique_ptr<Disk> disk_, journal_disk_;
-    std::unique_ptr<journal::Reader> reader_;
-    std::unique_ptr<rewind::Store> store_;
-    int number_ = 0;
-};
-
-void write_file(const std::string& path, const std::string& bytes) {
-    std::ofstream(path, std::ios::binary) << bytes;
-}
-
-}  // namespace
 
 TEST_CASE("replica repair: an empty replica is filled, and is of that moment") {
     const uint64_t seed = tree_seed();
@@ -144,7 +43,7 @@ TEST_CASE("replica repair: an empty replica is filled, and is of that moment") {
 TEST_CASE("replica repair: a filling that is cut off, or dies, is continued") {
     const uint64_t seed = tree_seed();
     std::mt19937_64 dice(seed);
-    for (const uint32_t version : {1u, 2u, 2u}) {
+    for (const uint32_t version : {1u, 2u, 3u}) {
         INFO("HOLDFAST_TEST_SEED=" << seed << " version " << version);
         StoreBench source;
         RandomTree random(source.live(), dice());
@@ -410,6 +309,98 @@ TEST_CASE("replica repair: a replica that is ahead of its source is not put belo
     const auto refused = replica.repair(first);
     REQUIRE(!refused.has_value());
     CHECK(refused.error().code == ErrorCode::unsupported);
+}
+
+namespace {
+
+// Renames, removes, links, writes and makes things in the image, copies objects with their ids, and takes ids away.
+void vandalize(const std::string& image, uint64_t seed) {
+    RandomTree vandal(image, seed);
+    std::mt19937_64 dice(seed);
+    vandal.change(40);
+    const auto some = [&] {
+        const auto paths = vandal.paths();
+        return paths.empty() ? std::string() : image + "/" + paths[dice() % paths.size()];
+    };
+    for (int i = 0; i < 3; ++i) {
+        const std::string from = some();
+        if (from.empty() || fs::is_directory(fs::symlink_status(from))) continue;
+        REQUIRE(::system(("cp -a --preserve=all '" + from + "' '" + some() + ".copy' 2>/dev/null; true").c_str()) == 0);
+    }
+    for (int i = 0; i < 3; ++i) ::lremovexattr(some().c_str(), rewind::object_id_xattr);
+}
+
+}  // namespace
+
+TEST_CASE("replica repair: an image that was changed behind the product's back is mended and made equal, cut off or dead in between or not") {
+    const uint64_t seed = tree_seed();
+    std::mt19937_64 dice(seed);
+    for (int story = 0; story < 8; ++story) {
+        StoreBench source;
+        RandomTree random(source.live(), dice());
+        INFO("HOLDFAST_TEST_SEED=" << seed << " story " << story);
+        random.change(120);
+        Replica replica(source);
+        need(replica.repair(source.record()));
+        for (int round = 0; round < 3; ++round) {
+            random.change(10);
+            const Lsn at = source.record();
+            vandalize(replica.image(), dice());
+            if (round == 1) (void)replica.repair(at, 2 + dice() % 30).has_value();
+            if (round == 2) replica.repair_and_die(at, 2 + dice() % 60);
+            if (story % 2 == 1 && replica.store().applied() < at) vandalize(replica.image(), dice());
+            need(replica.repair(at));
+            CHECK(tree_difference(source.live(), replica.image()) == "");
+            fs::remove_all(source.live("one more"));
+            write_file(source.live("one more"), std::string(20'000, static_cast<char>('a' + round)));  // addresses for records
+            const auto again = need(replica.repair(source.record()));
+            CHECK(again.sentence.find("behind the product's back") == std::string::npos);
+        }
+        replica.close();
+        replica.open();
+        random.change(30);
+        need(replica.repair(source.record()));
+        CHECK(tree_difference(source.live(), replica.image()) == "");
+    }
+}
+
+TEST_CASE("replica repair: what was lost from the image did not exist before, what was moved in it has its past, and what is foreign is kept") {
+    StoreBench source;
+    fs::create_directories(source.live("directory/below"));
+    for (const char* name : {"lost", "moved", "directory/below/lost with its directory", "directory/moved out"}) write_file(source.live(name), "first");
+    fs::create_hard_link(source.live("moved"), source.live("directory/second name"));
+    const Lsn first = source.record();
+    Replica replica(source);
+    need(replica.repair(first));
+    for (const char* name : {"lost", "moved"}) write_file(source.live(name), "second");
+    need(replica.repair(source.record()));
+
+    const std::string image = replica.image();
+    fs::remove(image + "/lost");
+    fs::rename(image + "/moved", image + "/elsewhere");
+    fs::rename(image + "/directory/moved out", image + "/out");
+    fs::remove_all(image + "/directory");
+    write_file(image + "/foreign", "foreign");
+    write_file(source.live("third"), "third");
+    const auto evidence = need(replica.repair(source.record()));
+    INFO(evidence.sentence);
+    CHECK(tree_difference(source.live(), image) == "");
+    CHECK(evidence.sentence.find("behind the product's back") != std::string::npos);
+
+    const std::string restored = replica.restored(first);
+    const auto text = [&](const std::string& name) {
+        std::ifstream stream(restored + "/" + name);
+        return std::string(std::istreambuf_iterator<char>(stream), {});
+    };
+    CHECK(text("moved") == "first");
+    CHECK(!fs::exists(restored + "/lost"));
+    CHECK(!fs::exists(restored + "/directory"));
+    std::vector<std::string> kept;
+    for (const auto& entry : fs::recursive_directory_iterator(replica.directory() + "/graveyard/set-aside"))
+        if (entry.is_regular_file()) kept.push_back(entry.path());
+    // With what lay in the directory that is lost, which has no place any more.
+    REQUIRE(kept.size() == 2);
+    CHECK(std::any_of(kept.begin(), kept.end(), [](const std::string& path) { return fs::file_size(path) == std::string("foreign").size(); }));
 }
 
 }  // namespace holdfast::test

@@ -117,7 +117,7 @@ TEST_CASE("replica store: what is there already is not touched, and nothing is l
     CHECK(code("store") == ErrorCode::busy);
 }
 
-TEST_CASE("replica store: a journal that is kept for replicas makes the tree from its first byte, on both hosts") {
+TEST_CASE("replica store: a journal that tells everything from its first byte makes the tree on another host") {
     Host host;
     Volume source;
     source.id = host.id;
@@ -127,13 +127,14 @@ TEST_CASE("replica store: a journal that is kept for replicas makes the tree fro
     source.journal_directory = source.store + "/journal";
     source.segment_bytes = segment_bytes;
     fs::create_directory(source.directory);
-    RandomTree random(source.directory, static_cast<uint64_t>(time(nullptr)));
-    random.change(200);
-    source.journal_is_whole = true;
     need(journal::NewStore::make(source)).keep();
     const UniqueFd live(::open(source.directory.c_str(), O_RDONLY | O_DIRECTORY));
     rewind::ReconcileOptions options;
     options.after = journal::Action::start_fresh;
+    need(rewind::reconcile_volume(source, live.get(), options, system_clock()));
+    RandomTree random(source.directory, static_cast<uint64_t>(time(nullptr)));
+    random.change(200);
+    fs::permissions(source.directory, fs::perms(0751));  // of the top as well
 
     const bool is_interrupted = GENERATE(false, true);
     if (is_interrupted) {

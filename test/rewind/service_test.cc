@@ -97,7 +97,18 @@ public:
         REQUIRE(!answer);
         return answer.error().code;
     }
+    bool comes_to(std::string_view state) {
+        for (int attempt = 0; attempt < 2000; ++attempt) {
+            if (ask({{"verb", "status"}})["state"] == state) return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return false;
+    }
     Lsn published() const { return writer_->published(); }
+    void damage(Lsn at) {
+        const UniqueFd segment(::open((volume.journal_directory + "/" + journal::segment_name(0)).c_str(), O_WRONLY));
+        REQUIRE(::pwrite(segment.get(), "X", 1, static_cast<off_t>(at)) == 1);
+    }
 
     journal::Volume volume;
     std::atomic<bool> ended_well{false};
@@ -187,18 +198,10 @@ TEST_CASE("service: damage to the journal is told and stays told, and what was a
     bench.make(file, root, "f", S_IFREG | 0644);
     const Lsn before = bench.write(0, "whole");
     const Lsn damaged = bench.write(5, "damaged");
-    const int fd = ::open((bench.volume.journal_directory + "/" + journal::segment_name(0)).c_str(), O_WRONLY);
-    REQUIRE(fd >= 0);
-    REQUIRE(::pwrite(fd, "X", 1, static_cast<off_t>(damaged - 16)) == 1);
-    ::close(fd);
+    bench.damage(damaged - 16);
     bench.start();
-
-    Json status = Json::object();
-    for (int attempt = 0; attempt < 200 && status.value("state", "") != "failed"; ++attempt) {
-        status = bench.ask({{"verb", "status"}});
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    CHECK(status["state"] == "failed");
+    REQUIRE(bench.comes_to("failed"));
+    const Json status = bench.ask({{"verb", "status"}});
     CHECK(status["failure"].get<std::string>().find(journal::segment_name(0)) != std::string::npos);
     CHECK(status["applied"] <= before);
     // The present cannot be told any more, and the reason is the damage.
@@ -206,6 +209,25 @@ TEST_CASE("service: damage to the journal is told and stays told, and what was a
     CHECK(bench.ask({{"verb", "ls"}, {"path", ""}, {"at", "lsn:0"}})["entries"] == Json::array());
     bench.end();
     CHECK(!bench.ended_well);
+}
+
+TEST_CASE("service: a store that cannot go on is there for a repair that begins, whenever it is asked for, and goes on failing when none came of it") {
+    if (!is_root()) return;
+    Bench bench;
+    bench.volume.role = journal::VolumeRole::replica;
+    bench.make(file, root, "f", S_IFREG | 0644);
+    const Lsn damaged = bench.write(0, "damaged");
+    bench.damage(damaged - 16);
+    bench.start();
+    for (int attempt = 0; attempt < 5; ++attempt) {
+        CHECK(bench.comes_to("failed"));
+        SyncPipe engine(connect_unix(journal::sync_socket(bench.volume.id)).value());
+        REQUIRE(engine.send({{"role", "repair"}, {"point", to_json(RepairPoint{1 << 20, 1, 0, {}})}}));
+        CHECK(engine.receive()->part == SyncPart::peer);
+    }
+    CHECK(bench.comes_to("failed"));
+    bench.end();
+    CHECK_FALSE(load_repair_mark(*open_disk(bench.volume.store).value())->has_value());
 }
 
 TEST_CASE("service: a journal whose in-flight table comes later than the service is followed from then on") {

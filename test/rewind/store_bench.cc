@@ -43,7 +43,7 @@ void copy_exactly(const std::string& original, const std::string& copy) {
 
 }  // namespace
 
-StoreBench::StoreBench() {
+StoreBench::StoreBench(uint64_t window_bytes_max) {
     namespace fs = std::filesystem;
     fs::create_directory(live());
     volume_.id = journal::random_volume_id();
@@ -51,6 +51,7 @@ StoreBench::StoreBench() {
     volume_.store = scratch_ / "store";
     volume_.journal_directory = volume_.store + "/journal";
     volume_.segment_bytes = 4 << 20;
+    volume_.window_bytes_max = window_bytes_max;
     for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"})
         fs::create_directories(volume_.store + part);
     std::ofstream(volume_.store + "/first-copy").flush();
@@ -88,7 +89,7 @@ void StoreBench::close() {
 }
 
 journal::Lsn StoreBench::record() {
-    rewind::BackingTree tree = need(rewind::BackingTree::open(live_fd_.get(), volume_.origin));
+    rewind::BackingTree tree = need(rewind::BackingTree::open(live_fd_.get(), volume_.origin, volume_.left_out));
     const rewind::ProgressSink no_progress;
     rewind::RepairLedger ledger(*target_, no_progress);
     rewind::CompareScope scope;

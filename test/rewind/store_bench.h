@@ -16,7 +16,8 @@ void copy_tree(const std::string& from, const std::string& to);
 
 class StoreBench {
 public:
-    StoreBench();  // an empty volume, its first copy done
+    // An empty volume, its first copy done. WINDOW_BYTES_MAX of history; 0: all.
+    explicit StoreBench(uint64_t window_bytes_max = 0);
     ~StoreBench();
 
     std::string live() const { return scratch_ / "live"; }
@@ -27,6 +28,8 @@ public:
 
     // Records everything that differs and applies it. Returns the moment.
     journal::Lsn record();
+    // From the next record() on.
+    void leave_out(std::vector<std::string> paths) { volume_.left_out = journal::LeftOut::of(std::move(paths)).value(); }
     // A copy of the live tree, to be compared later.
     std::string snapshot();
     // Without the store open: for reconcile_volume().

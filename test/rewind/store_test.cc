@@ -212,6 +212,36 @@ TEST_CASE("store: a damaged index is made anew from the undo log and the image")
     CHECK(story.read(second, "d/f") == "other");
 }
 
+TEST_CASE("store: where its position is damaged or gone the copy of it serves, and without both it is refused") {
+    StoreStory story;
+    story.birth(file, "file", regular);
+    const Lsn first = story.write(file, 0, "first");
+    story.apply();
+    StoreStory::need(story.store().checkpoint());
+    const Lsn second = story.write(file, 0, "other");
+    story.apply();
+    StoreStory::need(story.store().checkpoint());
+    story.close();
+    const auto damage = [&](const char* name) { std::ofstream(story.path(name), std::ios::in | std::ios::binary) << "h0ldfast"; };
+    SECTION("damaged") { damage("position"); }
+    SECTION("gone") { std::filesystem::remove(story.path("position")); }
+    SECTION("the copy is") { damage("position.copy"); }
+    story.open();
+    CHECK(story.read(first, "file") == "first");
+    CHECK(story.read(second, "file") == "other");
+    StoreStory::need(story.store().checkpoint());  // writes both anew
+    story.close();
+    damage("position");
+    story.reopen();
+    CHECK(story.read(second, "file") == "other");
+    story.close();
+    damage("position"), damage("position.copy");
+    const auto refused = FollowingStore::open(story.volume());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::corrupt);
+    CHECK(refused.error().message.find("and so is its copy") != std::string::npos);
+}
+
 TEST_CASE("store: records that the journal lost are told, and older moments stay exact") {
     StoreStory story;
     story.birth(file, "file", regular);
@@ -233,6 +263,62 @@ TEST_CASE("store: records that the journal lost are told, and older moments stay
         CHECK(story.store().check_moment(lost).error().code == ErrorCode::gap);
         story.close();
     }
+}
+
+// Btrfs makes data of them; test/model/on_file_system.sh runs this there.
+TEST_CASE("store: what is applied again leaves holes where a file had become shorter since") {
+    constexpr uint64_t block = 4096;
+    StoreStory story;
+    story.birth(file, "file", regular);
+    story.write(file, 0, std::string(2 * block, 'x'));
+    const auto keep = [&] {
+        story.apply();
+        StoreStory::need(story.store().checkpoint());
+    };
+    const auto grow = [&] { return story.tell(HF_TRUNCATE, file, journal::Truncate{6 * block}); };
+    std::vector<Lsn> moments;
+    SECTION("by a larger size") {
+        keep();
+        moments.push_back(grow());
+    }
+    SECTION("by a shift") {
+        moments.push_back(grow());
+        keep();
+        moments.push_back(story.tell(HF_FALLOCATE, file, journal::Fallocate{4 * block, block, HF_FALLOC_INSERT_RANGE}));
+    }
+    moments.push_back(story.tell(HF_TRUNCATE, file, journal::Truncate{2 * block + 100}));
+    story.apply();
+    story.reopen();
+    CHECK(story.store().evidence().find("applied again") != std::string::npos);
+    for (const Lsn moment : moments) {
+        const auto extents = StoreStory::need(story.at(moment).data_extents(file));
+        REQUIRE(extents.size() == 1);
+        CHECK(extents[0].offset + extents[0].length == 2 * block);
+    }
+}
+
+TEST_CASE("store: one that cannot be brought forward is opened as it is, applies nothing, and offers nothing since its checkpoint") {
+    StoreStory story;
+    story.birth(file, "file", regular);
+    const Lsn safe = story.write(file, 0, "safe");
+    story.apply();
+    StoreStory::need(story.store().checkpoint());
+    const Lsn later = story.write(file, 0, "late");
+    story.apply();
+    story.close();
+    std::filesystem::remove(story.path("image/file"));
+    const auto disk = StoreStory::need(open_disk(story.volume().journal_directory));
+    journal::Reader reader(*disk, story.volume().id, story.volume().segment_bytes, nullptr);
+    REQUIRE_FALSE(rewind::Store::open(story.volume(), reader, system_clock()));
+    const auto store = StoreStory::need(rewind::Store::open(story.volume(), reader, system_clock(), rewind::Store::Opening::as_it_is));
+    CHECK(store->awaits_repair());
+    CHECK(store->applied() == later);
+    CHECK(store->check_moment(safe).has_value());
+    REQUIRE_FALSE(store->check_moment(later));
+    CHECK(store->check_moment(later).error().code == ErrorCode::gap);
+    story.write(file, 0, "more");
+    CHECK(StoreStory::need(store->apply(reader, 1 << 20)) == 0);
+    CHECK(store->applied() == later);
 }
 
 TEST_CASE("store: a first copy offers no moment until it is finished") {

@@ -34,6 +34,33 @@ struct Seen {
 };
 using Snapshot = std::map<ObjectId, Seen>;
 
+// As the capture worker opens it, for who looks from the outside.
+class OpenedHere final : public rewind::TouchedPlaces {
+public:
+    OpenedHere(int top_fd, const journal::Touched& touched) : top_fd_(top_fd), touched_(touched) {}
+
+    Result<std::vector<Result<UniqueFd>>> open_places(std::span<const journal::TouchedPlace> asked) override {
+        REQUIRE(asked.size() <= journal::heal_places_max);
+        std::vector<Result<UniqueFd>> opened;
+        for (const journal::TouchedPlace& place : asked) opened.push_back(open(place));
+        return opened;
+    }
+    Result<UniqueFd> open_file(const FileHandle& handle) override { return open_file_handle(top_fd_, handle, O_RDONLY); }
+
+private:
+    Result<UniqueFd> open(const journal::TouchedPlace& place) {
+        const journal::TouchedObject& object = touched_.objects.at(place.object);
+        UniqueFd fd = HF_TRY(open_file_handle(top_fd_, {object.handle}, O_PATH | O_NOFOLLOW));
+        if (place.name == journal::TouchedPlace::itself) return fd;
+        UniqueFd entry(::openat(fd.get(), object.names.at(place.name).c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        if (!entry) return errno_error(errno, "open a name");
+        return entry;
+    }
+
+    const int top_fd_;
+    const journal::Touched& touched_;
+};
+
 class Bench {
 public:
     Bench() {
@@ -99,9 +126,12 @@ public:
     Status repair(const std::map<ObjectId, journal::TouchedObject>& what) {
         journal::Touched touched;
         for (const auto& [id, object] : what) touched.objects.push_back(object);
-        const auto tree = HF_TRY(rewind::TouchedTree::look(*backing_, touched));
+        if (what.count(journal::root_object) == 0) touched.objects.push_back({journal::root_object, backing_->root().value().handle.bytes, {}, {}});
+        const UniqueFd top = HF_TRY(backing_->open_top());
+        OpenedHere places(top.get(), touched);
+        const auto tree = HF_TRY(rewind::TouchedTree::look(places, touched, 1));
         rewind::RepairLedger ledger(target, no_progress);
-        rewind::TouchedBytes bytes(*backing_, tree, ledger, true);
+        rewind::TouchedBytes bytes(places, tree, ledger, true);
         HF_TRY(target.settle());
         HF_TRY(rewind::TouchedRepair(tree, ledger, bytes, {}, left_over()).run());
         examined = ledger.objects();

@@ -1,6 +1,6 @@
 // One run of the simulator: a source and a replica, the same code as in production, on simulated disks, network and clock.
 //
-// A first part in which everything goes wrong: connections break in the middle of a frame and come back, bits flip on the way,
+// First, in most runs, the replica is filled by comparison. Then a part in which everything goes wrong: connections break in the middle of a frame and come back, bits flip on the way,
 // processes die, hosts lose power and with it a random part of what was not synced, disks fill up, a replica that was cut off
 // writes on its own, a replica's disks are replaced, a source gives up on a replica and forgets what it needs. Then quiet. At its end the replica must have the source's journal, record by record and byte for byte (but for the times of seals), and its store the source's image.
 //

@@ -30,9 +30,11 @@ void SourceHost::work(uint64_t now_ns) {
     const Lsn before = published();
     for (uint64_t left = 1 + random_() % 8; left > 0; --left) {
         // Mostly small, now and then large enough that segments end soon.
-        const size_t bytes = random_() % 8 == 0 ? random_() % (900 << 10) : random_() % 6000;
-        const Lsn limit = segment_end(builder_->segment(), segment_bytes);
-        if (published() + bytes + 1024 + HF_SEGMENT_END_BYTES > limit) {
+        size_t bytes = random_() % 8 == 0 ? random_() % (900 << 10) : random_() % 6000;
+        const uint64_t room = segment_end(builder_->segment(), segment_bytes) - HF_SEGMENT_END_BYTES - published();
+        // And where it is near, up to the last byte before the seal, or a few less.
+        if (random_() % 4 == 0 && room >= 1024 && room < (900 << 10)) bytes = room - sizeof(hf_record_header) - random_() % 40;
+        if (written_length(hf_record_header{.data_length = static_cast<uint32_t>(bytes)}) > room) {
             uncut_.push_back({builder_->segment(), published()});
             builder_->seal_uncut();
             note(segment_begin(builder_->segment() - 1, segment_bytes));
@@ -117,7 +119,6 @@ Hello SourceHost::greeting() {
     hello.role = Role::source;
     hello.volume = volume_;
     hello.segment_bytes = segment_bytes;
-    hello.is_whole = true;
     hello.oldest = must(Reader::extent(*disk_), "extent").first_segment * segment_bytes;
     const auto end = must(position_at_or_below(*disk_, volume_, segment_bytes, published()), "the source's position");
     if (!end || end->lsn != moment_of(published(), segment_bytes)) throw Failure("the source cannot name its own end");

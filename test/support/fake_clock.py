@@ -2,6 +2,7 @@
 import glob
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 
 
 def library():
@@ -10,9 +11,10 @@ def library():
 
 
 class FakeClock:
-    def __init__(self, host, work):
+    def __init__(self, host):
         """Starts the engine of HOST anew, with the time that it is."""
-        self.host, self.file = host, work / f"{host.name}.clock"
+        # Where the engine may read whatever happens to it.
+        self.host, self.file = host, Path(host.environment["HOLDFAST_STATE_DIR"]) / "engine/clock"
         self.jump("+0")
         self.restart()
 

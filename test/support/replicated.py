@@ -93,16 +93,25 @@ class Host:
 
     def install(self, build):
         """These programs from now on; those that run go on until they are started anew."""
-        self.build = build
+        self.build, self.program = build, build / "replicator/holdfastd"
         self.environment.update(HOLDFAST_STORE_BIN=str(build / "rewind/holdfast-store"), HOLDFAST_MOUNT_BIN=str(build / "fusefs/mount.fuse.holdfast"),
                                 HOLDFAST_ENGINE_BIN=str(build / "replicator/holdfastd"))
 
     def start(self):
-        self.engine = subprocess.Popen([*self.network.inside(self.name), *rights_of_the_service(), self.build / "replicator/holdfastd", "--config", self.config],
+        self.engine = subprocess.Popen([*self.network.inside(self.name), *rights_of_the_service(), self.program, "--config", self.config],
                                        env=self.environment, stdout=self.log, stderr=self.log)
         bad = until("the engine answers", self.answers)
         if bad:
             raise RuntimeError(f"{self.name}: {bad}\n{self.tail()}")
+
+    def children(self):
+        """The processes of its launcher, by their names: the engine and the services of its stores."""
+        pid = self.engine.pid
+        return [(Path(f"/proc/{child}/comm").read_text().strip(), int(child)) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def engine_process(self):
+        """Who speaks with peers. Versions before 0017 (docs/decisions) have one process."""
+        return next((pid for name, pid in self.children() if name == "holdfast-engine"), self.engine.pid)
 
     def answers(self):
         return subprocess.run([self.build / "tools/holdfast", "engine", "status"], env=self.environment, capture_output=True).returncode == 0
@@ -131,8 +140,11 @@ class Host:
         return json.loads(self.holdfast("events", "--after", after, "--json"))["events"]
 
     def configure(self, text):
+        """A replica whose rule changes is there again when the store that it had has applied what was left."""
         self.config.write_text(text)
         self.holdfast("config", "reload")
+        edges = text.count("[[send]]") + text.count("[[keep]]")
+        until("every edge is there", lambda: len(json.loads(self.holdfast("engine", "status", "--json"))["edges"]) == edges)
 
     def tail(self):
         return Path(self.log.name).read_text(errors="replace")[-3000:]
@@ -184,7 +196,7 @@ class Pair:
     lie in DISK, which may be a file system of its own; so may REPLICA. SEND is added to what the source's configuration says of its replica. BUILDS are those of source and
     replica."""
 
-    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=("--for-replicas",), send="", builds=(BUILD, BUILD)):
+    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=(), send="", builds=(BUILD, BUILD)):
         self.network, self.work, self.wants_fill, self.target, self.protect, self.send = network, work, fill, target, protect, send
         self.tree, self.store, self.replica = (disk or work) / "tree", (disk or work) / "store", replica or work / "replica"
         self.tree.mkdir(exist_ok=True)
@@ -200,6 +212,7 @@ class Pair:
                 fill(self.tree)
             self.alpha.holdfast("protect", self.tree, "--store", self.store, *self.protect)
             self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
+            self.protected()
             for host in (self.alpha, self.beta):
                 host.start()
             code = json.loads(self.beta.holdfast("pair", "--json"))["code"]
@@ -211,6 +224,9 @@ class Pair:
             self.__exit__()
             raise
         return self
+
+    def protected(self):
+        """For tests that do something before there are engines."""
 
     def arrived(self):
         edge = self.alpha.edge()

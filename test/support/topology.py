@@ -26,10 +26,10 @@ class Edge:
 
 class Topology:
     """EDGES: pairs of names, a source and who it sends to; the first source has the directory. Directory and store of the source lie in DISKS["alpha"]
-    when there is one, the replica of a host in DISKS[its name]."""
+    when there is one, the replica of a host in DISKS[its name]. PROTECT: more words for the command."""
 
-    def __init__(self, network, work, edges, disks={}, options={}):
-        self.network, self.work, self.disks, self.options = network, work, disks, options
+    def __init__(self, network, work, edges, disks={}, options={}, protect=()):
+        self.network, self.work, self.disks, self.options, self.protect = network, work, disks, options, protect
         self.wanted = edges
         place = disks.get("alpha", work)
         self.tree, self.store = place / "tree", place / "store"
@@ -51,7 +51,7 @@ class Topology:
                 self.hosts[name] = Host(self.network, name, self.work, text)
             fill(self.tree)
             self.alpha = self.hosts["alpha"]
-            self.alpha.holdfast("protect", self.tree, "--store", self.store)
+            self.alpha.holdfast("protect", self.tree, "--store", self.store, *self.protect)
             self.id = json.loads(self.alpha.holdfast("status", self.tree, "--json"))["volumes"][0]["id"]
             for host in self.hosts.values():
                 host.start()

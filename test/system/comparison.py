@@ -7,7 +7,7 @@
       the protected directory          10.77.2.9  ── 10.77.2.0/24 ──  10.77.2.1
 
 Under load nothing is told that is no difference; what somebody changed behind the product's back in the replica's image is told, each with its path,
-and nothing else. Links that break and stores that die end a comparison with a sentence, and nothing more than that.
+and nothing else, and repaired when somebody asks. Links that break and stores that die end a comparison with a sentence, and nothing more than that.
 """
 import json
 import os
@@ -104,6 +104,82 @@ def damaged(pair):
     check("damaged: what is written anew is equal again", "" if answer[0] == 1 and "bytes" not in answer[1] and "mode" not in answer[1] else answer)
 
 
+def vandalize(image):
+    """Whatever root can do to an image: bytes, attributes, names, objects that are gone, copies with their ids, things of its own."""
+    with open(image / "d1/other", "r+b") as stream:
+        stream.write(b"tampered with")
+    os.setxattr(image / "d1", "user.note", b"forged")
+    os.rename(image / "d1/bytes", image / "bytes elsewhere")
+    (image / "d1/mode").unlink(missing_ok=True)
+    os.link(image / "d1/other", image / "d1/another name")
+    shutil.copytree(image / "d2", image / "copy of d2")
+    subprocess.run(["cp", "-a", "--preserve=all", image / "d1", image / "copy of d1"], check=True)
+    os.rename(image / "d3", image / "d1/d3 elsewhere")
+    shutil.rmtree(image / "d2")
+    (image / "foreign").write_bytes(b"of somebody else")
+    os.removexattr(image / "d1/other", "trusted.holdfast.id")
+
+
+def repair(pair, what, seed, is_written):
+    writer = Writer(pair.tree, seed)
+    if is_written:
+        writer.start()
+    try:
+        said = pair.beta.holdfast("replica", "repair", pair.replica, "alpha")
+        check(f"{what}: it is said", "" if "repaired" in said else said)
+        check(f"{what}: it is done", until("the repair is done", lambda: is_identical(ask(pair.beta, pair.replica, "alpha")), 60) and pair.beta.tail()[-1500:])
+    finally:
+        if is_written:
+            writer.finish()
+    check(f"{what}: the application noticed nothing", writer.error)
+    compare(pair, f"{what}: afterwards")
+
+
+def repaired(pair, seed):
+    """What was found is repaired when somebody asks for it, whether the directory is written meanwhile or not."""
+    for directory in ("d1", "d2", "d3"):
+        (pair.tree / directory / "below").mkdir(parents=True, exist_ok=True)
+        for name in ("bytes", "mode", "gone", "other", "below/deep"):
+            (pair.tree / directory / name).write_bytes(name.encode() * 10_000)
+    # The file that `damaged` lost is repaired with it.
+    repair(pair, "repaired: what was found", seed, False)
+    for number, is_written in enumerate((False, True, False)):
+        what = f"repaired, {number}"
+        vandalize(pair.replica / "image")
+        repair(pair, what, seed + number, is_written)
+        aside = pair.replica / "graveyard/set-aside"
+        kept = [path for path in aside.rglob("*") if path.is_file() and path.read_bytes() == b"of somebody else"]
+        check(f"{what}: what is foreign is kept", "" if len(kept) == number + 1 else [str(path) for path in aside.rglob("*")])
+        check(f"{what}: nothing is wrong with the store", verified(pair))
+    answer = subprocess.run([BUILD / "tools/holdfast", "replica", "repair", pair.tree, "beta"], env=pair.alpha.environment, capture_output=True, text=True)
+    check("repaired: not asked where the replica is", "" if answer.returncode > 1 and "where the replica is" in answer.stderr else answer)
+
+
+def verified(pair):
+    """What `holdfast verify` says against the replica's store."""
+    answer = subprocess.run([BUILD / "tools/holdfast", "verify", pair.replica], env=pair.beta.environment, capture_output=True, text=True)
+    return "" if answer.returncode == 0 else answer
+
+
+def stopped(pair, seed):
+    """A store that stopped, because the stream touched what its image had lost, goes on after the repair, also after it was killed."""
+    for number, how in enumerate(("it runs", "it was killed")):
+        what = f"stopped, {how}"
+        lost = pair.tree / "d1/other"
+        lost.write_bytes(b"x" * 50_000)
+        compare(pair, f"{what}: before")
+        # One that is started anew has no descriptor of it any more.
+        kill_store(pair)
+        (pair.replica / "image/d1/other").unlink()
+        check(f"{what}: it runs again", until("it streams", lambda: pair.beta.edge()["state"] == "streaming", 30) and pair.beta.edge())
+        with open(lost, "r+b") as stream:
+            stream.write(b"written")
+        check(f"{what}: the store says so", until("the store fails", lambda: "cannot go on" in pair.beta.tail(), 20) and pair.beta.tail()[-1500:])
+        if number == 1:
+            kill_store(pair)
+        repair(pair, what, seed + number, False)
+
+
 def broken(pair, seed):
     """A comparison that is cut off, by the link or by a store's death, says so, and the next one does not."""
     dice = random.Random(seed)
@@ -117,8 +193,7 @@ def broken(pair, seed):
             time.sleep(0.5)
             pair.forwarder.do("open")
         elif number < 4:
-            until("there is a store", lambda: store_pid(pair), 20)
-            os.kill(store_pid(pair), signal.SIGKILL)
+            kill_store(pair)
         else:
             pair.beta.kill()
             pair.beta.start()
@@ -133,6 +208,11 @@ def store_pid(pair):
     """The store service of the replica: a child of beta's engine."""
     children = Path(f"/proc/{pair.beta.engine.pid}/task").glob("*/children")
     return next((int(pid) for each in children for pid in each.read_text().split() if "holdfast-store" in Path(f"/proc/{pid}/cmdline").read_text()), None)
+
+
+def kill_store(pair):
+    until("there is a store", lambda: store_pid(pair), 20)
+    os.kill(store_pid(pair), signal.SIGKILL)
 
 
 def refused(pair):
@@ -151,11 +231,13 @@ def main():
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
     print(f"seed {seed}")
     try:
-        with Network() as network, Pair(network, work, protect=()) as pair:
+        with Network() as network, Pair(network, work) as pair:
             compare(pair, "at first")
             under_load(pair, seed)
             by_itself(pair, seed + 1)
             damaged(pair)
+            repaired(pair, seed + 3)
+            stopped(pair, seed + 9)
             broken(pair, seed + 2)
             refused(pair)
             print(pair.beta.holdfast("engine", "status").strip())

@@ -35,8 +35,8 @@ def one_connection(engine):
 
 def crowd(engine):
     """More connections than are served at once: those that say nothing are closed, and then there is room again."""
-    silent = [connected(engine.socket) for _ in range(40)]
     begin = time.monotonic()
+    silent = [connected(engine.socket) for _ in range(40)]
     check("silence does not keep the engine from answering for long", comes_true(engine.answers, 40))
     check("  but it is borne for a while", time.monotonic() - begin > 2, time.monotonic() - begin)
     for connection in silent:

@@ -45,6 +45,8 @@ class Forgetting(threading.Thread):
 
 
 def make_tree(live):
+    """In an empty directory that is protected, so that the journal tells all of it."""
+    os.chmod(live, 0o755)
     for branch in range(20):
         place = live / f"b{branch}" / "/".join(f"level{level}" for level in range(DEPTH))
         place.mkdir(parents=True)
@@ -188,9 +190,9 @@ def main():
     source, replica = Host(work, "source", work / "source"), Host(work, "replica", work / "replica")
     carriers = Carriers(work, source, replica, dice)
     try:
-        make_tree(live)
-        source.holdfast("protect", live, "--store", source.store, "--for-replicas", "--journal-max", "128M")
+        source.holdfast("protect", live, "--store", source.store, "--journal-max", "128M")
         carriers.ship("--only-make")
+        make_tree(live)
         carriers.ship()
         changes = Changes(live, dice)
         for number in range(ROUNDS):

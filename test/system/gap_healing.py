@@ -10,10 +10,16 @@ are right, whatever became of the gap.
 
     test/system/gap_healing.py [ROUNDS [SEED]]
 """
+import contextlib
+import ctypes
+import errno
 import json
 import os
 import random
 import signal
+import socket
+import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,6 +28,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from control import connected
 from verdict import check, ended
 from volume import Mounts, control, run
 
@@ -241,6 +248,139 @@ def heals_in_use(volume, seed):
     check("status says that all is well", "" if until("it follows", lambda: volume.status()["state"] == "following", 10) is None else volume.status())
 
 
+class Healing:
+    """Speaks on heal.sock as the store service does (journal/healing.h)."""
+    TAKE, LET_GO, PLACES, FILE, ANSWERED = 2, 3, 7, 8, 64
+    ITSELF = 0xffffffff
+
+    def __init__(self, volume):
+        self.socket = connected(next((volume.work / "run").iterdir()) / "heal.sock")
+
+    def ask(self, verb, body=b""):
+        self.socket.sendall(struct.pack("<IB3x", len(body), verb) + body)
+        head, fds, _, _ = socket.recv_fds(self.socket, 8, 253)
+        length, answer = struct.unpack("<IB3x", head)
+        body = b""
+        while len(body) < length:
+            body += self.socket.recv(length - len(body))
+        return body if answer == self.ANSWERED else None, fds
+
+    def places(self, asked):
+        """Of each (object, name): a descriptor, or an error number."""
+        body, fds = self.ask(self.PLACES, b"".join(struct.pack("<II", *place) for place in asked))
+        if body is None:
+            return None
+        errors, given = [error for error, in struct.iter_unpack("<i", body)], iter(fds)
+        return [(next(given), 0) if error == 0 else (None, error) for error in errors]
+
+    def file(self, handle):
+        body, fds = self.ask(self.FILE, handle)
+        return fds[0] if fds else struct.unpack("<i", body)[0]
+
+
+def touched_in(body):
+    """The objects of a Touched: (handle, names)."""
+    at, objects = 0, []
+
+    def take(form):
+        nonlocal at
+        at += struct.calcsize(form)
+        return struct.unpack_from(form, body, at - struct.calcsize(form))
+
+    def text():
+        nonlocal at
+        size, = take("<I")
+        at += size
+        return body[at - size:at]
+
+    for _ in range(take("<I")[0]):
+        take("<16s")
+        handle = text()
+        for _ in range(take("<I")[0]):
+            take("<QQ")
+        objects.append((handle, [text() for _ in range(take("<I")[0])]))
+    return objects
+
+
+def handle_at(fd):
+    buffer = (ctypes.c_char * 136).from_buffer(bytearray(struct.pack("Ii", 128, 0) + bytes(128)))
+    if ctypes.CDLL(None, use_errno=True).name_to_handle_at(fd, b"", buffer, ctypes.byref(ctypes.c_int()), 0x1000) != 0:
+        raise OSError(ctypes.get_errno(), "name_to_handle_at")
+    return bytes(buffer)[4:8 + struct.unpack_from("I", buffer)[0]]
+
+
+def refusal(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return error.errno
+    return 0
+
+
+def every_change_fails(fd):
+    """Through a place that was shown; what worked."""
+    way, mode = f"/proc/self/fd/{fd}", os.fstat(fd).st_mode
+    tries = {"owner": lambda: os.chown(way, 1, 1), "times": lambda: os.utime(way, ns=(1, 1))}
+    if not stat.S_ISLNK(mode):
+        tries["mode"] = lambda: os.chmod(way, 0o777)
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        tries["xattr"] = lambda: os.setxattr(way, "user.shown", b"x")
+    if stat.S_ISREG(mode):
+        tries["bytes"] = lambda: os.open(way, os.O_WRONLY)
+        tries["size"] = lambda: os.truncate(way, 0)
+    if stat.S_ISDIR(mode):
+        tries["a name"] = lambda: os.mkdir("made", dir_fd=fd)
+    return {f"{name} of {stat.filemode(mode)}": error for name, error in ((name, refusal(attempt)) for name, attempt in tries.items()) if error != errno.EROFS}
+
+
+def shown_in_a_gap(volume):
+    """What the worker opens for who compares: what was touched, to be looked at; nothing else, and nothing can be changed through it."""
+    (volume.tree / "shown").mkdir()
+    pid, bad = begin_gap(volume, "fill-shown")
+    check("shown: a gap", bad)
+    shown = volume.tree / "shown"
+    (shown / "new").write_bytes(b"made in the gap")
+    os.mkfifo(shown / "pipe")
+    (shown / "link").symlink_to("/etc/shadow")
+    (shown / "inner").mkdir()
+    with contextlib.ExitStack() as opened:
+        healing = Healing(volume)
+        opened.enter_context(healing.socket)
+        check("nothing is shown before what was touched is taken", healing.places([(0, Healing.ITSELF)]))
+        objects = touched_in(healing.ask(Healing.TAKE)[0])
+        asked = [(number, name) for number, (_, names) in enumerate(objects) for name in [Healing.ITSELF, *range(len(names))]]
+        places = healing.places(asked)
+        for fd, _ in places:
+            if fd is not None:
+                opened.callback(os.close, fd)
+        check("what was touched is shown", [error for fd, error in places if fd is None and error not in (errno.ENOENT, errno.ESTALE)] or (not places and objects))
+        named = {objects[number][1][name]: fd for (number, name), (fd, _) in zip(asked, places) if name != Healing.ITSELF}
+        check("by its names as well", {b"new", b"pipe", b"link", b"inner"} - set(named) and named)
+        worked = {}
+        for fd, _ in places:
+            worked |= every_change_fails(fd) if fd is not None else {}
+        check("nothing can be changed through it", worked)
+        around = os.open("..", os.O_PATH, dir_fd=named[b"inner"])
+        top = os.open("..", os.O_PATH, dir_fd=around)
+        above = os.open("..", os.O_PATH, dir_fd=top)
+        untouched = os.open("still/d0/f0", os.O_PATH, dir_fd=top)
+        for fd in (around, top, above, untouched):
+            opened.callback(os.close, fd)
+        check("above its top there is nothing", os.fstat(above).st_ino != os.fstat(top).st_ino and (os.fstat(above), os.fstat(top)))
+        file = healing.file(handle_at(named[b"new"]))
+        check("a touched file is read", os.pread(file, 99, 0) != b"made in the gap" and file)
+        os.close(file)
+        refused = {"an untouched file": healing.file(handle_at(untouched)), "a pipe": healing.file(handle_at(named[b"pipe"])), "nonsense": healing.file(b"x")}
+        check("nothing else is", {what: error for what, error in refused.items() if error != errno.EPERM})
+        beyond = healing.places([(len(objects) + 99, Healing.ITSELF), (0, 1 << 20)])
+        check("what is not there is refused", [error for _, error in beyond if error != errno.EINVAL])
+        healing.ask(Healing.LET_GO)
+        check("nothing is shown after changes went on", healing.places([(0, Healing.ITSELF)]))
+    os.kill(pid, signal.SIGCONT)
+    check("shown: the gap ends", until("it ends", lambda: volume.gap() is None, 40) and f"{volume.gap()} {volume.log_tail()}")
+    compare(volume, "shown", "shown")
+
+
 def kill_somewhere(volume, seed, victim):
     """One gap; VICTIM dies while it heals, or before."""
     dice = random.Random(seed)
@@ -285,6 +425,7 @@ def main():
         with Volume(Path(work), BUILD, ("protected",)) as volume:
             try:
                 heals_in_use(volume, seed)
+                shown_in_a_gap(volume)
                 for number in range(rounds):
                     kill_somewhere(volume, seed + 2 * number + 1, "store")
                     kill_somewhere(volume, seed + 2 * number + 2, "worker")

@@ -65,7 +65,7 @@ def catch_up(pair, number):
 def far(network, work, seed):
     """200 ms there and back, and one packet in a hundred is lost. How much faster several connections are depends on the kernel, and is told."""
     run(*network.inside("alpha"), "sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")  # goes by losses, as the default of Debian does
-    with long_link(network, 100, 1), Pair(network, work, target="10.78.0.2", listen="0.0.0.0", protect=()) as pair:
+    with long_link(network, 100, 1), Pair(network, work, target="10.78.0.2", listen="0.0.0.0") as pair:
         compare(pair, "far: what was there before", 120)
         check("far: a long link gets several connections by itself", has_streams(pair, 5))
         several = catch_up(pair, 0)
@@ -92,7 +92,7 @@ def ports_of(pair, network):
 def broken(network, work, seed):
     """Connections break one by one under load: the session is made anew, and goes on where the replica is."""
     network.forward()
-    with Pair(network, work, target="10.77.2.1", protect=()) as pair:
+    with Pair(network, work, target="10.77.2.1") as pair:
         compare(pair, "broken: what was there before")
         set_streams(pair, 4)
         check("broken: as many connections as the configuration says", has_streams(pair, 4))
@@ -124,7 +124,7 @@ def first_copy(network, work, _seed):
         (work / "tree" / f"large-{number}").write_bytes(os.urandom(3 << 20))
     for number in range(500):
         (work / "tree" / f"small-{number}").write_bytes(os.urandom(1000))
-    with Pair(network, work, target="10.77.2.1", protect=(), send="streams = 8\n") as pair:
+    with Pair(network, work, target="10.77.2.1", send="streams = 8\n") as pair:
         compare(pair, "first copy over eight connections")
         check("first copy: there were eight", has_streams(pair, 8))
 

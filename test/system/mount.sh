@@ -65,16 +65,29 @@ kill -9 "$(worker_pid)"
 check "a write after the worker's death" sh -c "echo survived >'$live/survivor'"
 [ "$(cat /proc/self/fd/7)" = kept ] || fail "a deleted open file lost its bytes with the worker"
 exec 7>&-
-supervisor=$(supervisor_pid)
+# Its store service takes a while to end, with the store open; the next mount waits for that.
+supervisor=$(supervisor_pid) service=$(service_pid)
+kill -STOP "$service"
 kill -9 "$supervisor"
 await 10 sh -c "! cat '$live/survivor' >/dev/null 2>&1" || fail "the mount outlives its supervisor"
 await 60 is_free || fail "the worker outlives its supervisor"
+(sleep 1; kill -CONT "$service") &
 check "mount over the dead mount" mount -t fuse.holdfast "$store" "$live"
 check "the file is there" grep -q survived "$live/survivor"
 evidence | grep -q '"action"' || fail "no evidence: $(evidence)"
 kill "$(supervisor_pid)"
 settled || fail "SIGTERM to the supervisor of an idle mount does not unmount it"
 image_is_equal "after deaths, the image"
+
+# Who dies has not recorded yet when exactly the last second's changes were made, nor those of what is open, which may lie segments back. Its successor does.
+check "mount for changes before a death" mount -t fuse.holdfast "$store" "$live"
+mkdir "$live/filled" && exec 7>"$live/written" 8>"$live/written-long-ago"
+echo bytes >&8
+head -c 70M /dev/zero >"$live/much" && sleep 3.5
+echo entry >"$live/filled/entry" && rm "$live/yes" && echo bytes >&7
+kill -9 "$(worker_pid)"
+exec 7>&- 8>&-
+umount "$live" && settled && image_is_equal "after a death soon after changes, the image"
 
 # An upgrade replaces the programs under a running mount: what dies is started again from the files of its beginning.
 mkdir "$work/version"
@@ -98,6 +111,19 @@ umount "$live" && settled
 check "mount after the bypass" mount -t fuse.holdfast "$store" "$live"
 check "a bookmark" "$holdfast" bookmark create b --volume "$live"
 umount "$live" && settled && image_is_equal "after a bypass, the image"
+
+# A mount namespace with a copy of the mount, as a container has: who waits for its end is told.
+has_copy() { grep -q " $live .* - fuse.holdfast " "/proc/$copy/mountinfo"; }
+check "mount to be copied" mount -t fuse.holdfast "$store" "$live"
+unshare --mount --propagation private sleep 60 &
+copy=$!
+await 10 has_copy || fail "there is no copy of the mount"
+"$holdfast" unprotect "$live" >"$work/said" 2>&1 &
+unprotect=$!
+await 20 grep -q "process $copy (sleep) has a copy" "$work/said" || fail "unprotect does not tell of the copy: $(cat "$work/said")"
+kill "$copy"
+wait "$unprotect" || fail "unprotect fails after a copy: $(cat "$work/said")"
+image_is_equal "after a copy went, the image"
 
 refuse "no such store" "no-store" "$helper" "$work/no-store" "$live"
 refuse "no such directory" "nowhere" "$helper" "$store" "$work/nowhere"

@@ -60,7 +60,7 @@ def scheduled(network, work, seed):
     with Pair(network, work) as pair:
         compare(pair, "scheduled: before")
         text = pair.alpha.config.read_text()
-        clock = FakeClock(pair.alpha, work)
+        clock = FakeClock(pair.alpha)
         number = iter(range(100))
         state = lambda wanted: lambda: pair.alpha.edge()["state"] == wanted
         waits, streams = state("waiting for its hours"), state("streaming")

@@ -6,9 +6,8 @@
       holdfastd (source)               forwarder :4848                      holdfastd (replica) :4848
       the protected directory          10.77.2.9  ── 10.77.2.0/24 ──  10.77.2.1
 
-The directory was protected without --for-replicas, so a replica cannot be filled from the journal. It is filled by comparison while the
-directory is written; it stays away until the journal is full and it is cut off; its disk is emptied; engines and the store are killed
-in the middle of it all. Each time rsync finds no difference between the directory and the image, the stream goes on, what the replica
+A replica is filled by comparison while the directory is written; it stays away until the journal is full and it is cut off; its disk is emptied; engines and the store are killed
+in the middle of it all; its journal is damaged. Each time rsync finds no difference between the directory and the image, the stream goes on, what the replica
 had before stays in its past, and the application never notices.
 """
 import json
@@ -71,6 +70,9 @@ def filled(pair, seed):
 
 
 def cut_off(pair, seed):
+    # To the end of a segment, which is where both can say that they have the same history.
+    for number in range(72):
+        (pair.tree / f"quiet-{number % 24}").write_bytes(os.urandom(MEBIBYTE))
     pair.alpha.holdfast("bookmark", "create", "before", "--volume", pair.tree)
     compare(pair, "before it is cut off")
     last = pair.beta.edge()["applied"]
@@ -90,6 +92,9 @@ def cut_off(pair, seed):
     moved = pair.alpha.edge()["repair_bytes"] - before
     print(f"     {moved / MEBIBYTE:.1f} MiB were said, {2 * JOURNAL / MEBIBYTE:.0f} MiB had been written")
     check("repaired: less moved than was written", "" if 0 < moved < JOURNAL else f"{moved} bytes")
+    done = repairs(pair.beta, "HF-E-207")[-1]["sentence"]
+    print(f"     {done}")
+    check("repaired: what neither side changed since was not looked at", "both have the history up to" not in done and done)
     compare_past(pair, "before")
     inside = subprocess.run([BUILD / "tools/holdfast", "ls", pair.replica, "--at", f"lsn:{last + 4096}"], env=pair.beta.environment, capture_output=True, text=True)
     check("repaired: no moment between is offered", "" if inside.returncode and "captured" in inside.stderr else f"{inside}")
@@ -148,15 +153,34 @@ def killed(pair, seed, rounds):
     pair.alpha.configure(send)
 
 
+def damaged(pair):
+    """A segment that the store has not applied yet is lost behind the engine's back: nobody can go on until somebody asks for the repair."""
+    keep = pair.beta.config.read_text()
+    pair.beta.configure(keep + 'delay = "1h"\n')
+    for number in range(3 * 64):
+        (pair.tree / f"delayed-{number % 8}").write_bytes(os.urandom(MEBIBYTE))
+    published = pair.alpha.edge()["published"]
+    check("damaged: it has arrived", until("it is durable on the replica", lambda: (pair.beta.edge().get("durable") or 0) >= published, 60))
+    pair.beta.stop()
+    os.truncate(sorted((pair.replica / "journal").glob("*.seg"))[-2], 0)
+    pair.beta.start()
+    is_told = lambda: any("holdfast replica repair" in event["sentence"] for event in repairs(pair.beta, "HF-E-203"))
+    check("damaged: it is told, and what to do", until("there is an event", is_told, 20) and pair.beta.tail())
+    pair.beta.configure(keep)
+    pair.beta.holdfast("replica", "repair", pair.replica, "alpha")
+    compare(pair, "damaged and repaired", 120)
+    compare_past(pair, "unhurt")
+
+
 def kill(pair, victim):
     if victim == "link":
         pair.forwarder.do("cut")
         time.sleep(0.3)
         pair.forwarder.do("open")
     elif victim == "store of the replica":
-        engine = pair.beta.engine.pid
-        for child in Path(f"/proc/{engine}/task/{engine}/children").read_text().split():
-            os.kill(int(child), 9)
+        for name, pid in pair.beta.children():
+            if name != "holdfast-engine":
+                os.kill(pid, 9)
     else:
         host = pair.beta if "replica" in victim else pair.alpha
         host.kill()
@@ -175,6 +199,7 @@ def main():
                 cut_off(pair, seed + 1)
                 emptied(pair, seed + 2)
                 killed(pair, seed + 3, rounds)
+                damaged(pair)
                 print(pair.beta.holdfast("verify", pair.replica).strip().splitlines()[-1])
             check("the engines end when they are told to", pair.complaints)
             ended(lambda: f"{pair.alpha.tail()}\n---\n{pair.beta.tail()}")

@@ -94,7 +94,7 @@ def clocks(network, work, seed):
         print("skipped: the package faketime is not there")
         return
     with Pair(network, work) as pair:
-        faked = {host: FakeClock(host, work) for host in (pair.alpha, pair.beta)}
+        faked = {host: FakeClock(host) for host in (pair.alpha, pair.beta)}
         compare(pair, "clocks: before")
         for number, (host, jump) in enumerate([(pair.alpha, "+3600"), (pair.beta, "-86400"), (pair.alpha, "-86400"), (pair.beta, "+864000")]):
 

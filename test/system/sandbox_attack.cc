@@ -1,23 +1,29 @@
-// What somebody would try who has taken a store service over. This file is no part of any installed program: test/system/CMakeLists.txt links
-// it with the service's own main into `exploited_store`, in which SIGUSR1 runs it, in the thread that the kernel chooses, with all that the
+// What somebody would try who has taken a store service over, a capture worker, or the engine. This file is no part of any installed program:
+// test/system/CMakeLists.txt links it with the own main of each into `exploited_...`, in which SIGUSR1 runs it, in the thread that the kernel chooses, with all that the
 // process has. Each try is a line of the report: NAME ERRNO, 0 for one that succeeded.
+//
+// With HOLDFAST_ATTACK_COMPARISON it is run by `reconcile` as well, as soon as that is confined, and by nobody else; with HOLDFAST_ATTACK_CALLS_ONLY
+// nothing is tried by file names and handles alone, which a capture worker may use.
 //
 // The test says by HOLDFAST_ATTACK_... where there is something to be had. With HOLDFAST_ATTACK_BARE it is tried before the service gives
 // anything up, which shows that the tries work.
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -29,7 +35,7 @@
 #include <cstdlib>
 #include <cstring>
 
-int holdfast_store_main(int argc, char** argv);
+int HOLDFAST_ATTACKED_MAIN(int argc, char** argv);
 
 namespace {
 
@@ -121,6 +127,29 @@ void handles() {
     tell("handle-by-any-descriptor", all);
 }
 
+// From whatever directory the process has open: what lies beside it, and a change of what may be read there.
+void descriptors() {
+    int above = -1, written = -1, changed = -1;
+    const char* directory = strrchr(given("HOLDFAST_ATTACK_DIRECTORY"), '/');
+    errno = EACCES;
+    for (int fd = 3; fd < 64; ++fd) {
+        // Its own store is its to spoil.
+        char way[64], place[4096] = {};
+        snprintf(way, sizeof way, "/proc/self/fd/%d", fd);
+        if (readlink(way, place, sizeof place - 1) <= 0 || strncmp(place, given("HOLDFAST_ATTACK_STORE"), strlen(given("HOLDFAST_ATTACK_STORE"))) == 0) continue;
+        if (strncmp(place, "/holdfast-handles", 17) == 0) continue;
+        for (const char* up : {"..", "../..", "../../.."}) {
+            snprintf(path, sizeof path, "%s%s/secret", up, directory ? directory : "");
+            if (above < 0) above = opened(openat(fd, path, O_RDONLY));
+        }
+        if (written < 0) written = opened(openat(fd, "of-the-application", O_WRONLY));
+        if (changed < 0) changed = fchmodat(fd, "of-the-application", 0666, 0);
+    }
+    tell("above-any-descriptor", above);
+    tell("write-by-any-descriptor", written);
+    tell("mode-by-any-descriptor", changed);
+}
+
 // The disk itself, by a node that may be made for an image.
 void devices() {
     unsigned device = 0;
@@ -202,6 +231,15 @@ void network() {
     tell("socket-pair", socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
     tell("netlink", opened(socket(AF_NETLINK, SOCK_RAW, 0)));
     tell("packets", opened(socket(AF_PACKET, SOCK_RAW, 0)));
+    tell("datagram-pair", socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    const int door = socket(AF_INET, SOCK_STREAM, 0);
+    tell("listen", listen(door, 1));
+    sockaddr_in here{};
+    here.sin_family = AF_INET;
+    const int other_door = socket(AF_INET, SOCK_STREAM, 0);
+    tell("bind", bind(other_door, reinterpret_cast<sockaddr*>(&here), sizeof here));
+    for (const int fd : {door, other_door})
+        if (fd >= 0) close(fd);
 }
 
 void kernel() {
@@ -221,6 +259,12 @@ void kernel() {
     tell("keys", syscall(SYS_keyctl, 0, -3, 0));
     char ring[256] = {};
     tell("io-uring", opened(static_cast<int>(syscall(SYS_io_uring_setup, 1, ring))));
+    // Of the rings that there are: more operations, other files.
+    int ring_fd = -1;
+    errno = EPERM;
+    char probe[4096] = {};
+    for (int fd = 3; fd < 64 && ring_fd < 0; ++fd) ring_fd = static_cast<int>(syscall(SYS_io_uring_register, fd, 8 /* IORING_REGISTER_PROBE */, probe, 1));
+    tell("rings", ring_fd);
     tell("user-faults", opened(static_cast<int>(syscall(SYS_userfaultfd, 0))));
     perf_event_attr event{};
     event.type = PERF_TYPE_SOFTWARE;
@@ -255,6 +299,20 @@ bool is_reconnector(int channel) {
     return send(channel, nothing, sizeof nothing, MSG_NOSIGNAL) > 0 && recv(channel, answer, sizeof answer, 0) == sizeof(int);
 }
 
+// Room for an answer and for descriptors beside it.
+struct Received {
+    Received() {
+        message.msg_iov = &into;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+    }
+    char bytes[4096] = {};
+    alignas(cmsghdr) char control[1024];
+    iovec into{bytes, sizeof bytes};
+    msghdr message{};
+};
+
 // With the help of the process that knows where every directory lies: it finds them, and hands out nothing.
 void reconnected(int channel) {
     int mount = -1;
@@ -266,18 +324,12 @@ void reconnected(int channel) {
     for (const char* name : {"DIRECTORY", "SECRET", "OTHER"}) {
         snprintf(path, sizeof path, "HOLDFAST_ATTACK_%s_HANDLE", name);
         Handle handle(given(path));
-        char question[4 + MAX_HANDLE_SZ], answer[4096];
+        char question[4 + MAX_HANDLE_SZ];
+        Received answer;
         memcpy(question, &handle.get()->handle_type, 4);
         memcpy(question + 4, handle.get()->f_handle, handle.get()->handle_bytes);
-        iovec into{answer, sizeof answer};
-        alignas(cmsghdr) char control[256];
-        msghdr message{};
-        message.msg_iov = &into;
-        message.msg_iovlen = 1;
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        if (send(channel, question, 4 + handle.get()->handle_bytes, MSG_NOSIGNAL) <= 0 || recvmsg(channel, &message, 0) < 0) continue;
-        const bool handed_out = message.msg_controllen > 0;
+        if (send(channel, question, 4 + handle.get()->handle_bytes, MSG_NOSIGNAL) <= 0 || recvmsg(channel, &answer.message, 0) < 0) continue;
+        const bool handed_out = answer.message.msg_controllen > 0;
         const bool directory = strcmp(name, "DIRECTORY") == 0;
         snprintf(path, sizeof path, "reconnected:%s", name);
         const int fd = open_by_handle_at(mount, handle.get(), directory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
@@ -288,6 +340,46 @@ void reconnected(int channel) {
     static char flood[200'000];
     for (const size_t size : {size_t{1}, size_t{4}, size_t{133}, sizeof flood})
         if (send(channel, flood, size, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) (void)!recv(channel, path, sizeof path, 0);
+}
+
+// A question on the connection to the capture worker (journal/healing.h): whether it did anything for who asked, or handed anything out.
+long healed(int worker, uint8_t verb, const void* body, uint32_t size) {
+    char question[8 + sizeof(file_handle) + MAX_HANDLE_SZ] = {};
+    Received answer;
+    memcpy(question, &size, sizeof size);
+    question[4] = static_cast<char>(verb);
+    memcpy(question + 8, body, size);
+    errno = EPIPE;
+    if (send(worker, question, 8 + size, MSG_NOSIGNAL) <= 0 || recvmsg(worker, &answer.message, 0) < 8) return -1;
+    int32_t error = 0;
+    memcpy(&error, answer.bytes + 8, sizeof error);
+    errno = EPERM;
+    const bool is_refused = answer.bytes[4] == 65 || (verb == 8 && error != 0);
+    return is_refused && answer.message.msg_controllen == 0 ? -1 : 0;
+}
+
+// Outside of a gap the worker of a mounted directory tells that there is none, and nothing else.
+void healing(int door) {
+    Received answer;
+    if (send(door, "h", 1, MSG_NOSIGNAL) <= 0 || recvmsg(door, &answer.message, 0) <= 0) return;
+    const cmsghdr* head = CMSG_FIRSTHDR(&answer.message);
+    if (!head || head->cmsg_type != SCM_RIGHTS) return;
+    int worker = -1;
+    memcpy(&worker, CMSG_DATA(head), sizeof worker);
+    const uint32_t first[] = {0, ~0u};
+    tell("heal:take", healed(worker, 2, "", 0));
+    tell("heal:end-gap", healed(worker, 6, "", 0));
+    tell("heal:places", healed(worker, 7, first, sizeof first));
+    for (const char* name : {"SECRET", "OTHER"}) {
+        snprintf(path, sizeof path, "HOLDFAST_ATTACK_%s_HANDLE", name);
+        Handle handle(given(path));
+        char bytes[4 + MAX_HANDLE_SZ];
+        memcpy(bytes, &handle.get()->handle_type, 4);
+        memcpy(bytes + 4, handle.get()->f_handle, handle.get()->handle_bytes);
+        snprintf(path, sizeof path, "heal:file-%s", name);
+        tell(path, healed(worker, 8, bytes, 4 + handle.get()->handle_bytes));
+    }
+    close(worker);
 }
 
 // The processes that can do more are asked for what they must refuse.
@@ -304,23 +396,88 @@ void doorkeeper() {
         errno = EPERM;
         tell(path, size > 0 && answer[0] == '+' ? 0 : -1);
     }
+    for (const char* name : {"DIRECTORY", "SECRET"}) {
+        snprintf(path, sizeof path, "HOLDFAST_ATTACK_%s_HANDLE", name);
+        Handle handle(given(path));
+        char question[5 + MAX_HANDLE_SZ] = {'o'}, answer[4096] = {};
+        memcpy(question + 1, &handle.get()->handle_type, 4);
+        memcpy(question + 5, handle.get()->f_handle, handle.get()->handle_bytes);
+        if (send(door, question, 5 + handle.get()->handle_bytes, MSG_NOSIGNAL) <= 0) continue;
+        const bool is_shown = recv(door, answer, sizeof answer, 0) > 0 && answer[0] == '+';
+        errno = EPERM;
+        snprintf(path, sizeof path, "viewed:%s", name);
+        tell(path, is_shown ? 0 : -1);
+    }
+    healing(door);
+}
+
+// The engine's launcher is asked for what it must refuse.
+void launcher() {
+    const int channel = next_channel(2);
+    const struct { const char* name; const char* text; } questions[] = {
+        {"run-program", R"({"ask":"run","task":{"kind":"hook","store":"","number":0,"volume":"00000000-0000-0000-0000-000000000000","command":["/bin/true"],"input":""}})"},
+        {"run-store", R"({"ask":"run","task":{"kind":"run-store","store":"/etc","number":0,"volume":"00000000-0000-0000-0000-000000000000","command":[],"input":""}})"},
+        {"make-store", R"({"ask":"run","task":{"kind":"make-store","store":"/etc/attack","number":1048576,"volume":"00000000-0000-0000-0000-000000000000","command":[],"input":""}})"},
+        {"other-kind", R"({"ask":"run","task":{"kind":"shell","store":"","number":0,"volume":"","command":["/bin/true"],"input":""}})"},
+        {"description", R"({"ask":"description","store":"/etc"})"},
+        {"main-process", R"({"ask":"tell","state":"MAINPID=1"})"},
+        {"two-sentences", R"({"ask":"tell","state":"READY=1\nMAINPID=1"})"},
+        {"bus", R"({"ask":"connect","path":"/run/dbus/system_bus_socket"})"},
+        {"malformed", R"({"ask":["run"]})"},
+        {"nothing", "\0"},
+    };
+    for (const auto& question : questions) {
+        // As a real question has it: the end for what is told of a program, and its descriptor.
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) continue;
+        iovec bytes{const_cast<char*>(question.text), strlen(question.text) + (*question.text == 0)};
+        alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+        msghdr message{};
+        message.msg_iov = &bytes;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        cmsghdr* part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(2 * sizeof(int));
+        memcpy(CMSG_DATA(part), ends, 2 * sizeof(int));
+        char answer[8192] = {};
+        const bool answered = sendmsg(channel, &message, MSG_NOSIGNAL) > 0 && recv(channel, answer, sizeof answer - 1, 0) > 0;
+        for (const int end : ends) close(end);
+        snprintf(path, sizeof path, "launcher:%s", question.name);
+        errno = EPERM;
+        if (answered) tell(path, strstr(answer, "\"error\"") != nullptr ? -1 : 0);
+    }
+    snprintf(path, sizeof path, R"({"ask":"connect","path":"%s"})", given("HOLDFAST_ATTACK_SOCKET"));
+    char answer[8192] = {};
+    if (send(channel, path, strlen(path), MSG_NOSIGNAL) <= 0 || recv(channel, answer, sizeof answer - 1, 0) <= 0) return;
+    errno = EPERM;
+    tell("launcher:other-socket", strstr(answer, "\"error\"") != nullptr ? -1 : 0);
 }
 
 void attack(int) {
     const int before = errno;
     snprintf(path, sizeof path, "%s/report", given("HOLDFAST_ATTACK_STORE"));
     report = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_APPEND, 0600);
-    files();
-    handles();
-    devices();
+    const bool all = !getenv("HOLDFAST_ATTACK_CALLS_ONLY");
+    if (all) files(), handles(), descriptors(), devices();
     processes();
     memory();
     network();
     kernel();
-    doorkeeper();
+    if (getenv("HOLDFAST_ATTACK_ENGINE")) launcher();
+    else if (all) doorkeeper();
     (void)!write(report, "end 0\n", 6);
     close(report);
     errno = before;
+}
+
+// Looks again until nothing more is given up.
+void attack_when_confined(int) {
+    if (prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER) return attack(0);
+    const itimerval soon{{}, {0, 500}};
+    setitimer(ITIMER_REAL, &soon, nullptr);
 }
 
 }  // namespace
@@ -331,5 +488,9 @@ int main(int argc, char** argv) {
         return 0;
     }
     signal(SIGUSR1, attack);
-    return holdfast_store_main(argc, argv);
+    if (getenv("HOLDFAST_ATTACK_COMPARISON") && argc > 1 && strcmp(argv[1], "reconcile") == 0) {
+        signal(SIGALRM, attack_when_confined);
+        attack_when_confined(0);
+    }
+    return HOLDFAST_ATTACKED_MAIN(argc, argv);
 }

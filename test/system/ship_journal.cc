@@ -3,7 +3,7 @@
 //
 // It stands in for what carries a journal between hosts: same calls, no network. It keeps the cursor `replica-test` in
 // the source's journal, and releases on the replica what its store has taken. It says "ready" when it begins to ship.
-//     --only-make   makes the store and ends
+//     --only-make   makes the store, keeps its place in the source's journal, and ends
 //     --cut         first forgets what the replica's store has not applied, as after a fork, and ships it again
 // May be killed at any moment. Exit status: 0 all shipped, 1 with a sentence.
 #include <signal.h>
@@ -42,10 +42,16 @@ struct Hosts {
     Lsn published() const { return source_table->head().published.load(); }
 };
 
+// The source keeps what the replica has not from the first moment on: nothing else brings it.
 Result<Volume> make_replica(const Volume& source, const std::string& store) {
     auto disk = HF_TRY(open_disk(source.journal_directory));
+    auto cursors = HF_TRY(open_disk(source.journal_directory + "/cursors"));
     const auto kept = HF_TRY(Reader::extent(*disk));
-    return rewind::make_replica_store(store, source.id, source.segment_bytes, source.origin, segment_begin(kept.first_segment, source.segment_bytes));
+    const Lsn begin = segment_begin(kept.first_segment, source.segment_bytes);
+    bool has_place = false;
+    for (const auto& [consumer, position] : HF_TRY(load_cursors(*cursors, source.id))) has_place |= consumer == own_consumer;
+    if (!has_place) HF_TRY(save_cursor(*cursors, source.id, own_consumer, begin));
+    return rewind::make_replica_store(store, source.id, source.segment_bytes, source.origin, begin);
 }
 
 Result<Hosts> open_hosts(const Volume& source, const Volume& replica) {

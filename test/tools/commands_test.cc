@@ -41,6 +41,14 @@ TEST_CASE("commands: each has a summary, an example of itself and parameters tha
     CHECK(names.size() == commands().size());
 }
 
+TEST_CASE("arguments: what may be given several times is a list in its order, or nothing") {
+    const Arguments arguments({{"DIR", "/srv"}}, false, {{"--leave-out", {"b", "a", ""}}});
+    CHECK(arguments.given("--leave-out"));
+    CHECK(arguments.texts("--leave-out") == std::vector<std::string>{"b", "a", ""});
+    CHECK(arguments.texts("DIR").empty());
+    CHECK_FALSE(given({}).given("--leave-out"));
+}
+
 TEST_CASE("arguments: sizes, durations, numbers and moments are understood or refused by name") {
     CHECK(*given({{"--size", "2M"}}).bytes_or("--size", 7) == 2 << 20);
     CHECK(*given({}).bytes_or("--size", 7) == 7);

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 
 #include "test/support/scratch.h"
 
@@ -49,4 +50,24 @@ TEST_CASE("protect: a store is only made where its parent is") {
     fs::create_directory_symlink(place.real + "/real", place.real + "/link");
     CHECK(*place_for(place.real + "/link", "store") == place.real + "/real");
     CHECK(*place_for(place.real + "/link/new", "store") == place.real + "/real/new");
+}
+
+TEST_CASE("protect: what is left out is a directory to which directories alone lead") {
+    Place place;
+    fs::create_directories(place.real + "/var/tmp");
+    std::ofstream(place.real + "/file") << "x";
+    fs::create_directory_symlink("var", place.real + "/link");
+    auto code = [&](const char* path) {
+        auto checked = check_left_out(place.real, journal::LeftOut::of({path}).value());
+        if (!checked) CHECK(checked.error().message.find(path) != std::string::npos);
+        return checked ? std::string("fine") : std::string(to_string(checked.error().code));
+    };
+    CHECK(code("var") == "fine");
+    CHECK(code("var/tmp") == "fine");
+    CHECK(code("nothing") == "not found");
+    CHECK(code("var/nothing/x") == "not found");
+    CHECK(code("file") == "invalid argument");
+    CHECK(code("file/x") == "invalid argument");
+    CHECK(code("link") == "invalid argument");
+    CHECK(code("link/tmp") == "invalid argument");
 }

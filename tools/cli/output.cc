@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/clock.h"
+#include "base/name_text.h"
 #include "base/text.h"
 
 namespace holdfast::cli {
@@ -48,6 +49,18 @@ std::string printable(std::string_view name) {
             text += name[index];
         }
     }
+    return text;
+}
+
+Json names_json(const std::vector<std::string>& names) {
+    Json list = Json::array();
+    for (const std::string& name : names) list.push_back(name_to_text(name));
+    return list;
+}
+
+std::string names_text(const Json& names) {
+    std::string text;
+    for (const Json& name : names) text += (text.empty() ? "" : ", ") + printable(text_to_name(name.get<std::string>()));
     return text;
 }
 

@@ -14,6 +14,10 @@ using Json = nlohmann::json;
 // NAME as it may be shown on a terminal: control characters and backslashes become escapes, other bytes stay.
 std::string printable(std::string_view name);
 
+// Names in answers are text (base/name_text.h): a list of them, and the list as a person reads it, "cache, var/tmp".
+Json names_json(const std::vector<std::string>& names);
+std::string names_text(const Json& names);
+
 // Rows of cells as aligned columns, two spaces apart; the first row is the heading. Cells are counted in UTF-8
 // characters. Columns whose heading starts with '>' (which is not shown) are flushed right.
 class Table {

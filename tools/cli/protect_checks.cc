@@ -10,7 +10,9 @@
 #include <cstring>
 
 #include "base/file_handle.h"
+#include "base/inner_binds.h"
 #include "base/mount_table.h"
+#include "base/mount_trees.h"
 #include "base/unique_fd.h"
 #include "tools/cli/mounts.h"
 #include "tools/cli/output.h"
@@ -71,7 +73,9 @@ Status check_mounts(const journal::Volume& volume) {
         if (mount.point != directory && is_within(directory, mount.point)) return nested(mount.point, directory);
         if (mount.point != directory && is_within(mount.point, directory)) return nested(directory, mount.point);
     }
-    if (const MountEntry* below = mount_below(mounts, directory))
+    // A dead mount's binds go with it.
+    const MountEntry* below = is_captured(mounts, directory) ? other_mount_within(mounts, directory, capture_mount_type) : mount_below(mounts, directory);
+    if (below)
         return Error{ErrorCode::busy, "another file system is mounted at " + printable(below->point) + " and would be hidden: unmount it, protect " +
                                           printable(directory) + ", and mount it again on top"};
     return ok();
@@ -86,7 +90,8 @@ Result<std::string> directory_to_protect(const std::string& directory) {
     if (!followed && followed.error().sys_errno == ENOTCONN) return absolute;
     std::string real = HF_TRY(std::move(followed));
     struct stat info {};
-    if (::stat(real.c_str(), &info) != 0) return errno_error(errno, "look at " + printable(real));
+    // The kernel may still know the way through a dead mount.
+    if (::stat(real.c_str(), &info) != 0) return errno == ENOTCONN ? Result<std::string>(real) : errno_error(errno, "look at " + printable(real));
     if (!S_ISDIR(info.st_mode))
         return Error{ErrorCode::invalid_argument, printable(real) + " is not a directory: protect the directory that holds it"};
     if (real == "/") return Error{ErrorCode::invalid_argument, "the root directory cannot be protected: choose a directory below it"};
@@ -124,6 +129,26 @@ Status check_places(const journal::Volume& volume) {
     if (volume.journal_directory == volume.store || is_within(volume.store, volume.journal_directory))
         return Error{ErrorCode::invalid_argument, "the store " + printable(volume.store) + " lies inside the journal directory " +
                                                       printable(volume.journal_directory) + ": choose a place of its own for the journal"};
+    return ok();
+}
+
+Status check_left_out(const std::string& directory, const journal::LeftOut& left_out) {
+    const UniqueFd top(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!top) return errno_error(errno, "open " + printable(directory));
+    for (const std::string& path : left_out.paths()) {
+        auto found = directory_beneath(top.get(), path);
+        if (found) continue;
+        const std::string whole = printable(directory + "/" + path);
+        switch (found.error().sys_errno) {
+            case ENOENT: return Error{ErrorCode::not_found, "there is no " + whole + ", so it cannot be left out: check the path, or make the directory first"};
+            case ENOTDIR:
+            case ELOOP: return Error{ErrorCode::invalid_argument, whole + " cannot be left out: it, or something on the way to it, is no directory but a file or a link"};
+            case EXDEV: return Error{ErrorCode::invalid_argument, whole + " cannot be left out: another file system is mounted there or on the way to it"};
+            case ENOTCONN: return Error{ErrorCode::busy, "nobody can look at " + whole + " now, because the mount over " + printable(directory) + " is dead: run `holdfast unprotect " +
+                                                             printable(directory) + "` first"};
+            default: return std::move(found).error().within(whole + " cannot be left out");
+        }
+    }
     return ok();
 }
 

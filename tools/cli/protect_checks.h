@@ -17,6 +17,9 @@ Result<std::string> place_for(const std::string& path, const char* what);
 
 // The places of VOLUME do not lie in one another. Errors: invalid_argument.
 Status check_places(const journal::Volume& volume);
+// Each is a directory in DIRECTORY, to which no link and no other mount leads. Errors: not_found, invalid_argument; busy when nobody can look, because the
+// mount that covers it is dead.
+Status check_left_out(const std::string& directory, const journal::LeftOut& left_out);
 // No other volume has to do with this directory, and nothing is mounted on it or below. Errors: exists, busy.
 Status check_others(const journal::Volume& volume);
 // Errors: permission, unless this is root.

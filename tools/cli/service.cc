@@ -1,6 +1,7 @@
 #include "tools/cli/service.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 
 #include "base/clock.h"
@@ -18,7 +19,9 @@ constexpr uint64_t wait_turn_ms = 500;
 // The service answers as soon as its store is open; a child that ended before that says why on standard error.
 Status wait_until_it_answers(Child& child, const std::string& socket) {
     for (int waited_ms = 0; waited_ms < service_start_timeout_ms; waited_ms += poll_interval_ms) {
-        if (json_call(socket, {{"verb", "status"}})) return ok();
+        auto status = json_call(socket, {{"verb", "status"}});
+        if (status) return ok();
+        if (status.error().sys_errno == ETIMEDOUT) return std::move(status).error();
         if (!child.wait(poll_interval_ms)) continue;
         std::string line = child.last_error_line();
         return Error{ErrorCode::unavailable, "the store service did not start: " +
@@ -34,7 +37,7 @@ Result<StoreService> StoreService::connect(const journal::Volume& volume, Start 
     StoreService service(journal::store_socket(volume.id));
     auto status = json_call(service.socket_, {{"verb", "status"}});
     if (status) return service;
-    if (status.error().code != ErrorCode::unavailable) return std::move(status).error();
+    if (status.error().code != ErrorCode::unavailable || status.error().sys_errno == ETIMEDOUT) return std::move(status).error();
     // While the directory is mounted its supervisor starts the service, and starts it again: that is waited for.
     if (!volume.is_replica() && HF_TRY(is_captured(volume.directory))) return HF_TRY(service.wait_for_supervised(volume));
     if (start == Start::never && volume.is_replica())
@@ -59,7 +62,9 @@ Result<StoreService> StoreService::connect(const journal::Volume& volume, Start 
 
 Result<StoreService> StoreService::wait_for_supervised(const journal::Volume& volume) {
     for (int waited_ms = 0; waited_ms < supervised_start_timeout_ms; waited_ms += poll_interval_ms) {
-        if (json_call(socket_, {{"verb", "status"}})) return std::move(*this);
+        auto status = json_call(socket_, {{"verb", "status"}});
+        if (status) return std::move(*this);
+        if (status.error().sys_errno == ETIMEDOUT) return std::move(status).error();
         std::this_thread::sleep_for(std::chrono::milliseconds(poll_interval_ms));
     }
     return Error{ErrorCode::unavailable, "the store service of " + printable(volume.directory) + " does not answer, although the directory is mounted: " +
@@ -73,7 +78,7 @@ Result<Json> StoreService::call(const Json& request, const JsonServer::Progress&
 Result<Json> capture_call(const journal::Volume& volume, const Json& request) {
     HF_TRY(journal::check_is_source(volume, "nothing is captured here: do it on the source, from where it comes to this host"));
     auto answer = json_call(journal::capture_socket(volume.id), request);
-    if (!answer && answer.error().code == ErrorCode::unavailable) {
+    if (!answer && answer.error().code == ErrorCode::unavailable && answer.error().sys_errno != ETIMEDOUT) {
         return Error{ErrorCode::unavailable, printable(volume.directory) + " is not mounted, nothing is being recorded: run `holdfast protect " +
                                              printable(volume.directory) + " --store " + printable(volume.store) + "`"};
     }
@@ -84,7 +89,7 @@ Result<std::optional<uint64_t>> published_end(const journal::Volume& volume) {
     if (volume.is_replica()) return std::optional<uint64_t>();
     auto status = json_call(journal::capture_socket(volume.id), {{"verb", "status"}});
     if (status) return std::optional<uint64_t>(status->value("published", uint64_t{0}));
-    if (status.error().code == ErrorCode::unavailable) return std::optional<uint64_t>();
+    if (status.error().code == ErrorCode::unavailable && status.error().sys_errno != ETIMEDOUT) return std::optional<uint64_t>();
     return std::move(status).error();
 }
 

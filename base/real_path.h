@@ -1,0 +1,11 @@
+// Thread rule: any thread.
+#pragma once
+
+#include <string>
+
+namespace holdfast {
+
+// PATH without symbolic links; PATH itself where that leads nowhere.
+std::string real_path(const std::string& path);
+
+}  // namespace holdfast
