@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "journal/inflight.h"
 #include "journal/record.h"
+#include "journal/segment.h"
 #include "journal/writer.h"
 
 namespace holdfast::journal {
@@ -51,7 +52,8 @@ struct Survey {
     Lsn damage = lsn_max;      // where the middle is not whole; lsn_max: it is
     uint64_t last_time_ns = 0;
     bool closed_clean = false; // the last record is SESSION_CLOSE with clean = 1
-    std::array<uint8_t, 16> chain{};  // behind the last sealed segment of the prefix
+    ChainHash chain{ChainHash::Value{}};  // at `end`: over the records of the prefix in the segment in which it ends, so that nobody reads them again
+    std::vector<StreamEnd::Sealed> uncut;  // sealed segments of the prefix whose files were not cut behind the seal
     uint64_t records = 0;
     std::string sentence;      // what was found, for the evidence
 };

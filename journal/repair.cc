@@ -30,7 +30,8 @@ public:
         : disk_(disk), volume_(volume), segment_bytes_(segment_bytes), survey_(survey), table_(table), settle_(settle), hints_(hints) {}
 
     Result<RepairReport> run() {
-        report_.stream_end.chain = survey_.chain;
+        report_.stream_end.chain = survey_.chain.before();
+        report_.stream_end.uncut = survey_.uncut;
         report_.end = survey_.end;
         bool fills = survey_.middle == MiddleState::whole && table_.survived();
         HF_TRY(collect_slots(fills));
@@ -116,17 +117,18 @@ private:
         }
     }
 
+    // What the survey has read is not read again: applications wait.
     Status fill(uint64_t first, uint64_t last) {
         for (uint64_t index = first; index <= last; ++index) {
             auto file = HF_TRY(open_segment(index));
-            HF_TRY(fill_segment(*file, index));
+            SegmentWalk walk = HF_TRY(SegmentWalk::open(*file, index, segment_bytes_, hints_.reserved));
+            if (survey_.end > walk.position()) walk.seek(survey_.end);
+            HF_TRY(fill_segment(*file, index, walk, index == first ? survey_.chain : ChainHash(report_.stream_end.chain)));
         }
         return ok();
     }
 
-    Status fill_segment(File& file, uint64_t index) {
-        SegmentWalk walk = HF_TRY(SegmentWalk::open(file, index, segment_bytes_, hints_.reserved));
-        ChainHash chain(report_.stream_end.chain);
+    Status fill_segment(File& file, uint64_t index, SegmentWalk& walk, ChainHash chain) {
         for (;;) {
             if (auto record = HF_TRY(walk.next())) {
                 if (record->type == HF_SEGMENT_END) {
@@ -219,9 +221,8 @@ private:
 
     Status cut(uint64_t first, uint64_t last) {
         report_.dropped_from = survey_.end;
-        ChainHash chain = HF_TRY(chain_of_prefix(first));
         std::vector<ChainHash> later;
-        ChainHash::Value before = chain.after();
+        ChainHash::Value before = survey_.chain.after();
         for (uint64_t index = first + 1; index <= last; ++index) {
             later.emplace_back(before);
             before = later.back().after();
@@ -230,27 +231,12 @@ private:
         bool has_prefix = survey_.end > segment_begin(first, segment_bytes_);
         if (has_prefix) {
             auto file = HF_TRY(disk_.open(segment_name(first), Disk::Open::existing));
-            HF_TRY(seal_and_cut(*file, first, chain, survey_.end));
+            HF_TRY(seal_and_cut(*file, first, survey_.chain, survey_.end));
         } else {
-            HF_TRY(empty_segment(first, chain));
+            HF_TRY(empty_segment(first, survey_.chain));
         }
         report_.stream_end.chain = before;
         return ok();
-    }
-
-    // Over the records that stay in the segment where the prefix ends.
-    Result<ChainHash> chain_of_prefix(uint64_t index) {
-        ChainHash chain(survey_.chain);
-        if (survey_.end <= segment_first_record(index, segment_bytes_)) return chain;
-        auto file = HF_TRY(disk_.open(segment_name(index), Disk::Open::existing_read_only));
-        SegmentWalk walk = HF_TRY(SegmentWalk::open(*file, index, segment_bytes_));
-        while (walk.position() < survey_.end) {
-            auto record = HF_TRY(walk.next());
-            if (!record || record->type == HF_SEGMENT_END)
-                return Error{ErrorCode::corrupt, "the journal changed between its survey and its repair: start again"};
-            chain.add(walk.checksum());
-        }
-        return chain;
     }
 
     Status empty_segment(uint64_t index, const ChainHash& chain) {

@@ -22,10 +22,11 @@ struct SegmentFile {
 // What a walk over the records of one segment found.
 struct Walked {
     bool sealed = false;
+    Lsn seal = 0;                     // where it stands, when it is sealed
     Lsn end = 0;
     ErrorCode why = ErrorCode::torn;  // when it is not sealed
     bool chain_fits = true;           // when it is sealed
-    ChainHash::Value chain{};         // behind the seal
+    ChainHash chain{ChainHash::Value{}};  // over its records; behind the seal when it is sealed
     uint64_t records = 0;
     uint64_t last_time_ns = 0;
     bool any = false;           // a record that is neither filler nor the seal
@@ -101,13 +102,13 @@ private:
         const SegmentFile& first = files_.front();
         // Neither file need be cut behind its seal: a crash before that leaves it long for ever.
         const auto seal = HF_TRY(find_seal(*first.file, first.index, segment_bytes_));
-        if (seal) result_.chain = seal->chain_before;
+        if (seal) result_.chain = ChainHash(seal->chain_before);
         if (seal || first.index == 0) return ok();
         auto file = disk_.open(segment_name(first.index - 1), Disk::Open::existing_read_only);
         if (!file && file.error().code == ErrorCode::not_found) return ok();
         if (!file) return std::move(file).error();
         const auto before = HF_TRY(find_seal(**file, first.index - 1, segment_bytes_));
-        if (before) result_.chain = before->chain_after;
+        if (before) result_.chain = ChainHash(before->chain_after);
         return ok();
     }
 
@@ -125,11 +126,14 @@ private:
             if (!segment.has_header)
                 return stopped_at(at, MiddleState::corrupt, "the header of " + segment_name(segment.index) + " is damaged");
             if (HF_TRY(is_passed_by_seal(segment, at + 1 == files_.size()))) continue;
-            Walked walked = HF_TRY(walk(segment, result_.chain));
+            Walked walked = HF_TRY(walk(segment));
             if (!walked.chain_fits)
                 return stopped_at(at, MiddleState::corrupt, segment_name(segment.index) + " does not continue the chain");
             take_in(walked);
-            if (walked.sealed) continue;
+            if (walked.sealed) {
+                HF_TRY(note_uncut(segment, walked.seal));
+                continue;
+            }
             if (walked.why != ErrorCode::unsupported) return stopped_at(at, MiddleState::corrupt, place_text(walked.end) + " is damaged", walked.why);
             found(MiddleState::newer, walked.end, place_text(walked.end) + " is a record of a kind that this version does not know");
             return ok();
@@ -148,42 +152,50 @@ private:
     Result<bool> is_passed_by_seal(SegmentFile& segment, bool is_last) {
         if (is_last || hints_.check_chains || HF_TRY(segment.file->size()) >= segment_bytes_) return false;
         auto seal = HF_TRY(read_seal(*segment.file, segment.index, segment_bytes_));
-        if (!seal || seal->chain_before != result_.chain) return false;
-        result_.chain = seal->chain_after;
+        if (!seal || seal->chain_before != result_.chain.before()) return false;
+        result_.chain = ChainHash(seal->chain_after);
         result_.records += seal->record_count;
         result_.end = segment_end(segment.index, segment_bytes_);
         return true;
     }
 
-    Result<Walked> walk(SegmentFile& segment, const ChainHash::Value& before) const {
+    Result<Walked> walk(SegmentFile& segment) const {
         SegmentWalk walk = HF_TRY(SegmentWalk::open(*segment.file, segment.index, segment_bytes_, hints_.reserved));
-        ChainHash chain(before);
         Walked walked;
+        walked.chain = ChainHash(result_.chain.before());
         while (auto record = HF_TRY(walk.next())) {
             if (record->type == HF_SEGMENT_END) {
                 const auto& seal = record->as<SegmentEnd>();
                 walked.sealed = true;
-                walked.chain = seal.chain_after;
-                walked.chain_fits = seal.chain_before == before && seal.chain_after == chain.after() && seal.record_count == chain.count();
+                walked.seal = record->lsn;
+                walked.chain_fits = seal.chain_before == walked.chain.before() && seal.chain_after == walked.chain.after() &&
+                                    seal.record_count == walked.chain.count();
                 break;
             }
-            chain.add(walk.checksum());
+            walked.chain.add(walk.checksum());
             if (record->type == HF_VOID) continue;
             walked.any = true;
             walked.last_time_ns = record->time_ns;
             walked.closed_clean = record->type == HF_SESSION_CLOSE && record->as<Session>().clean;
         }
-        walked.records = chain.count();
+        walked.records = walked.chain.count();
+        if (walked.sealed) walked.chain = ChainHash(walked.chain.after());
         walked.end = walk.position();
         walked.why = walk.why();
         return walked;
     }
 
-    void take_in(const Walked& walked) {
+    void take_in(Walked& walked) {
         result_.records += walked.records;
         result_.end = walked.end;
-        if (walked.sealed) result_.chain = walked.chain;
+        result_.chain = std::move(walked.chain);
         note_last_record(walked);
+    }
+
+    Status note_uncut(SegmentFile& segment, Lsn seal) {
+        const bool is_cut = HF_TRY(segment.file->size()) <= seal % segment_bytes_ + HF_SEGMENT_END_BYTES;
+        if (!is_cut) result_.uncut.push_back({segment.index, seal});
+        return ok();
     }
 
     void note_last_record(const Walked& walked) {
@@ -196,7 +208,7 @@ private:
     // The last record may stand several sealed segments back: some hold nothing.
     Status find_last_record(size_t below) {
         for (size_t at = below; at-- > 0 && !any_record_;) {
-            if (files_[at].has_header) note_last_record(HF_TRY(walk(files_[at], result_.chain)));
+            if (files_[at].has_header) note_last_record(HF_TRY(walk(files_[at])));
         }
         return ok();
     }

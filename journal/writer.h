@@ -67,7 +67,7 @@ struct StreamEnd {
         uint64_t segment;
         Lsn seal;
     };
-    std::vector<Sealed> uncut;  // sealed and not on disk yet: their files are cut behind the seal by the writer's first sync
+    std::vector<Sealed> uncut;  // sealed, and their files longer: the writer's first sync cuts them behind the seal
 };
 
 class Writer {

@@ -71,19 +71,20 @@ Result<bool> Writer::Impl::adopt_spare(const std::string& name, uint64_t next_se
     return false;
 }
 
-// What was written before and is not on the disk yet: it goes with the next sync.
+// What was written before and is not on the disk yet goes with the next sync, which also cuts what nobody came to cut.
 Status Writer::Impl::adopt_unsynced(const StreamEnd& end) {
     const Lsn begin = segment_begin(end.next_segment, options_.segment_bytes);
     MutexLock lock(mutex_);
     durable_ = std::min(end.durable, begin);
     for (const StoredSegment& stored : stored_) {
-        if (segment_end(stored.index, options_.segment_bytes) <= durable_) continue;
+        const auto uncut = std::find_if(end.uncut.begin(), end.uncut.end(), [&](const auto& sealed) { return sealed.segment == stored.index; });
+        const bool is_cut = uncut == end.uncut.end();
+        if (is_cut && segment_end(stored.index, options_.segment_bytes) <= durable_) continue;
         auto segment = std::make_shared<OpenSegment>();
         segment->index = stored.index;
         segment->file = HF_TRY(disk_.open(segment_name(stored.index), Disk::Open::existing));
-        const auto uncut = std::find_if(end.uncut.begin(), end.uncut.end(), [&](const auto& sealed) { return sealed.segment == stored.index; });
-        segment->is_cut = uncut == end.uncut.end();
-        segment->seal = segment->is_cut ? segment_begin(stored.index, options_.segment_bytes) + stored.bytes - HF_SEGMENT_END_BYTES : uncut->seal;
+        segment->is_cut = is_cut;
+        segment->seal = is_cut ? segment_begin(stored.index, options_.segment_bytes) + stored.bytes - HF_SEGMENT_END_BYTES : uncut->seal;
         segments_.push_back(std::move(segment));
     }
     return ok();

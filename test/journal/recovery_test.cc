@@ -351,19 +351,29 @@ TEST_CASE("survey: released segments at the front are not missed, and the chain 
 
 TEST_CASE("survey: a first segment whose file was never cut behind its seal still says where the chain stands") {
     Scene scene;
+    std::vector<Lsn> seals;
     for (int i = 0; i < 3; ++i) {
         scene.journal.add_write(1000);
+        seals.push_back(scene.journal.end());
         scene.journal.seal_uncut();
     }
+    scene.journal.add_write(1000);
+    scene.journal.seal();
     scene.journal.add_write(1000);
     REQUIRE(scene.disk->remove(segment_name(0)));
     const Survey found = scene.look({});
     CHECK(found.middle == MiddleState::whole);
     CHECK(found.end == scene.journal.end());
+    // It tells of those that are still to be cut, and of no other.
+    REQUIRE(found.uncut.size() == 2);
+    for (size_t i = 0; i < found.uncut.size(); ++i) {
+        CHECK(found.uncut[i].segment == i + 1);
+        CHECK(found.uncut[i].seal == seals[i + 1]);
+    }
     // And one that nobody needs any more says it for its successor.
     const Survey needed = scene.look({.needed = scene.journal.end()});
     CHECK(needed.middle == MiddleState::whole);
-    CHECK(needed.chain == found.chain);
+    CHECK(needed.chain.after() == found.chain.after());
 }
 
 TEST_CASE("survey: a damaged header is damage where records follow, and the end where nothing does") {

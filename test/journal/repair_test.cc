@@ -151,7 +151,7 @@ struct Scene {
         CHECK(after.middle == MiddleState::whole);
         CHECK(after.tail == TailState::sealed);
         CHECK(after.end == report.end);
-        CHECK(after.chain == report.stream_end.chain);
+        CHECK(after.chain.before() == report.stream_end.chain);
         CHECK(report.end == report.stream_end.next_segment * segment_bytes);
     }
 };
@@ -209,6 +209,26 @@ TEST_CASE("repair: after a process crash the open end is sealed and every record
     CHECK(after == before);
     CHECK(report.dropped_from == lsn_max);
     CHECK(report.end == segment_bytes);
+}
+
+TEST_CASE("repair: writers that died one after the other leave nothing that is never cut") {
+    Scene scene;
+    std::vector<Lsn> seals;
+    for (const bool is_sealed : {true, true, false, false}) {
+        scene.journal->add_write(1000);
+        seals.push_back(scene.journal->end());
+        if (is_sealed) scene.journal->seal_uncut();
+        else scene.journal->leave_unsealed();
+    }
+    seals.push_back(scene.journal->end());
+    scene.host_lives(segment_begin(2, segment_bytes));
+    const RepairReport report = scene.repair();
+    scene.expect_whole(report);
+    REQUIRE(report.stream_end.uncut.size() == seals.size());
+    for (size_t i = 0; i < seals.size(); ++i) {
+        CHECK(report.stream_end.uncut[i].segment == i);
+        CHECK(report.stream_end.uncut[i].seal == seals[i]);
+    }
 }
 
 TEST_CASE("repair: slots are settled by what the backing tree says, holes without a slot become void") {

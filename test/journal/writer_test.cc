@@ -387,6 +387,22 @@ TEST_CASE("writer: what a predecessor left unsynced goes to the disk with the fi
     CHECK(bench.writer().durable() == bench.writer().published());
 }
 
+TEST_CASE("writer: what a predecessor sealed and did not come to cut is cut with the first sync, also when all of it is on the disk") {
+    JournalBench bench;
+    REQUIRE(bench.open().has_value());
+    REQUIRE(bench.write(0).has_value());
+    bench.close();
+    auto first = bench.memory().open(segment_name(0), Disk::Open::existing);
+    const ChainHash::Value chain = (*read_seal(**first, 0, segment))->chain_after;
+    const uint64_t cut_bytes = *(*first)->size();
+    REQUIRE((*first)->truncate(segment).has_value());
+    REQUIRE(bench.open({1, chain, lsn_max, {{0, cut_bytes - HF_SEGMENT_END_BYTES}}}).has_value());
+    REQUIRE(bench.write(1).has_value());
+    REQUIRE(bench.writer().sync(lsn_max).has_value());
+    CHECK(*(*first)->size() == cut_bytes);
+    CHECK(*bench.read_all() == first_numbers(2));
+}
+
 TEST_CASE("writer: spares of a predecessor are taken over when they are whole, and made anew when not") {
     for (const bool is_whole : {true, false}) {
         INFO("whole: " << is_whole);
