@@ -74,7 +74,7 @@ bool Door::is_on_top() const {
     const auto table = read_mount_table();
     if (!table) return false;
     const MountEntry* top = mount_of(*table, mount_.directory());
-    return top && top->point == mount_.directory() && top->device == mount_.instance();
+    return top && top->point == mount_.directory() && mount_.is_this(*top);
 }
 
 }  // namespace holdfast::fusefs

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -57,41 +58,45 @@ Result<FuseMount> FuseMount::make_at(const std::string& place, int place_fd, con
     const std::string target = "/proc/self/fd/" + std::to_string(place_fd);
     if (::mount(source.c_str(), target.c_str(), filesystem_type, flags | inherited_flags(backing_fd), data) != 0)
         return errno_error(errno, "mounting over " + quoted(directory));
-    return FuseMount(std::move(device), directory, instance_at(place));
+    return FuseMount(std::move(device), source, directory, instance_at(place));
 }
 
-// Where it stands now: at its directory, or where it was put together.
-std::string FuseMount::place() const {
-    const auto table = read_mount_table();
-    if (!table || is_at_directory()) return directory_;
-    for (const MountEntry& entry : *table)
-        if (entry.device == instance_ && entry.type == filesystem_type) return entry.point;
-    return directory_;
+bool FuseMount::is_this(const MountEntry& entry) const {
+    return entry.device == instance_ && entry.type == filesystem_type && entry.source == source_;
 }
 
 bool FuseMount::is_at_directory() const {
     const auto table = read_mount_table();
     if (!table) return true;  // as in is_mounted()
-    for (const MountEntry& entry : *table)
-        if (entry.device == instance_ && entry.type == filesystem_type && entry.point == directory_) return true;
-    return false;
+    return std::any_of(table->begin(), table->end(), [this](const MountEntry& entry) { return is_this(entry) && entry.point == directory_; });
 }
 
 bool FuseMount::is_mounted() const {
-    auto table = read_mount_table();
+    const auto table = read_mount_table();
     if (!table) return true;  // cannot tell: the careful answer keeps serving
-    for (const MountEntry& entry : *table)
-        if (entry.device == instance_ && entry.type == filesystem_type) return true;
-    return false;
+    return std::any_of(table->begin(), table->end(), [this](const MountEntry& entry) { return is_this(entry); });
+}
+
+// At its directory, or where it is put together.
+Result<std::string> FuseMount::point() const {
+    const auto table = HF_TRY(read_mount_table());
+    const auto ours = std::find_if(table.begin(), table.end(), [this](const MountEntry& entry) { return is_this(entry); });
+    if (ours == table.end()) return Error{ErrorCode::not_found, quoted(directory_) + " is not mounted any more"};
+    if (!is_this(*mount_of(table, ours->point))) return Error{ErrorCode::busy, "something else is mounted over " + quoted(ours->point)};
+    return ours->point;
 }
 
 Status FuseMount::unmount() {
-    return unmount_with_binds(directory_, filesystem_type);
+    return unmount_with_binds(HF_TRY(point()), filesystem_type);
 }
 
 void FuseMount::detach() {
-    if (::umount2(place().c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0 && errno != EINVAL)
+    const auto point = this->point();
+    if (!point) {
+        if (point.error().code != ErrorCode::not_found) log_error("detaching " + quoted(directory_) + " failed: " + point.error().message);
+    } else if (::umount2(point->c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0 && errno != EINVAL) {
         log_error("detaching " + quoted(directory_) + " failed: " + std::strerror(errno));
+    }
 }
 
 Status remount(const std::string& directory, unsigned long flags) {

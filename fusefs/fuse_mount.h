@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "base/mount_table.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -26,26 +27,30 @@ public:
     int device_fd() const { return device_.get(); }
     const std::string& directory() const { return directory_; }
 
-    const std::string& instance() const { return instance_; }
+    // Whether ENTRY is this mount. Its device number alone does not tell: it is free again when the mount is gone, and the kernel gives it to the next
+    // mount, which may be another volume's. Only one mount has a store, whose lock its supervisor keeps.
+    bool is_this(const MountEntry& entry) const;
 
     bool is_mounted() const;
     bool is_at_directory() const;
-    // An ordinary unmount, with what is bound in it. Errors: busy.
+    // An ordinary unmount, with what is bound in it. Errors: busy, also when something else is mounted over it; not_found: it is gone.
     Status unmount();
-    // Takes the mount out of sight even while it is in use; requests under way end with an error.
+    // Takes the mount out of sight even while it is in use; requests under way end with an error. Nothing when somebody else's mount is over it.
     void detach();
     // Gives up the device; when nobody else holds it, the connection ends.
     void close_device() { device_.reset(); }
 
 private:
-    FuseMount(UniqueFd device, std::string directory, std::string instance)
-        : device_(std::move(device)), directory_(std::move(directory)), instance_(std::move(instance)) {}
+    FuseMount(UniqueFd device, std::string source, std::string directory, std::string instance)
+        : device_(std::move(device)), source_(std::move(source)), directory_(std::move(directory)), instance_(std::move(instance)) {}
 
-    std::string place() const;
+    // Where it can be taken away. Errors: as unmount().
+    Result<std::string> point() const;
 
     UniqueFd device_;
+    std::string source_;
     std::string directory_;
-    std::string instance_;  // "major:minor" of this mount: tells it apart from a later one at the same place
+    std::string instance_;  // "major:minor" of this mount: tells it apart from an earlier one of the same store
 };
 
 // Changes the flags of the mount of ours at DIRECTORY.

@@ -186,7 +186,7 @@ std::string MountSession::last_log_line_since(uint64_t start) const {
 
 void MountSession::end() {
     // Detached rather than unmounted: somebody may already wait for an answer in it, and would make it busy. What is bound in it goes along.
-    if (mount_ && mount_->is_mounted()) mount_->detach();
+    if (mount_) mount_->detach();
     if (mount_) mount_->close_device();
     assembly_.reset();
     if (!door_) return;

@@ -125,6 +125,29 @@ kill "$copy"
 wait "$unprotect" || fail "unprotect fails after a copy: $(cat "$work/said")"
 image_is_equal "after a copy went, the image"
 
+# The kernel gives the number of a mount that is gone to the next one, which may be another volume's: a supervisor that comes late to look leaves it alone.
+number() { awk -v at="$1" '$5 == at { found = $3 } END { print found }' /proc/self/mountinfo; }
+other=$work/live/other
+mkdir "$other"
+check "protect another" "$holdfast" protect "$other" --store "$work/store/o"
+check "unprotect it" "$holdfast" unprotect "$other"
+for attempt in 1 2 3 4 5; do
+    check "mount once more" mount -t fuse.holdfast "$store" "$live"
+    was=$(number "$live")
+    supervisor=$(supervisor_pid)
+    kill -STOP "$supervisor"
+    umount "$live"
+    check "mount the other" mount -t fuse.holdfast "$work/store/o" "$other"
+    has_it=$([ "$(number "$other")" = "$was" ] && echo yes)
+    kill -CONT "$supervisor"
+    settled || fail "the session does not end after its supervisor slept"
+    is_mounted "$other" || fail "a supervisor took away the mount of another volume"
+    umount "$other"
+    [ -z "$has_it" ] || break
+done
+[ -n "$has_it" ] || fail "the other mount never had the number"
+await 30 is_gone "$other"
+
 refuse "no such store" "no-store" "$helper" "$work/no-store" "$live"
 refuse "no such directory" "nowhere" "$helper" "$store" "$work/nowhere"
 refuse "another directory" "belongs to" "$helper" "$store" "$work/store"
