@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view parts[] = {"image", "graveyard", "undo", "index"};
+constexpr std::string_view parts[] = {"image", "graveyard", "xattrs", "undo", "index"};
 constexpr std::string_view files[] = {"first-copy", "first-copy.new", "volume.toml.new", "log", "lock", "store.lock"};
 constexpr std::string_view kept_name = "lost+found";  // all that a fresh file system has in it
 constexpr int lock_poll_ms = 50;

@@ -9,6 +9,7 @@
 //   journal/        segments, inflight, cursors/      (or journal_directory, when it lies elsewhere)
 //   image/          the plain-file copy
 //   graveyard/      objects without a name: deleted ones inside the window, open-but-unlinked ones
+//   xattrs/         attributes of objects for which the image's file system has no room
 //   undo/           undo segments
 //   index/          RocksDB
 //   bookmarks.json

@@ -167,7 +167,7 @@ Status BaselineSink::Impl::finish(const ObjectId& object, const ObjectAttributes
                          attributes.atime_ns, attributes.mtime_ns, attributes.ctime_ns};
     for (const auto& [name, value] : xattrs)
         if (!is_private_xattr(name)) change.xattrs[name] = value;
-    auto set = set_attributes(HF_TRY(files_.fd(object)), change, true);
+    auto set = set_attributes(image_, object, HF_TRY(files_.fd(object)), change, true);
     if (!set) return std::move(set).error().within("object " + journal::to_string(object) + " of the image");
     return ok();
 }
@@ -195,7 +195,7 @@ Status BaselineSink::Impl::remove_file(int directory, const ObjectId& parent, co
     // Another file may carry the id by now, when this one was left by an attempt that the index never knew.
     const auto location = HF_TRY(files_.location(object));
     if (location && location->handle == there.location.handle) {
-        if (there.location.links <= 1) files_.remove(object);
+        if (there.location.links <= 1) HF_TRY(files_.remove(object));
         if (there.location.links > 1) HF_TRY(files_.set_links(object, there.location.links - 1));
     }
     return hand_over_if_many();
@@ -221,7 +221,7 @@ Status BaselineSink::Impl::remove_tree(const ObjectId& top) {
         HF_TRY(empty_directory(object, waiting));
         if (::unlinkat(image_.graveyard_fd(), Image::grave_name(object).c_str(), AT_REMOVEDIR) != 0)
             return errno_error(errno, "remove a directory from the graveyard");
-        files_.remove(object);
+        HF_TRY(files_.remove(object));
         HF_TRY(hand_over_if_many());
     }
     return ok();

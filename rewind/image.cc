@@ -73,6 +73,7 @@ Result<Image> Image::open(const std::string& store) {
         fd->reset(::open(((reached_through.empty() ? store : reached_through) + part).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
         if (!*fd) return errno_error(errno, "open " + quoted(store + part));
     }
+    image.spilled_ = HF_TRY(SpilledXattrs::open(store + "/xattrs"));
     struct stat root, graveyard;
     if (::fstat(image.root_.get(), &root) != 0 || ::fstat(image.graveyard_.get(), &graveyard) != 0)
         return errno_error(errno, "look at the image of " + quoted(store));

@@ -17,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "journal/record.h"
 #include "rewind/index/index.h"
+#include "rewind/spilled_xattrs.h"
 
 namespace holdfast::rewind {
 
@@ -33,11 +34,12 @@ public:
     // From here on images are reached through DIRECTORY instead of their store's path: for a confined process (base/confine.h), which has one store.
     // Once, before there is a second thread.
     static void reach_through(std::string directory);
-    // Opens STORE/image and STORE/graveyard, which must exist.
+    // Opens STORE/image and STORE/graveyard, which must exist, and STORE/xattrs.
     static Result<Image> open(const std::string& store);
 
     int root_fd() const { return root_.get(); }
     int graveyard_fd() const { return graveyard_.get(); }
+    SpilledXattrs& spilled() const { return *spilled_; }
     // Files and directories are never opened as a place only (O_PATH): instead for reading, for what does not need names. Where the process
     // is confined (docs/confinement.md) other objects, and files whose names the kernel has forgotten, are opened by the names that the
     // index knows (find_names_in()), and where none of them leads there by one that a search finds. Error not_found: it is gone.
@@ -60,6 +62,7 @@ private:
 
     UniqueFd root_;
     UniqueFd graveyard_;
+    std::unique_ptr<SpilledXattrs> spilled_;
     const Index* index_ = nullptr;
 };
 

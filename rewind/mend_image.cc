@@ -254,6 +254,7 @@ private:
         ++report_.lost;
         for (const Name& name : names) let_go(name);
         is_there_[object] = false;
+        HF_TRY(image_.spilled().forget(object));
         return change(object, std::nullopt);
     }
 

@@ -88,12 +88,12 @@ Result<uint64_t> Store::Impl::remove_grave(const Grave& dead, Lsn window_begin) 
     struct stat status;
     if (::fstatat(image->graveyard_fd(), grave.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno != ENOENT) return errno_error(errno, "look at " + quoted(grave) + " in the graveyard");
-        applier->forget(object);
+        HF_TRY(applier->forget(object));
         return uint64_t{0};
     }
     if (::unlinkat(image->graveyard_fd(), grave.c_str(), S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0) != 0)
         return errno_error(errno, "remove " + quoted(grave) + " from the graveyard");
-    applier->forget(object);
+    HF_TRY(applier->forget(object));
     return static_cast<uint64_t>(status.st_blocks) * 512;
 }
 

@@ -156,7 +156,7 @@ Result<std::vector<std::pair<std::string, std::string>>> View::xattrs(const Obje
     std::map<std::string, std::string> found;
     {
         const UniqueFd fd = HF_TRY(open_in_image(object, O_PATH));
-        for (auto& [name, value] : HF_TRY(xattrs_of_object(fd.get()))) found.emplace(std::move(name), std::move(value));
+        for (auto& [name, value] : HF_TRY(xattrs_of_object(store_.image(), object, fd.get()))) found.emplace(std::move(name), std::move(value));
     }
     for (auto& undo : HF_TRY(store_.index().xattrs_at(object, at_))) {
         if (undo.present)

@@ -59,7 +59,7 @@ Result<ViewObject> View::look_at_image(const ObjectId& object, uint64_t data_byt
     const UniqueFd fd = HF_TRY(store_.image().open_object(object, *location, may_be_read ? O_RDONLY | O_NOATIME : O_PATH | O_NOFOLLOW));
     ViewObject found;
     found.attributes = HF_TRY(store_.image().attributes_of(fd.get()));
-    found.xattrs = HF_TRY(xattrs_of_object(fd.get()));
+    found.xattrs = HF_TRY(xattrs_of_object(store_.image(), object, fd.get()));
     for (auto& [name, value] : found.xattrs)
         if (name == access_acl_xattr) value = fit_acl_to_mode(std::move(value), found.attributes.mode);
     if (!is_told_with_data(found.attributes, data_bytes_max)) return found;

@@ -8,8 +8,6 @@
 #include <cerrno>
 
 #include "base/text.h"
-#include "rewind/image.h"
-
 namespace holdfast::rewind {
 
 namespace {
@@ -28,10 +26,8 @@ ssize_t read_all(std::string& into, size_t bytes_max, const Read& read) {
     return length;
 }
 
-}  // namespace
-
 // Through /proc, because a descriptor that can be opened of anything (O_PATH) refuses fgetxattr.
-Result<std::vector<std::pair<std::string, std::string>>> xattrs_of_object(int fd) {
+Result<std::vector<std::pair<std::string, std::string>>> xattrs_in_image(int fd) {
     std::vector<std::pair<std::string, std::string>> found;
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     std::string names, value;
@@ -49,6 +45,18 @@ Result<std::vector<std::pair<std::string, std::string>>> xattrs_of_object(int fd
         if (length < 0 && errno == ENODATA) continue;
         if (length < 0) return errno_error(errno, "read extended attribute " + quoted(name) + " of the image");
         found.emplace_back(std::move(name), value.substr(0, static_cast<size_t>(length)));
+    }
+    return found;
+}
+
+}  // namespace
+
+Result<std::vector<std::pair<std::string, std::string>>> xattrs_of_object(const Image& image, const ObjectId& object, int fd) {
+    auto found = HF_TRY(xattrs_in_image(fd));
+    // One that is on its way from here to there is in both for a moment; the newer value is the one beside.
+    for (auto& [name, value] : HF_TRY(image.spilled().of(object))) {
+        std::erase_if(found, [&](const auto& xattr) { return xattr.first == name; });
+        found.emplace_back(name, std::move(value));
     }
     std::sort(found.begin(), found.end());
     return found;

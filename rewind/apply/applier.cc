@@ -52,7 +52,7 @@ Status Applier::change_bytes(const Batch& batch, const Changes& changes) {
 Status Applier::change_attributes(Changes& changes) {
     for (const auto& [object, change] : changes.objects()) {
         if (change.valid == 0 && change.xattrs.empty() && !change.birth) continue;
-        auto set = set_attributes(HF_TRY(files_.fd(object)), change, change.birth != nullptr);
+        auto set = set_attributes(files_.image(), object, HF_TRY(files_.fd(object)), change, change.birth != nullptr);
         if (!set) return std::move(set).error().within("object " + journal::to_string(object) + " of the image");
     }
     return ok();

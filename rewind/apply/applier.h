@@ -40,7 +40,7 @@ public:
     Result<std::vector<Index::HeldName>> take_back(Lsn at, UndoAddress from);
 
     // An object was removed from the graveyard for good. The index learns of it with the next batch or publish().
-    void forget(const ObjectId& object) { files_.remove(object); }
+    Status forget(const ObjectId& object) { return files_.remove(object); }
     // Objects may lie elsewhere from here on.
     Status forget_places();
     Status publish();

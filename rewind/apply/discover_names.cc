@@ -82,7 +82,7 @@ Result<bool> NameChanger::locate(const ObjectId& object) {
     auto fd = files_.fd(object);
     if (!fd && fd.error().code != ErrorCode::not_found) return Error(fd.error());
     if (!fd || HF_TRY(files_.image().object_of(*fd)) != object) {
-        files_.remove(object);  // lost with the power
+        HF_TRY(files_.remove(object));  // lost with the power
         return false;
     }
     located_.insert(object);

@@ -67,12 +67,13 @@ Status ObjectFiles::set_links(const ObjectId& object, uint32_t links) {
     return ok();
 }
 
-void ObjectFiles::remove(const ObjectId& object) {
+Status ObjectFiles::remove(const ObjectId& object) {
     changed_[object] = std::nullopt;
-    auto known = entries_.find(object);
-    if (known == entries_.end()) return;
-    used_.erase(known->second.used);
-    entries_.erase(known);
+    if (auto known = entries_.find(object); known != entries_.end()) {
+        used_.erase(known->second.used);
+        entries_.erase(known);
+    }
+    return image_.spilled().forget(object);
 }
 
 std::vector<Index::LocationChange> ObjectFiles::changes() const {

@@ -31,7 +31,7 @@ public:
     // An object that was just made or found. FD as described above.
     void add(const ObjectId& object, ImageLocation location, UniqueFd fd);
     Status set_links(const ObjectId& object, uint32_t links);
-    void remove(const ObjectId& object);  // it is gone from the image
+    Status remove(const ObjectId& object);  // it is gone from the image
 
     // What the index does not know yet; after it was inserted, changes_taken().
     std::vector<Index::LocationChange> changes() const;

@@ -28,23 +28,42 @@ Status set_owner(int fd, const ObjectChange& change, const struct stat& now, boo
     return ok();
 }
 
-Status set_xattrs(const std::string& path, int fd, const ObjectChange& change, bool exact) {
-    if (exact) {
-        for (const std::string& name : HF_TRY(list_xattrs(fd))) {
-            const auto wanted = change.xattrs.find(name);
-            if (wanted != change.xattrs.end() && wanted->second) continue;
-            if (::removexattr(path.c_str(), name.c_str()) != 0 && errno != ENODATA)
-                return errno_error(errno, "remove xattr " + quoted(name));
-        }
+// The xattrs of one object, in the image or beside it.
+class Xattrs {
+public:
+    Xattrs(SpilledXattrs& spilled, const ObjectId& object, std::string path) : spilled_(spilled), object_(object), path_(std::move(path)) {}
+
+    Status set(const std::string& name, std::string_view value) {
+        if (::setxattr(path_.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) return spilled_.remove(object_, name);
+        const int why = errno;
+        // On a disk that is full nothing is kept beside it either.
+        if (!is_want_of_room(why) || !spilled_.put(object_, name, value)) return errno_error(why, "set xattr " + quoted(name));
+        return remove_from_image(name);
+    }
+    Status remove(const std::string& name) {
+        HF_TRY(remove_from_image(name));
+        return spilled_.remove(object_, name);
+    }
+
+private:
+    Status remove_from_image(const std::string& name) {
+        if (::removexattr(path_.c_str(), name.c_str()) == 0 || errno == ENODATA || errno == EOPNOTSUPP) return ok();
+        return errno_error(errno, "remove xattr " + quoted(name));
+    }
+
+    SpilledXattrs& spilled_;
+    const ObjectId object_;
+    const std::string path_;
+};
+
+Status set_xattrs(Xattrs xattrs, const std::vector<std::string>& present, const ObjectChange& change) {
+    for (const std::string& name : present) {
+        const auto wanted = change.xattrs.find(name);
+        if (wanted == change.xattrs.end() || !wanted->second) HF_TRY(xattrs.remove(name));
     }
     for (const auto& [name, value] : change.xattrs) {
         const std::string key(name);
-        if (value) {
-            if (::setxattr(path.c_str(), key.c_str(), value->data(), value->size(), 0) != 0)
-                return errno_error(errno, "set xattr " + quoted(key));
-        } else if (!exact && ::removexattr(path.c_str(), key.c_str()) != 0 && errno != ENODATA) {
-            return errno_error(errno, "remove xattr " + quoted(key));
-        }
+        HF_TRY(value ? xattrs.set(key, *value) : xattrs.remove(key));
     }
     return ok();
 }
@@ -60,14 +79,15 @@ Status set_times(int fd, const ObjectChange& change) {
 
 }  // namespace
 
-Status set_attributes(int fd, const ObjectChange& change, bool exact_xattrs) {
+Status set_attributes(const Image& image, const ObjectId& object, int fd, const ObjectChange& change, bool exact_xattrs) {
     struct stat now;
     if (::fstat(fd, &now) != 0) return errno_error(errno, "look at an object of the image");
     const std::string path = descriptor_path(fd);
     bool mode_may_differ = false;
     HF_TRY(set_owner(fd, change, now, &mode_may_differ));
     if (exact_xattrs || !change.xattrs.empty()) {
-        HF_TRY(set_xattrs(path, fd, change, exact_xattrs));
+        const auto present = exact_xattrs ? HF_TRY(list_xattrs(image, object, fd)) : std::vector<std::string>();
+        HF_TRY(set_xattrs(Xattrs(image.spilled(), object, path), present, change));
         mode_may_differ = true;
     }
     const uint32_t permissions = change.attributes.mode & 07777;
@@ -79,7 +99,8 @@ Status set_attributes(int fd, const ObjectChange& change, bool exact_xattrs) {
     return set_times(fd, change);
 }
 
-Result<std::optional<std::string>> read_xattr(int fd, std::string_view name) {
+Result<std::optional<std::string>> read_xattr(const Image& image, const ObjectId& object, int fd, std::string_view name) {
+    if (auto spilled = HF_TRY(image.spilled().value(object, name))) return spilled;
     const std::string path = descriptor_path(fd), key(name);
     std::string value(256, '\0');
     while (true) {
@@ -94,7 +115,7 @@ Result<std::optional<std::string>> read_xattr(int fd, std::string_view name) {
     }
 }
 
-Result<std::vector<std::string>> list_xattrs(int fd) {
+Result<std::vector<std::string>> list_xattrs(const Image& image, const ObjectId& object, int fd) {
     std::vector<std::string> names;
     const std::string path = descriptor_path(fd);
     std::string list(1024, '\0');
@@ -104,13 +125,14 @@ Result<std::vector<std::string>> list_xattrs(int fd) {
         list.resize(XATTR_LIST_MAX);
         length = ::listxattr(path.c_str(), list.data(), list.size());
     }
-    if (length < 0 && errno == EOPNOTSUPP) return names;
+    if (length < 0 && errno == EOPNOTSUPP) length = 0;
     if (length < 0) return errno_error(errno, "list the xattrs of an object of the image");
     for (size_t at = 0; at < static_cast<size_t>(length);) {
         std::string name(list.c_str() + at);
         at += name.size() + 1;
         if (!is_private_xattr(name)) names.push_back(std::move(name));
     }
+    for (auto& [name, value] : HF_TRY(image.spilled().of(object))) names.push_back(std::move(name));
     return names;
 }
 

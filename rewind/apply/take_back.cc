@@ -96,8 +96,7 @@ Status Applier::remove_unborn(const ObjectId& object) {
     const int flags = location && S_ISDIR(location->mode) ? AT_REMOVEDIR : 0;
     if (location && ::unlinkat(graveyard, grave.c_str(), flags) != 0 && errno != ENOENT)
         return errno_error(errno, "remove " + quoted(grave) + " from the graveyard");
-    files_.remove(object);
-    return ok();
+    return files_.remove(object);
 }
 
 }  // namespace holdfast::rewind

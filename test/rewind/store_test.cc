@@ -1,3 +1,4 @@
+#include <linux/limits.h>
 #include <sys/xattr.h>
 
 #include <filesystem>
@@ -104,6 +105,37 @@ TEST_CASE("store: an object that is made again after its death keeps its earlier
         CHECK(story.mode(again, "new") == (S_IFREG | 0600));
         story.reopen();  // without a checkpoint: all of it is applied again
     }
+}
+
+TEST_CASE("store: attributes for which the file system of the image has no room are there at every moment, through restarts") {
+    StoreStory story;
+    std::vector<std::pair<Lsn, std::map<std::string, std::string>>> moments;
+    std::map<std::string, std::string> expected;
+    const auto note = [&](Lsn moment) { moments.emplace_back(moment, expected); };
+    const auto set = [&](const std::string& name, const std::string& value) {
+        expected[name] = value;
+        note(story.set_xattr(file, name, value));
+    };
+    note(story.birth(file, "f", regular));
+    for (const char* name : {"user.a", "user.b", "user.c"}) set(name, std::string(1800, name[5]));
+    set("user.a", "small");
+    set("user.c", std::string(3000, 'C'));
+    set("user.large", std::string(XATTR_SIZE_MAX, 'l'));  // more than ext4 and btrfs keep
+    story.apply();
+    set("user.large", "fits");
+    expected.erase("user.c");
+    note(story.tell(HF_REMOVEXATTR, file, journal::RemoveXattr{"user.c"}));
+    set("user.large", std::string(XATTR_SIZE_MAX, 'L'));
+    note(story.unlink(file, "f"));
+    story.apply();
+    const auto is_as_told = [&] {
+        for (size_t at = 0; at + 1 < moments.size(); ++at) CHECK(story.xattrs(moments[at].first, "f") == moments[at].second);
+    };
+    is_as_told();
+    CHECK(!std::filesystem::is_empty(story.path("xattrs")));
+    story.reopen();  // without a checkpoint: all of it is applied again
+    story.apply();
+    is_as_told();
 }
 
 TEST_CASE("store: a directory that is made again after its removal is the same one") {
@@ -346,6 +378,7 @@ TEST_CASE("store: the window gives way to its limit, oldest first, with the bodi
     StoreStory story([](journal::Volume& volume) { volume.window_bytes_max = 24 << 20; });
     story.birth(file, "file", regular);
     const Lsn early = story.birth(other, "dead", regular);
+    story.set_xattr(other, "user.large", std::string(XATTR_SIZE_MAX, 'l'));
     story.unlink(other, "dead");
     story.tell(HF_ORPHAN_END, other, journal::OrphanEnd{});
     const std::string bytes(1 << 20, 'x');
@@ -363,6 +396,7 @@ TEST_CASE("store: the window gives way to its limit, oldest first, with the bodi
     CHECK(story.store().window_begin() > early);
     CHECK(story.store().check_moment(early).error().code == ErrorCode::not_found);
     CHECK(!std::filesystem::exists(grave));
+    CHECK(std::filesystem::is_empty(story.path("xattrs")));
     CHECK(story.store().undo_log().used_bytes() < uint64_t{40} << 20);
     CHECK(story.read(moment, "file") == bytes);
     const Lsn begin = story.store().window_begin();
