@@ -431,7 +431,7 @@ def deaths(work):
             said = protecting.communicate(timeout=60)[0]
             if victim == "--worker" and protecting.returncode != 0:
                 check(f"round {number}: a worker's death is cured", said)
-            if not any(supervisors(volume)):
+            if protecting.returncode != 0 or not any(supervisors(volume)):
                 volume.await_free()
                 volume.protect()
             if volume.bound() != ["cache", "var/tmp"] or len(volume.mounts()) != 4:
