@@ -53,12 +53,10 @@ Result<std::vector<std::pair<std::string, std::string>>> xattrs_in_image(int fd)
 
 Result<std::vector<std::pair<std::string, std::string>>> xattrs_of_object(const Image& image, const ObjectId& object, int fd) {
     auto found = HF_TRY(xattrs_in_image(fd));
-    // One that is on its way from here to there is in both for a moment; the newer value is the one beside.
-    for (auto& [name, value] : HF_TRY(image.spilled().of(object))) {
-        std::erase_if(found, [&](const auto& xattr) { return xattr.first == name; });
-        found.emplace_back(name, std::move(value));
-    }
+    // One that moves is in both for a moment, and whoever looks at an earlier one finds its undo: either will do.
+    for (auto& spilled : HF_TRY(image.spilled().of(object))) found.push_back(std::move(spilled));
     std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first == b.first; }), found.end());
     return found;
 }
 
