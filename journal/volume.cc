@@ -11,6 +11,7 @@
 
 #include "base/disk.h"
 #include "base/log.h"
+#include "base/mount_table.h"
 #include "base/real_path.h"
 #include "base/small_file.h"
 #include "base/text.h"
@@ -24,11 +25,6 @@ constexpr const char* volume_file = "volume.toml";
 std::string environment_or(const char* variable, const char* fallback) {
     const char* value = ::getenv(variable);
     return value != nullptr && *value != '\0' ? value : fallback;
-}
-
-bool is_within(std::string_view path, std::string_view directory) {
-    if (directory == "/") return path.starts_with('/');
-    return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
 Result<std::string> read_link(const std::string& path) {
