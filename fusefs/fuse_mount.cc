@@ -77,11 +77,13 @@ bool FuseMount::is_mounted() const {
     return std::any_of(table->begin(), table->end(), [this](const MountEntry& entry) { return is_this(entry); });
 }
 
-// At its directory, or where it is put together.
+// At its directory, or where it is put together; somebody may have bound it elsewhere as well.
 Result<std::string> FuseMount::point() const {
     const auto table = HF_TRY(read_mount_table());
-    const auto ours = std::find_if(table.begin(), table.end(), [this](const MountEntry& entry) { return is_this(entry); });
-    if (ours == table.end()) return Error{ErrorCode::not_found, quoted(directory_) + " is not mounted any more"};
+    const MountEntry* ours = nullptr;
+    for (const MountEntry& entry : table)
+        if (is_this(entry) && (!ours || entry.point == directory_)) ours = &entry;
+    if (!ours) return Error{ErrorCode::not_found, quoted(directory_) + " is not mounted any more"};
     if (!is_this(*mount_of(table, ours->point))) return Error{ErrorCode::busy, "something else is mounted over " + quoted(ours->point)};
     return ours->point;
 }

@@ -186,8 +186,10 @@ std::string MountSession::last_log_line_since(uint64_t start) const {
 
 void MountSession::end() {
     // Detached rather than unmounted: somebody may already wait for an answer in it, and would make it busy. What is bound in it goes along.
-    if (mount_) mount_->detach();
-    if (mount_) mount_->close_device();
+    if (mount_) {
+        mount_->detach();
+        mount_->close_device();
+    }
     assembly_.reset();
     if (!door_) return;
     if (door_->is_on_top()) door_->remove();
