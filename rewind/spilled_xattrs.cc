@@ -79,6 +79,32 @@ Status make_above(int directory_fd, const std::string& path) {
     return ok();
 }
 
+std::optional<std::string> read_value(int directory_fd, const std::string& path) {
+    const UniqueFd file(::openat(directory_fd, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!file) return std::nullopt;
+    auto bytes = read_text(file.get(), XATTR_SIZE_MAX + checksum_bytes);
+    uint64_t checksum = 0;
+    if (bytes && bytes->size() >= checksum_bytes) memcpy(&checksum, bytes->data(), checksum_bytes);
+    if (!bytes || bytes->size() < checksum_bytes || checksum != journal::xxh3_64(bytes_of(*bytes).subspan(checksum_bytes))) {
+        log_warning("The attribute " + quoted(path) + " of an object, which the image has no room for, is damaged and counts as not there.");
+        return std::nullopt;
+    }
+    return bytes->substr(checksum_bytes);
+}
+
+Status collect(int directory_fd, const std::string& above, std::vector<std::pair<std::string, std::string>>& found) {
+    return read_directory(directory_fd, [&](const DirectoryEntry& entry) -> Status {
+        if (HF_TRY(is_directory(directory_fd, entry))) {
+            const UniqueFd below(::openat(directory_fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            return below ? collect(below.get(), above + entry.name, found) : ok();
+        }
+        if (!entry.name.ends_with(end_mark)) return ok();
+        if (auto value = read_value(directory_fd, entry.name))
+            found.emplace_back(unescaped(above + entry.name.substr(0, entry.name.size() - 1)), std::move(*value));
+        return ok();
+    });
+}
+
 }  // namespace
 
 bool is_want_of_room(int error) { return error == ENOSPC || error == E2BIG || error == EOPNOTSUPP; }
@@ -107,32 +133,6 @@ Result<std::unique_ptr<SpilledXattrs>> SpilledXattrs::open(const std::string& di
     return spilled;
 }
 
-std::optional<std::string> SpilledXattrs::read(int directory_fd, const std::string& path) const {
-    const UniqueFd file(::openat(directory_fd, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!file) return std::nullopt;
-    auto bytes = read_text(file.get(), XATTR_SIZE_MAX + checksum_bytes);
-    uint64_t checksum = 0;
-    if (bytes && bytes->size() >= checksum_bytes) memcpy(&checksum, bytes->data(), checksum_bytes);
-    if (!bytes || bytes->size() < checksum_bytes || checksum != journal::xxh3_64(bytes_of(*bytes).subspan(checksum_bytes))) {
-        log_warning("The attribute " + quoted(path) + " of an object, which the image has no room for, is damaged and counts as not there.");
-        return std::nullopt;
-    }
-    return bytes->substr(checksum_bytes);
-}
-
-Status SpilledXattrs::collect(int directory_fd, const std::string& above, std::vector<std::pair<std::string, std::string>>& found) const {
-    return read_directory(directory_fd, [&](const DirectoryEntry& entry) -> Status {
-        if (HF_TRY(is_directory(directory_fd, entry))) {
-            const UniqueFd below(::openat(directory_fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-            return below ? collect(below.get(), above + entry.name, found) : ok();
-        }
-        if (!entry.name.ends_with(end_mark)) return ok();
-        if (auto value = read(directory_fd, entry.name))
-            found.emplace_back(unescaped(above + entry.name.substr(0, entry.name.size() - 1)), std::move(*value));
-        return ok();
-    });
-}
-
 Result<std::vector<std::pair<std::string, std::string>>> SpilledXattrs::of(const ObjectId& object) const {
     std::vector<std::pair<std::string, std::string>> found;
     if (!has_any_) return found;
@@ -145,7 +145,7 @@ Result<std::vector<std::pair<std::string, std::string>>> SpilledXattrs::of(const
 
 Result<std::optional<std::string>> SpilledXattrs::value(const ObjectId& object, std::string_view name) const {
     if (!has_any_) return std::optional<std::string>();
-    return read(directory_.get(), directory_of(object) + "/" + spilled_path(name));
+    return read_value(directory_.get(), directory_of(object) + "/" + spilled_path(name));
 }
 
 Status SpilledXattrs::put(const ObjectId& object, std::string_view name, std::string_view value) {

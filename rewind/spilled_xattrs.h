@@ -30,7 +30,6 @@ public:
     // DIRECTORY is made when it is missing.
     static Result<std::unique_ptr<SpilledXattrs>> open(const std::string& directory);
 
-    int directory_fd() const { return directory_.get(); }
     // Of an object, in no order. Nothing is looked for as long as no object has any.
     Result<std::vector<std::pair<std::string, std::string>>> of(const ObjectId& object) const;
     Result<std::optional<std::string>> value(const ObjectId& object, std::string_view name) const;
@@ -41,8 +40,6 @@ public:
 
 private:
     explicit SpilledXattrs(UniqueFd directory) : directory_(std::move(directory)) {}
-    std::optional<std::string> read(int directory_fd, const std::string& path) const;
-    Status collect(int directory_fd, const std::string& above, std::vector<std::pair<std::string, std::string>>& found) const;
 
     UniqueFd directory_;
     std::atomic<bool> has_any_ = false;  // an object may have some

@@ -1,8 +1,6 @@
 #include "rewind/apply/set_attributes.h"
 
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/limits.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -12,6 +10,7 @@
 #include "rewind/acl_mode.h"
 #include "rewind/apply/object_files.h"
 #include "rewind/image.h"
+#include "rewind/xattrs.h"
 
 namespace holdfast::rewind {
 
@@ -86,7 +85,7 @@ Status set_attributes(const Image& image, const ObjectId& object, int fd, const 
     bool mode_may_differ = false;
     HF_TRY(set_owner(fd, change, now, &mode_may_differ));
     if (exact_xattrs || !change.xattrs.empty()) {
-        const auto present = exact_xattrs ? HF_TRY(list_xattrs(image, object, fd)) : std::vector<std::string>();
+        const auto present = exact_xattrs ? HF_TRY(xattr_names_of_object(image, object, fd)) : std::vector<std::string>();
         HF_TRY(set_xattrs(Xattrs(image.spilled(), object, path), present, change));
         mode_may_differ = true;
     }
@@ -97,43 +96,6 @@ Status set_attributes(const Image& image, const ObjectId& object, int fd, const 
         if ((is_place ? ::chmod(path.c_str(), permissions) : ::fchmod(fd, permissions)) != 0) return errno_error(errno, "set the mode");
     }
     return set_times(fd, change);
-}
-
-Result<std::optional<std::string>> read_xattr(const Image& image, const ObjectId& object, int fd, std::string_view name) {
-    if (auto spilled = HF_TRY(image.spilled().value(object, name))) return spilled;
-    const std::string path = descriptor_path(fd), key(name);
-    std::string value(256, '\0');
-    while (true) {
-        const ssize_t length = ::getxattr(path.c_str(), key.c_str(), value.data(), value.size());
-        if (length >= 0) {
-            value.resize(static_cast<size_t>(length));
-            return std::optional(std::move(value));
-        }
-        if (errno == ENODATA || errno == EOPNOTSUPP) return std::optional<std::string>();
-        if (errno != ERANGE || value.size() >= XATTR_SIZE_MAX) return errno_error(errno, "read xattr " + quoted(key));
-        value.resize(XATTR_SIZE_MAX);
-    }
-}
-
-Result<std::vector<std::string>> list_xattrs(const Image& image, const ObjectId& object, int fd) {
-    std::vector<std::string> names;
-    const std::string path = descriptor_path(fd);
-    std::string list(1024, '\0');
-    ssize_t length = ::flistxattr(fd, list.data(), list.size());
-    if (length < 0 && errno == EBADF) length = ::listxattr(path.c_str(), list.data(), list.size());  // open as a place only
-    if (length < 0 && errno == ERANGE) {
-        list.resize(XATTR_LIST_MAX);
-        length = ::listxattr(path.c_str(), list.data(), list.size());
-    }
-    if (length < 0 && errno == EOPNOTSUPP) length = 0;
-    if (length < 0) return errno_error(errno, "list the xattrs of an object of the image");
-    for (size_t at = 0; at < static_cast<size_t>(length);) {
-        std::string name(list.c_str() + at);
-        at += name.size() + 1;
-        if (!is_private_xattr(name)) names.push_back(std::move(name));
-    }
-    for (auto& [name, value] : HF_TRY(image.spilled().of(object))) names.push_back(std::move(name));
-    return names;
 }
 
 }  // namespace holdfast::rewind

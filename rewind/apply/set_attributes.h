@@ -13,9 +13,4 @@ namespace holdfast::rewind {
 // FD is open as open_flags_for() says. With EXACT_XATTRS everything that is not in the change is removed, but for our own.
 Status set_attributes(const Image& image, const ObjectId& object, int fd, const ObjectChange& change, bool exact_xattrs);
 
-// One xattr's value; nothing when it is not there.
-Result<std::optional<std::string>> read_xattr(const Image& image, const ObjectId& object, int fd, std::string_view name);
-// All names, without our own.
-Result<std::vector<std::string>> list_xattrs(const Image& image, const ObjectId& object, int fd);
-
 }  // namespace holdfast::rewind

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "rewind/acl_mode.h"
-#include "rewind/apply/set_attributes.h"
+#include "rewind/xattrs.h"
 
 namespace holdfast::rewind {
 
@@ -105,7 +105,7 @@ Result<std::optional<std::string_view>> UndoPlanner::xattr_now(const ObjectId& o
         if (change->birth) return std::optional<std::string_view>();
     }
     if (!state.in_image) return std::optional<std::string_view>();
-    const auto value = HF_TRY(read_xattr(files_.image(), object, HF_TRY(files_.fd(object)), name));
+    const auto value = HF_TRY(xattr_of_object(files_.image(), object, HF_TRY(files_.fd(object)), name));
     if (!value) return std::optional<std::string_view>();
     return std::optional(arena_.keep(std::string_view(*value)));
 }

@@ -3,8 +3,8 @@
 
 #include <set>
 
-#include "rewind/apply/set_attributes.h"
 #include "rewind/apply/undo_planner.h"
+#include "rewind/xattrs.h"
 
 namespace holdfast::rewind {
 
@@ -68,7 +68,7 @@ Status UndoPlanner::plan_rebirth(const Record& record, Pending& state) {
     std::set<std::string> names;
     const ObjectChange* change = changes_.find(record.object);
     if (state.in_image && !(change && change->birth))
-        for (std::string& name : HF_TRY(list_xattrs(files_.image(), record.object, HF_TRY(files_.fd(record.object))))) names.insert(std::move(name));
+        for (std::string& name : HF_TRY(xattr_names_of_object(files_.image(), record.object, HF_TRY(files_.fd(record.object))))) names.insert(std::move(name));
     if (change)
         for (const auto& [name, value] : change->xattrs) names.emplace(name);
     for (const journal::Xattr& xattr : body.xattrs)
