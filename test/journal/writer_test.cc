@@ -18,6 +18,15 @@ using test::NumberedWrite;
 constexpr uint64_t segment = HF_SEGMENT_BYTES_MIN;
 constexpr size_t large = 512 << 10;  // three of these fill a segment
 
+// One record in the first segment, which is sealed and cut. Returns the chain behind it.
+ChainHash::Value write_first_segment(JournalBench& bench) {
+    REQUIRE(bench.open().has_value());
+    REQUIRE(bench.write(0).has_value());
+    bench.close();
+    auto first = bench.memory().open(segment_name(0), Disk::Open::existing);
+    return (*read_seal(**first, 0, segment))->chain_after;
+}
+
 TEST_CASE("writer: what was appended is published, in order and at the address that was returned") {
     JournalBench bench;
     REQUIRE(bench.open().has_value());
@@ -109,11 +118,7 @@ TEST_CASE("writer: segments follow each other, sealed, cut and chained") {
 
 TEST_CASE("writer: the next one goes on in a segment of its own, with the chain it was given") {
     JournalBench bench;
-    REQUIRE(bench.open().has_value());
-    REQUIRE(bench.write(0).has_value());
-    bench.close();
-    auto first = bench.memory().open(segment_name(0), Disk::Open::existing);
-    const ChainHash::Value chain = (*read_seal(**first, 0, segment))->chain_after;
+    const ChainHash::Value chain = write_first_segment(bench);
     REQUIRE(bench.open({1, chain}).has_value());
     CHECK(bench.writer().published() == segment);
     CHECK(bench.writer().durable() == segment);
@@ -389,11 +394,8 @@ TEST_CASE("writer: what a predecessor left unsynced goes to the disk with the fi
 
 TEST_CASE("writer: what a predecessor sealed and did not come to cut is cut with the first sync, also when all of it is on the disk") {
     JournalBench bench;
-    REQUIRE(bench.open().has_value());
-    REQUIRE(bench.write(0).has_value());
-    bench.close();
+    const ChainHash::Value chain = write_first_segment(bench);
     auto first = bench.memory().open(segment_name(0), Disk::Open::existing);
-    const ChainHash::Value chain = (*read_seal(**first, 0, segment))->chain_after;
     const uint64_t cut_bytes = *(*first)->size();
     REQUIRE((*first)->truncate(segment).has_value());
     REQUIRE(bench.open({1, chain, lsn_max, {{0, cut_bytes - HF_SEGMENT_END_BYTES}}}).has_value());
