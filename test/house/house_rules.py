@@ -16,10 +16,11 @@ MAY_INCLUDE = {
     "base": set(),
     "journal": set(),
     "fusefs": {"journal"},
+    "ha": {"journal"},
     "rewind": {"journal"},
-    "replicator": {"journal", "rewind"},
-    "tools": {"journal", "rewind"},
-    "test": {"journal", "rewind", "fusefs", "replicator", "tools"},
+    "replicator": {"ha", "journal", "rewind"},
+    "tools": {"ha", "journal", "rewind"},
+    "test": {"ha", "journal", "rewind", "fusefs", "replicator", "tools"},
 }
 LINES_MAX = 700
 FUNCTION_LINES_MAX = 70
