@@ -6,101 +6,21 @@
 #include <algorithm>
 #include <climits>
 #include <filesystem>
-#include <initializer_list>
 #include <optional>
 #include <set>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "base/small_file.h"
 #include "base/text.h"
+#include "base/toml_table.h"
 #include "replicator/trust/peers.h"
 
 namespace holdfast::replicator {
 
 namespace {
 
+using Table = TomlTable;
+
 constexpr uint64_t limit_bytes_min = 1 << 10;
-
-// One table of the file, and how to speak of it.
-class Table {
-public:
-    Table(const toml::table& table, std::string name, const std::string& where) : table_(table), name_(std::move(name)), where_(where) {}
-
-    Error wrong(const std::string& what) const {
-        return {ErrorCode::invalid_argument, where_ + ", line " + std::to_string(table_.source().begin.line) + (name_.empty() ? "" : ", " + name_) + ": " + what};
-    }
-    Status knows_only(std::initializer_list<std::string_view> keys) const {
-        for (const auto& [key, value] : table_)
-            if (std::find(keys.begin(), keys.end(), key.str()) == keys.end()) {
-                std::string known;
-                for (const std::string_view name : keys) known += (known.empty() ? "" : ", ") + std::string(name);
-                return wrong("nothing is called " + quoted(key.str()) + " here; there are " + known);
-            }
-        return ok();
-    }
-    Result<std::string> text(const char* key, const char* fallback = nullptr) const {
-        const toml::node* node = table_.get(key);
-        if (node == nullptr && fallback != nullptr) return std::string(fallback);
-        if (node == nullptr) return wrong("`" + std::string(key) + "` is missing");
-        const auto value = node->value<std::string>();
-        if (!node->is_string() || value->empty() || value->find('\0') != value->npos) return wrong("`" + std::string(key) + "` must be a text that is not empty");
-        return *value;
-    }
-
-    Result<uint8_t> hour(const char* key) const {
-        const auto value = number(key);
-        if (!value || *value < 0 || *value > 24) return wrong("`" + std::string(key) + "` must be an hour from 0 to 24");
-        return static_cast<uint8_t>(*value);
-    }
-    std::optional<int64_t> number(const char* key) const { return table_[key].value_exact<int64_t>(); }
-    bool has(const char* key) const { return table_.contains(key); }
-    // False when it is absent.
-    Result<bool> flag(const char* key) const {
-        const auto value = table_[key].value_exact<bool>();
-        if (has(key) && !value) return wrong("`" + std::string(key) + "` must be true or false");
-        return value.value_or(false);
-    }
-    Result<std::vector<std::string>> texts(const char* key) const {
-        const toml::array* array = table_[key].as_array();
-        const Error no_texts = wrong("`" + std::string(key) + "` must be a list of texts, and not empty");
-        if (array == nullptr || array->empty()) return no_texts;
-        std::vector<std::string> all;
-        for (const toml::node& entry : *array) {
-            const auto value = entry.value<std::string>();
-            if (!entry.is_string() || value->find('\0') != value->npos) return no_texts;
-            all.push_back(*value);
-        }
-        return all;
-    }
-    Result<Table> table(const char* key) const {
-        const toml::table* inner = table_[key].as_table();
-        if (inner == nullptr) return wrong("`" + std::string(key) + "` is written as a table: " + std::string(key) + " = { … }");
-        return Table(*inner, name_ + " " + key, where_);
-    }
-    // The tables of an array.
-    Result<std::vector<Table>> rows(const char* key) const {
-        std::vector<Table> all;
-        const toml::node* node = table_.get(key);
-        if (node == nullptr) return all;
-        const toml::array* array = node->as_array();
-        const std::string shown = name_.empty() ? "[[" + std::string(key) + "]]" : std::string(key) + " = [ { … } ]";
-        const auto no_tables = [&] { return wrong("`" + std::string(key) + "` is written as tables: " + shown); };
-        if (array == nullptr) return no_tables();
-        if (array->size() > edges_max) return wrong("more than " + std::to_string(edges_max) + " of " + shown);
-        for (const toml::node& entry : *array) {
-            if (!entry.is_table()) return no_tables();
-            all.emplace_back(*entry.as_table(), name_.empty() ? shown : name_ + " " + key, where_);
-        }
-        return all;
-    }
-
-private:
-    const toml::table& table_;
-    const std::string name_;
-    const std::string& where_;
-};
 
 // "sat", "mon-fri", "fri-mon": a bit for each day.
 std::optional<uint8_t> parse_days(std::string_view text) {
@@ -123,14 +43,20 @@ Result<uint64_t> limit_in(const Table& table) {
     return *limit;
 }
 
+Result<uint8_t> hour_in(const Table& table, const char* key) {
+    const auto value = table.number(key);
+    if (!value || *value < 0 || *value > 24) return table.wrong("`" + std::string(key) + "` must be an hour from 0 to 24");
+    return static_cast<uint8_t>(*value);
+}
+
 Result<Hours> hours_in(const Table& table) {
     Hours row;
     const std::string days = HF_TRY(table.text("days"));
     const auto bits = parse_days(days);
     if (!bits) return table.wrong(quoted(days) + " names no days; write sat, or mon-fri");
     row.days = *bits;
-    row.from = HF_TRY(table.hour("from"));
-    row.to = HF_TRY(table.hour("to"));
+    row.from = HF_TRY(hour_in(table, "from"));
+    row.to = HF_TRY(hour_in(table, "to"));
     if (row.from >= row.to) return table.wrong("`from` must be before `to`; what goes past midnight is two rows");
     return row;
 }
@@ -144,7 +70,7 @@ Result<HoursLimit> hours_row(const Table& table) {
 
 Result<Schedule> schedule_in(const Table& table) {
     Schedule schedule;
-    for (const Table& row : HF_TRY(table.rows("schedule"))) {
+    for (const Table& row : HF_TRY(table.rows("schedule", edges_max))) {
         HF_TRY(row.knows_only({"days", "from", "to"}));
         schedule.windows.push_back(HF_TRY(hours_in(row)));
     }
@@ -171,7 +97,7 @@ Result<SendRule> send_rule(const Table& table) {
     rule.to = HF_TRY(table.text("to"));
     if (Status named = check_peer_name(rule.to); !named) return table.wrong(named.error().message);
     if (table.has("limit")) rule.limits.bytes_per_second = HF_TRY(limit_in(table));
-    for (const Table& row : HF_TRY(table.rows("hours"))) rule.limits.hours.push_back(HF_TRY(hours_row(row)));
+    for (const Table& row : HF_TRY(table.rows("hours", edges_max))) rule.limits.hours.push_back(HF_TRY(hours_row(row)));
     rule.schedule = HF_TRY(schedule_in(table));
     if (table.has("streams")) rule.streams = HF_TRY(streams_in(table));
     return rule;
@@ -298,36 +224,34 @@ bool sends_on(const SendRule& send, const KeepRule& keep) {
 }
 
 Result<Config> parse_config(std::string_view text, const std::string& where) {
-    const toml::parse_result parsed = toml::parse(text);
-    if (!parsed)
-        return Error{ErrorCode::invalid_argument, where + ", line " + std::to_string(parsed.error().source().begin.line) + ": " + std::string(parsed.error().description())};
-    const Table top(parsed.table(), "", where);
+    const TomlText parsed = HF_TRY(TomlText::parse(text, where));
+    const Table top = parsed.top();
     HF_TRY(top.knows_only({"name", "listen", "address", "send", "keep", "peer", "notify"}));
     Config config;
     config.name = HF_TRY(top.text("name", host_name().c_str()));
     if (Status named = check_peer_name(config.name); !named) return top.wrong(named.error().message);
     for (const auto& [key, value] : {std::pair{"listen", &config.listen}, std::pair{"address", &config.address}}) {
-        if (!parsed.table().contains(key)) continue;
+        if (!top.has(key)) continue;
         *value = HF_TRY(top.text(key));
         if (Status fits = check_peer_address(*value); !fits) return top.wrong(fits.error().message);
     }
     std::set<std::pair<std::string, std::string>> sent;
-    for (const Table& table : HF_TRY(top.rows("send"))) {
+    for (const Table& table : HF_TRY(top.rows("send", edges_max))) {
         config.send.push_back(HF_TRY(send_rule(table)));
         if (!sent.emplace(config.send.back().volume, config.send.back().to).second) return table.wrong("the same is written twice");
     }
     std::set<std::string> kept, stores;
-    for (const Table& table : HF_TRY(top.rows("keep"))) {
+    for (const Table& table : HF_TRY(top.rows("keep", edges_max))) {
         config.keep.push_back(HF_TRY(keep_rule(table)));
         if (!kept.insert(journal::to_string(config.keep.back().volume)).second) return table.wrong("a volume is kept once on a host");
         if (!stores.insert(place_of(config.keep.back().store)).second) return table.wrong("a store holds one volume");
     }
     std::set<std::string> peers;
-    for (const Table& table : HF_TRY(top.rows("peer"))) {
+    for (const Table& table : HF_TRY(top.rows("peer", edges_max))) {
         config.peers.push_back(HF_TRY(peer_rule(table)));
         if (!peers.insert(config.peers.back().name).second) return table.wrong("what a peer may is written once");
     }
-    for (const Table& table : HF_TRY(top.rows("notify"))) {
+    for (const Table& table : HF_TRY(top.rows("notify", edges_max))) {
         const NotifyRule rule = HF_TRY(notify_rule(table));
         if (std::find(config.notify.begin(), config.notify.end(), rule) != config.notify.end()) return table.wrong("the same is written twice");
         if (config.notify.size() == notify_rules_max) return table.wrong("more than " + std::to_string(notify_rules_max) + " of [[notify]]");

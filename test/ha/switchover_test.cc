@@ -25,13 +25,15 @@ std::vector<Fault> all_faults() {
     return faults;
 }
 
-// Of a fault by itself: what was begun is taken back, or goes on, without a person. What cannot be taken back is a person's, and so is an application that does not start.
-bool is_made_good(const Fault& fault) {
+// What was begun is taken back, or goes on, without a person. What cannot be taken back is a person's, and so is an application that does not start.
+bool is_made_good(const Fault& fault, bool is_alone) {
     switch (fault.kind) {
+        case FaultKind::engine_dies_always:
+            if (!is_alone) return false;  // with it the other way may be barred as well
+            [[fallthrough]];
         case FaultKind::fails_before:
         case FaultKind::fails_after:
-        case FaultKind::times_out:
-        case FaultKind::engine_dies_always: return !fault.takes_back && fault.step != Step::start_application;
+        case FaultKind::times_out: return !fault.takes_back && fault.step != Step::start_application;
         case FaultKind::engine_dies_before:
         case FaultKind::engine_dies_after:
         case FaultKind::link_is_cut:
@@ -59,7 +61,7 @@ std::string run(bool has_witness, size_t master, Beginning beginning, const std:
     }
     if (!world.violation().empty()) return world.violation() + "\n" + world.story();
     if (world.serving() == 1) return {};
-    const bool must_serve = beginning == Beginning::by_hand && std::all_of(faults.begin(), faults.end(), is_made_good);
+    const bool must_serve = beginning == Beginning::by_hand && std::all_of(faults.begin(), faults.end(), [&](const Fault& fault) { return is_made_good(fault, faults.size() == 1); });
     if (world.wants_operator() && !must_serve) return {};
     // Without a witness nobody takes over from a host that does not answer.
     const bool is_alone = !has_witness && (beginning != Beginning::by_hand || std::any_of(faults.begin(), faults.end(), [](const Fault& fault) {

@@ -390,6 +390,8 @@ std::optional<Outcome> SwitchoverWorld::ask_to_take(size_t host, const std::stri
         return other.saga->outcome();
     }
     if (other.saga && !other.saga->outcome()) return std::nullopt;  // it does something else
+    // It has had the right since the master gave it back: a rescue was quicker than the question.
+    if (other.held.number > hosts_[host].held.number) return Outcome::handed_over;
     if (!begins_it) {
         refused_.insert(id);
         return Outcome::restored;
@@ -406,6 +408,7 @@ SwitchoverWorld::Performed SwitchoverWorld::hand_over(size_t host) {
     const auto outcome = ask_to_take(host, one.saga->id(), true);
     if (!outcome) return {std::nullopt, {}};
     if (*outcome == Outcome::switched) return {Verdict::done, "the replica serves"};
+    if (*outcome == Outcome::handed_over) return {Verdict::theirs, "the replica has had the right since"};
     return {Verdict::failed, "the replica: " + std::string(name_of(*outcome))};
 }
 
@@ -414,7 +417,9 @@ SwitchoverWorld::Performed SwitchoverWorld::reclaim(size_t host) {
     std::optional<Outcome> outcome;
     if (reaches(host, 1 - host)) {
         outcome = ask_to_take(host, one.saga->id(), false);
-        if (outcome == Outcome::switched || outcome == Outcome::needs_operator) return {Verdict::theirs, "the replica has it"};
+        // One that could not take everything back has given the right back all the same, or kept it.
+        const bool keeps_it = outcome == Outcome::needs_operator && hosts_[1 - host].claimant->valid_until_ns() != 0;
+        if (outcome == Outcome::switched || outcome == Outcome::handed_over || keeps_it) return {Verdict::theirs, "the replica has it"};
         if (!outcome) return {std::nullopt, {}};
     }
     const uint64_t own = one.held.number;
