@@ -16,6 +16,19 @@ std::string line_of(const Json& message) {
     return message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::optional<uint64_t> number_at(const Json& object, std::string_view key) {
+    if (!object.is_object()) return std::nullopt;
+    const auto found = object.find(key);
+    if (found == object.end() || !found->is_number_integer()) return std::nullopt;
+    // One that was not read from text may be signed.
+    const bool is_negative = !found->is_number_unsigned() && found->get<int64_t>() < 0;
+    return is_negative ? std::nullopt : std::optional(found->get<uint64_t>());
+}
+
+uint64_t number_or(const Json& object, std::string_view key, uint64_t fallback) {
+    return number_at(object, key).value_or(fallback);
+}
+
 Json json_of(const Error& error) {
     Json body = {{"code", to_string(error.code)}, {"message", error.message}};
     if (error.sys_errno != 0) body["errno"] = error.sys_errno;

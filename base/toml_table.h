@@ -9,10 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "base/result.h"
+#include "base/toml.h"
 
 namespace holdfast {
 

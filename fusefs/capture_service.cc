@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/text.h"
 #include "journal/bookmark_name.h"
@@ -60,7 +61,7 @@ Result<Json> bookmark(const Capture& capture, const Json& request) {
     if (!capture.bypass.empty())
         return Error{ErrorCode::gap, "the directory is mounted with allow_bypass and can be changed " + capture.bypass +
                                          ", so no moment of this session can be gone back to"};
-    HF_TRY(leave_room(*capture.writer, request.value("room", uint64_t{0}), capture.volume->journal_bytes_max));
+    HF_TRY(leave_room(*capture.writer, number_or(request, "room", 0), capture.volume->journal_bytes_max));
     const Filter::Cut cut = HF_TRY(capture.filter->cut(name));
     // The catalog names a bookmark by its record's address: the same state as its end, and one number for people.
     return Json{{"lsn", cut.end - journal::encoded_length(journal::Bookmark{name})}, {"time_ns", cut.time_ns}};

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "base/child_process.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/program.h"
 #include "base/text.h"
@@ -90,7 +91,7 @@ private:
 
 void show_progress(Foreground& foreground, const Json& progress) {
     if (!progress.is_object()) return;
-    const auto number = [&](const char* name) { return progress.contains(name) && progress[name].is_number() ? progress[name].get<uint64_t>() : 0; };
+    const auto number = [&](const char* name) { return number_or(progress, name, 0); };
     foreground.progress("copying what is there: " + std::to_string(number("files")) + " files, " + human_bytes(number("bytes")));
 }
 

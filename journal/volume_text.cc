@@ -1,14 +1,12 @@
 #include "journal/volume_text.h"
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <functional>
 #include <limits>
 
 #include "base/name_text.h"
 #include "base/text.h"
+#include "base/toml.h"
 #include "journal/segment.h"
 #include "journal/writer.h"
 

@@ -1,6 +1,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/name_text.h"
 #include "journal/bookmark_name.h"
 #include "tools/cli/programs.h"
@@ -59,7 +60,7 @@ Result<Report> create(const Arguments& arguments) {
     // Before anything is quiesced for it.
     HF_TRY(journal::check_is_source(volume, "a bookmark names a moment of the source: make it there, and it comes here with the journal"));
     Json made = HF_TRY(create_between_hooks(arguments, volume, name));
-    uint64_t lsn = made.value("lsn", uint64_t{0}), time_ns = made.value("time_ns", uint64_t{0});
+    uint64_t lsn = number_or(made, "lsn", 0), time_ns = number_or(made, "time_ns", 0);
     Report report;
     report.text = "Bookmark " + printable(name) + " at " + cli::lsn_text(lsn) + ", " + cli::local_time(time_ns) + ".\n";
     report.json = {{"name", name_to_text(name)}, {"lsn", lsn}, {"time_ns", time_ns}};
@@ -77,8 +78,8 @@ Result<Report> list(const Arguments& arguments) {
     report.json = HF_TRY(service.call({{"verb", "bookmarks"}}));
     cli::Table table({"NAME", "TIME", "POSITION", ""});
     for (const Json& bookmark : report.json.at("bookmarks")) {
-        table.add({printable(text_to_name(bookmark.value("name", ""))), cli::local_time(bookmark.value("time_ns", uint64_t{0})),
-                   cli::lsn_text(bookmark.value("lsn", uint64_t{0})), bookmark.value("offered", true) ? "" : "outside the window"});
+        table.add({printable(text_to_name(bookmark.value("name", ""))), cli::local_time(number_or(bookmark, "time_ns", 0)),
+                   cli::lsn_text(number_or(bookmark, "lsn", 0)), bookmark.value("offered", true) ? "" : "outside the window"});
     }
     report.text = table.empty() ? "There is no bookmark.\n" : table.text();
     return report;

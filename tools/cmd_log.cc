@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/text.h"
 #include "tools/cli/service.h"
@@ -23,7 +24,7 @@ Result<Report> log(const Arguments& arguments) {
     cli::Table table({"TIME", "POSITION", "EVENT", ">SIZE", "PATH", ""});
     for (const Json& version : report.json.at("versions")) {
         std::string size = version.contains("size") ? human_bytes(version["size"].get<uint64_t>()) : "";
-        table.add({cli::local_time(version.value("time_ns", uint64_t{0})), cli::lsn_text(version.value("lsn", uint64_t{0})), printable(version.value("event", "")),
+        table.add({cli::local_time(number_or(version, "time_ns", 0)), cli::lsn_text(number_or(version, "lsn", 0)), printable(version.value("event", "")),
                    size, printable(text_to_name(version.value("path", ""))), printable(text_to_name(version.value("detail", "")))});
     }
     size_t count = report.json.at("versions").size();

@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "base/name_text.h"
 #include "tools/cli/service.h"
 #include "tools/cli/volume_path.h"
@@ -12,10 +13,10 @@ using cli::printable;
 void add_entry(cli::Table& table, const Json& entry) {
     std::string name = printable(text_to_name(entry.value("name", "")));
     if (entry.contains("target")) name += " -> " + printable(text_to_name(entry.value("target", "")));
-    std::string time = cli::local_time(entry.value("mtime_ns", uint64_t{0}));
-    table.add({cli::mode_text(entry.value("type", ""), entry.value("mode", uint32_t{0})), std::to_string(entry.value("nlink", uint64_t{0})),
-               std::to_string(entry.value("uid", uint64_t{0})), std::to_string(entry.value("gid", uint64_t{0})),
-               std::to_string(entry.value("size", uint64_t{0})), time.substr(0, 19), name});
+    std::string time = cli::local_time(number_or(entry, "mtime_ns", 0));
+    table.add({cli::mode_text(entry.value("type", ""), static_cast<uint32_t>(number_or(entry, "mode", 0))), std::to_string(number_or(entry, "nlink", 0)),
+               std::to_string(number_or(entry, "uid", 0)), std::to_string(number_or(entry, "gid", 0)),
+               std::to_string(number_or(entry, "size", 0)), time.substr(0, 19), name});
 }
 
 Result<Report> ls(const Arguments& arguments) {

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "base/json.h"
 #include "base/name_text.h"
 #include "journal/grant.h"
 #include "tools/cli/mounts.h"
@@ -37,7 +38,7 @@ Result<bool> unmount_by_service(const std::string& directory) {
         if (!unmounted) return std::move(unmounted).error();
         // A service that a command started for a mount of the past alone has done its work.
         Json status = HF_TRY(service->call({{"verb", "status"}}));
-        if (!status.value("supervised", true) && status.value("past_mounts", uint64_t{1}) == 0) (void)service->call({{"verb", "stop"}});
+        if (!status.value("supervised", true) && number_or(status, "past_mounts", 1) == 0) (void)service->call({{"verb", "stop"}});
         return true;
     }
     return false;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/json.h"
 #include "base/mount_table.h"
 #include "base/name_text.h"
 #include "base/text.h"
@@ -45,9 +46,9 @@ Result<Report> restore(const Arguments& arguments) {
     Report report;
     report.json = HF_TRY(service.call(request, [&](const Json& message) { progress.update(message); }));
     report.json["dry_run"] = is_dry;
-    uint64_t time_ns = report.json.value("time_ns", uint64_t{0});
-    report.text = std::string(is_dry ? "Would restore " : "Restored ") + cli::counted(report.json.value("files", uint64_t{0}), "object", "objects") + ", " +
-                  human_bytes(report.json.value("bytes", uint64_t{0})) + (time_ns > 0 ? ", as of " + cli::local_time(time_ns) : "") + ", to " +
+    uint64_t time_ns = number_or(report.json, "time_ns", 0);
+    report.text = std::string(is_dry ? "Would restore " : "Restored ") + cli::counted(number_or(report.json, "files", 0), "object", "objects") + ", " +
+                  human_bytes(number_or(report.json, "bytes", 0)) + (time_ns > 0 ? ", as of " + cli::local_time(time_ns) : "") + ", to " +
                   printable(text_to_name(report.json.value("target", ""))) + ".\n";
     return report;
 }

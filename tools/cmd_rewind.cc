@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/text.h"
 #include "journal/grant.h"
@@ -21,10 +22,10 @@ using cli::printable;
 constexpr size_t shown_changes_max = 20;
 
 std::string number_text(const Json& answer) {
-    std::string text = cli::counted(answer.value("files", uint64_t{0}), "object", "objects") + ", " + human_bytes(answer.value("bytes", uint64_t{0}));
+    std::string text = cli::counted(number_or(answer, "files", 0), "object", "objects") + ", " + human_bytes(number_or(answer, "bytes", 0));
     std::string kinds;
     for (const char* kind : {"created", "removed", "renamed"}) {
-        if (uint64_t count = answer.value(kind, uint64_t{0}); count > 0) kinds += (kinds.empty() ? "" : ", ") + std::to_string(count) + " " + kind;
+        if (uint64_t count = number_or(answer, kind, 0); count > 0) kinds += (kinds.empty() ? "" : ", ") + std::to_string(count) + " " + kind;
     }
     return kinds.empty() ? text : text + " (" + kinds + ")";
 }
@@ -36,8 +37,8 @@ std::string kept_text(const Json& answer) {
 }
 
 std::string preview_text(const Json& preview, const std::string& path) {
-    uint64_t time_ns = preview.value("time_ns", uint64_t{0});
-    std::string text = "Rewinding " + printable(path) + " to " + cli::lsn_text(preview.value("lsn", uint64_t{0})) +
+    uint64_t time_ns = number_or(preview, "time_ns", 0);
+    std::string text = "Rewinding " + printable(path) + " to " + cli::lsn_text(number_or(preview, "lsn", 0)) +
                        (time_ns > 0 ? ", " + cli::local_time(time_ns) : "") + ", touches " + number_text(preview) + ".\n";
     const Json changes = preview.value("changes", Json::array());
     size_t shown = std::min(changes.size(), shown_changes_max);
@@ -57,7 +58,7 @@ Result<bool> confirmed(const std::string& preview) {
 }
 
 std::string undo_text(const Json& answer, const std::string& path) {
-    return "`holdfast rewind " + printable(path) + " --to " + cli::lsn_text(answer.value("undo_lsn", uint64_t{0})) + "` brings back what was there.\n";
+    return "`holdfast rewind " + printable(path) + " --to " + cli::lsn_text(number_or(answer, "undo_lsn", 0)) + "` brings back what was there.\n";
 }
 
 void tell_outcome(Report& report, const std::string& path) {
@@ -68,7 +69,7 @@ void tell_outcome(Report& report, const std::string& path) {
     for (const Json& sentence : answer.value("problems", Json::array())) problems.push_back(sentence.get<std::string>());
     for (const Json& sentence : verified.value("differences", Json::array())) problems.push_back(sentence.get<std::string>());
     if (problems.empty() && verified.contains("objects"))
-        report.text += cli::counted(verified.value("objects", uint64_t{0}), "object was", "objects were") + " compared with that moment and found equal.\n";
+        report.text += cli::counted(number_or(verified, "objects", 0), "object was", "objects were") + " compared with that moment and found equal.\n";
     for (const std::string& problem : problems) report.text += "  " + printable(problem) + "\n";
     if (!problems.empty()) {
         report.text += "What is listed above differs from that moment: something else changed it meanwhile. Rewinding again is safe.\n";
@@ -78,7 +79,7 @@ void tell_outcome(Report& report, const std::string& path) {
 }
 
 bool changes_nothing(const Json& preview) {
-    return preview.value("files", uint64_t{0}) == 0 && preview.value("changes_total", uint64_t{0}) == 0 && preview.value("bytes", uint64_t{0}) == 0;
+    return number_or(preview, "files", 0) == 0 && number_or(preview, "changes_total", 0) == 0 && number_or(preview, "bytes", 0) == 0;
 }
 
 Result<Report> rewind(const Arguments& arguments) {
@@ -109,7 +110,7 @@ Result<Report> rewind(const Arguments& arguments) {
         report.text.clear();
     }
     // The very moment that was shown: an age would have moved on.
-    request["to"] = cli::lsn_text(report.json.value("lsn", uint64_t{0}));
+    request["to"] = cli::lsn_text(number_or(report.json, "lsn", 0));
     request["dry_run"] = false;
     const auto grant = HF_TRY(journal::Grant::give(path.volume.id, path.volume.directory));
     report.json = HF_TRY(service.call(request, show));

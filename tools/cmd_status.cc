@@ -1,6 +1,7 @@
 #include <cerrno>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/text.h"
 #include "tools/cli/mounts.h"
@@ -87,9 +88,8 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
     json["capture_confined"] = answers.capture.is_object() && answers.capture.contains("confined") ? answers.capture["confined"] : Json();
     if (!answers.silent.empty()) json["failure"] = name_to_text(answers.silent);
     if (json["published"].is_null()) copy_member(json, answers.store, "published");
-    bool knows_lag = json["published"].is_number() && json["applied"].is_number();
-    uint64_t published = knows_lag ? json["published"].get<uint64_t>() : 0, applied = knows_lag ? json["applied"].get<uint64_t>() : 0;
-    json["lag_bytes"] = knows_lag ? Json(published - std::min(published, applied)) : Json();
+    const auto published = number_at(json, "published"), applied = number_at(json, "applied");
+    json["lag_bytes"] = published && applied ? Json(*published - std::min(*published, *applied)) : Json();
     json["window_age_ns"] = volume.window_age_ns;
     json["history_bytes_max"] = volume.window_bytes_max;
     json["durability"] = journal::to_string(volume.durability.mode);
@@ -100,16 +100,22 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
     return json;
 }
 
-std::string bytes_cell(const Json& volume, const char* name) { return volume[name].is_number() ? human_bytes(volume[name].get<uint64_t>()) : "-"; }
+std::string bytes_cell(const Json& volume, const char* name) {
+    const auto bytes = number_at(volume, name);
+    return bytes ? human_bytes(*bytes) : "-";
+}
 
-std::string count_cell(const Json& volume, const char* name) { return volume[name].is_number() ? std::to_string(volume[name].get<uint64_t>()) : "-"; }
+std::string count_cell(const Json& volume, const char* name) {
+    const auto count = number_at(volume, name);
+    return count ? std::to_string(*count) : "-";
+}
 
 std::string table_text(const Json& volumes) {
     cli::Table table({"DIRECTORY", "STATE", "SINCE", ">BEHIND", ">JOURNAL", ">HISTORY", ">BOOKMARKS", "STORE"});
     for (const Json& volume : volumes) {
-        const Json& begin = volume["window_begin_time_ns"];
+        const auto begin_ns = number_at(volume, "window_begin_time_ns");
         // Before anything was recorded there is no time to show, only the state in which the directory was found.
-        std::string since = !begin.is_number() ? "-" : begin.get<uint64_t>() == 0 ? "first copy" : cli::local_time(begin.get<uint64_t>()).substr(0, 19);
+        std::string since = !begin_ns ? "-" : *begin_ns == 0 ? "first copy" : cli::local_time(*begin_ns).substr(0, 19);
         table.add({volume["directory"].is_null() ? "(replica)" : printable(text_to_name(volume["directory"].get<std::string>())), volume["state"].get<std::string>(), since, bytes_cell(volume, "lag_bytes"),
                    bytes_cell(volume, "journal_bytes"), bytes_cell(volume, "undo_bytes"), count_cell(volume, "bookmarks"),
                    printable(text_to_name(volume["store"].get<std::string>()))});
@@ -120,10 +126,10 @@ std::string table_text(const Json& volumes) {
 // How a gap ends.
 std::string gap_text(const Json& gap) {
     if (!gap.is_object()) return "";
-    const uint64_t since_ns = gap.value("since_ns", uint64_t{0});
+    const uint64_t since_ns = number_or(gap, "since_ns", 0);
     const std::string since = since_ns == 0 ? "" : " History is paused since " + cli::local_time(since_ns).substr(0, 19) + ".";
     const std::string state = gap.value("state", "");
-    const std::string objects = std::to_string(gap.value("objects", uint64_t{0}));
+    const std::string objects = std::to_string(number_or(gap, "objects", 0));
     if (state == "paused") return since + " It goes on by itself as soon as the journal has room; " + objects + " objects were touched until now.";
     if (state == "healing") return since + " What was touched is being compared; then it goes on.";
     return since + " What was touched is not known any more: it goes on with the next mount, which compares everything (`holdfast unprotect`, then `holdfast protect`).";
@@ -131,8 +137,7 @@ std::string gap_text(const Json& gap) {
 
 // Before the journal is full.
 std::string filling_text(const std::string& name, const Json& volume) {
-    if (!volume["journal_bytes"].is_number() || !volume["journal_bytes_max"].is_number()) return "";
-    const uint64_t used = volume["journal_bytes"].get<uint64_t>(), most = volume["journal_bytes_max"].get<uint64_t>();
+    const uint64_t used = number_or(volume, "journal_bytes", 0), most = number_or(volume, "journal_bytes_max", 0);
     if (most == 0 || used < most / 100 * filling_percent) return "";
     const std::string policy = volume["full_policy"].get<std::string>();
     const std::string then = policy == "block"     ? "whoever changes something waits"

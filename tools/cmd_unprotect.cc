@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/inner_binds.h"
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/unique_fd.h"
 #include "journal/assembly_directory.h"
@@ -76,7 +77,7 @@ Status wait_for_end(const Volume& volume, bool quiet) {
         auto status = json_call(journal::store_socket(volume.id), {{"verb", "status"}});
         if (!status && status.error().sys_errno == ETIMEDOUT) waited_ms += json_silence_ms + json_probe_ms;
         if (!status) continue;
-        uint64_t published = status->value("published", uint64_t{0}), applied = status->value("applied", uint64_t{0});
+        uint64_t published = number_or(*status, "published", 0), applied = number_or(*status, "applied", 0);
         uint64_t behind = published - std::min(published, applied);
         at_start = std::max(at_start, behind);
         progress.update(at_start - behind, at_start, true);

@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/text.h"
 #include "tools/cli/service.h"
@@ -21,7 +22,7 @@ Result<Json> verify_or_failure(const cli::StoreService& service, const JsonServe
 
 std::string examined_text(const Json& answer) {
     if (!answer.contains("segments")) return "The store cannot be opened: ";
-    auto number = [&](const char* name) { return answer.value(name, uint64_t{0}); };
+    auto number = [&](const char* name) { return number_or(answer, name, 0); };
     return "Checked " + cli::counted(number("segments"), "journal segment", "journal segments") + " with " +
            cli::counted(number("journal_records"), "record", "records") + ", " + cli::counted(number("undo_records"), "undo record", "undo records") + ", " +
            cli::counted(number("objects"), "object", "objects") + " and " + human_bytes(number("bytes")) + " of the image: ";
@@ -39,7 +40,7 @@ Result<Report> verify(const Arguments& arguments) {
         report.text += "no problem was found.\n";
         return report;
     }
-    uint64_t left_out = report.json.value("problems_left_out", uint64_t{0});
+    uint64_t left_out = number_or(report.json, "problems_left_out", 0);
     uint64_t count = problems.size() + left_out;
     report.text += cli::counted(count, "problem", "problems") + ".\n";
     for (const Json& problem : problems) report.text += "  " + printable(problem.get<std::string>()) + "\n";

@@ -17,7 +17,7 @@ namespace {
 
 using cli::ExitCode;
 
-constexpr const char* version = "holdfast 0.1.0";
+constexpr const char* version = "holdfast " HOLDFAST_VERSION;
 
 // Where CLI11 puts the values of one subcommand.
 struct Parsed {

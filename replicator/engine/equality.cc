@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "base/small_file.h"
 
 namespace holdfast::replicator {
@@ -27,20 +28,17 @@ std::optional<Round> load_equality(Disk& store) {
     const auto text = read_small_file(store, equality_file, equality_bytes_max);
     const Json json = text ? Json::parse(*text, nullptr, false) : Json();
     if (!json.is_object()) return std::nullopt;
-    try {
-        Round round;
-        const auto position = rewind::compare_position_of(json.at("position"));
-        if (!position) return std::nullopt;
-        round.position = *position;
-        round.found.began_ns = json.at("began_ns").get<uint64_t>();
-        round.found.objects = json.at("objects").get<uint64_t>();
-        round.found.bytes = json.at("bytes").get<uint64_t>();
-        round.found.differences = json.at("differences").get<uint64_t>();
-        round.found.text = json.at("text").get<std::string>();
-        return round;
-    } catch (const Json::exception&) {
-        return std::nullopt;
-    }
+    const auto position = rewind::compare_position_of(json.value("position", Json()));
+    const auto began_ns = number_at(json, "began_ns"), objects = number_at(json, "objects"), bytes = number_at(json, "bytes"), differences = number_at(json, "differences");
+    if (!position || !began_ns || !objects || !bytes || !differences || !json.contains("text") || !json["text"].is_string()) return std::nullopt;
+    Round round;
+    round.position = *position;
+    round.found.began_ns = *began_ns;
+    round.found.objects = *objects;
+    round.found.bytes = *bytes;
+    round.found.differences = *differences;
+    round.found.text = json["text"].get<std::string>();
+    return round;
 }
 
 Status save_equality(Disk& store, const Round& round) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/json.h"
 #include "base/json_socket.h"
 #include "base/overloaded.h"
 #include "base/text.h"
@@ -507,7 +508,7 @@ void ReplicaEdge::watch() {
     while (!is_ending_) {
         const uint64_t asked = times();
         auto answer = json_call(journal::store_socket(volume_), {{"verb", "wait"}, {"lsn", applied_ + 1}, {"timeout_ms", wait_applied_ms}});
-        const auto now = answer ? answer->value("applied", Lsn{0}) : Lsn{0};
+        const auto now = answer ? number_or(*answer, "applied", 0) : Lsn{0};
         if (now <= applied_) {
             // No service yet, or one that has just been opened anew.
             if (!answer) std::this_thread::sleep_for(store_pause);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "rewind/reconcile/orphans.h"
 #include "rewind/service/service.h"
@@ -48,15 +49,10 @@ Status look_at_now(Service& service, Told& told) {
     });
 }
 
-std::optional<uint64_t> number_in(const Json& request, const char* key) {
-    if (!request.contains(key) || !request[key].is_number_unsigned()) return std::nullopt;
-    return request[key].get<uint64_t>();
-}
-
 // Tells of the store as it is now, or when it has applied the record at `beyond`, or at the moment that is asked for, until the other side has enough.
 Status serve_source(Service& service, SyncPipe& pipe, const Json& request) {
     Told told;
-    const auto asked = number_in(request, "at"), beyond = number_in(request, "beyond");
+    const auto asked = number_at(request, "at"), beyond = number_at(request, "beyond");
     if (asked) HF_TRY(service.follower().reach(*asked, apply_wait_ms));
     if (beyond) HF_TRY(service.follower().reach(*beyond + 1, apply_wait_ms));
     if (!asked) HF_TRY(look_at_now(service, told));
@@ -103,7 +99,7 @@ Status repair_store(Service& service, SyncPipe& pipe, const Json& request) {
 Status compare_store(Service& service, SyncPipe& pipe, const Json& request) {
     CompareOptions options;
     if (request.contains("position")) options.from = HF_TRY(compare_position_of(request["position"]));
-    options.bytes_max = number_in(request, "bytes_max").value_or(UINT64_MAX);
+    options.bytes_max = number_at(request, "bytes_max").value_or(UINT64_MAX);
     options.progress = [&](const ComparedPart&) -> Status {
         if (service.is_ending()) return Error{ErrorCode::unavailable, "the store service ends"};
         const auto failure = service.follower().condition().failure;

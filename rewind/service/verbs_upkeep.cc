@@ -1,6 +1,7 @@
 // Verbs about the service itself: how it is, waiting for it, checking and tidying the store, mounts of the past.
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/name_text.h"
 #include "rewind/service/service.h"
 #include "rewind/service/verbs.h"
@@ -38,9 +39,10 @@ Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) 
 }
 
 Result<Json> wait(Service& service, const Json& request, const JsonServer::Progress&) {
-    const auto lsn = request.at("lsn").get<uint64_t>();
-    const auto timeout_ms = request.value("timeout_ms", uint64_t{10'000});
-    return Json{{"applied", service.follower().wait_applied(lsn, timeout_ms)}};
+    const auto lsn = number_at(request, "lsn");
+    if (!lsn) return Error{ErrorCode::invalid_argument, "`lsn` must be a number"};
+    const auto timeout_ms = number_or(request, "timeout_ms", 10'000);
+    return Json{{"applied", service.follower().wait_applied(*lsn, timeout_ms)}};
 }
 
 Result<Json> checkpoint(Service& service, const Json&, const JsonServer::Progress&) {

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "rewind/image.h"
 
@@ -212,8 +213,9 @@ Error nonsense() {
 }
 
 Result<uint64_t> number_of(const Json& json, const char* key) {
-    if (!json.is_object() || !json.contains(key) || !json[key].is_number_unsigned()) return nonsense();
-    return json[key].get<uint64_t>();
+    const auto number = number_at(json, key);
+    if (!number) return nonsense();
+    return *number;
 }
 
 Result<std::string> text_of(const Json& json, const char* key) {

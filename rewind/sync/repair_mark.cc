@@ -1,5 +1,6 @@
 #include "rewind/sync/repair_mark.h"
 
+#include "base/json.h"
 #include "base/small_file.h"
 
 namespace holdfast::rewind {
@@ -21,13 +22,11 @@ Json to_json(const RepairPoint& point) {
 }
 
 Result<RepairPoint> repair_point_of(const Json& json) {
-    try {
-        RepairPoint point{.at = json.at("at").get<journal::Lsn>(), .time_ns = json.at("time_ns").get<uint64_t>(), .begin = json.at("begin").get<journal::Lsn>()};
-        point.begin_chain = HF_TRY(journal::parse_chain(json.at("begin_chain").get<std::string>()));
-        return point;
-    } catch (const Json::exception&) {
-        return Error{ErrorCode::corrupt, "a repair point that is none"};
-    }
+    const auto at = number_at(json, "at"), time_ns = number_at(json, "time_ns"), begin = number_at(json, "begin");
+    if (!at || !time_ns || !begin || !json.contains("begin_chain") || !json["begin_chain"].is_string()) return Error{ErrorCode::corrupt, "a repair point that is none"};
+    RepairPoint point{.at = *at, .time_ns = *time_ns, .begin = *begin};
+    point.begin_chain = HF_TRY(journal::parse_chain(json["begin_chain"].get<std::string>()));
+    return point;
 }
 
 Result<std::optional<RepairMark>> load_repair_mark(Disk& store) {

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/json.h"
+
 namespace holdfast::rewind {
 
 namespace {
@@ -33,9 +35,9 @@ std::vector<std::byte> encode_sync_control(const Json& json) {
 }
 
 Result<SyncMoment> moment_of(const Json& told) {
-    const bool is_moment = told.contains("at") && told["at"].is_number_unsigned() && told.contains("time_ns") && told["time_ns"].is_number_unsigned();
-    if (!is_moment) return Error{ErrorCode::corrupt, "the store service was asked for a moment and told none"};
-    return SyncMoment{told["at"].get<journal::Lsn>(), told["time_ns"].get<uint64_t>()};
+    const auto at = number_at(told, "at"), time_ns = number_at(told, "time_ns");
+    if (!at || !time_ns) return Error{ErrorCode::corrupt, "the store service was asked for a moment and told none"};
+    return SyncMoment{*at, *time_ns};
 }
 
 Result<Json> control_of(const SyncMessage& message) {

@@ -6,7 +6,6 @@
 #include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
 using namespace holdfast;
 using namespace holdfast::ha;
@@ -326,4 +325,17 @@ TEST_CASE("checks: findings have a bound, and what is left out keeps the scenari
     CHECK(verification.findings.size() == findings_max);
     CHECK(verification.left_out == 1000);
     CHECK_FALSE(verification.allows_start());
+}
+
+TEST_CASE("checks: the page lists the catalogue as it is") {
+    std::ifstream page(std::string(HOLDFAST_SOURCE_DIR) + "/docs/checks.md");
+    const std::string text{std::istreambuf_iterator<char>(page), {}};
+    size_t rows = 0;
+    for (size_t at = text.find("\n| `"); at != std::string::npos && at < text.find("## Facts"); at = text.find("\n| `", at + 1)) ++rows;
+    CHECK(rows == catalogue().size());
+    for (const Check& check : catalogue()) {
+        const std::string row = "| `" + std::string(check.id) + "` | " + to_string(check.family) + " | " + to_string(check.severity) + " | " + check.title + " | " + check.remedy + " |";
+        INFO(row);
+        CHECK(text.find(row) != std::string::npos);
+    }
 }

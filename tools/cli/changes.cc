@@ -1,5 +1,6 @@
 #include "tools/cli/changes.h"
 
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/text.h"
 
@@ -15,7 +16,7 @@ std::string change_line(const Json& change) {
     line += path;
     std::string details;
     for (const Json& what : change.value("what", Json::array())) details += (details.empty() ? "" : ", ") + what.get<std::string>();
-    if (uint64_t bytes = change.value("bytes", uint64_t{0}); bytes > 0) details += (details.empty() ? "" : "; ") + human_bytes(bytes);
+    if (uint64_t bytes = number_or(change, "bytes", 0); bytes > 0) details += (details.empty() ? "" : "; ") + human_bytes(bytes);
     if (!details.empty()) line += "  (" + details + ")";
     return line + "\n";
 }

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/name_text.h"
 #include "base/text.h"
 
@@ -109,7 +110,7 @@ void Progress::update(uint64_t done, uint64_t total, bool unit_is_bytes) {
 void Progress::update(const Json& message) {
     auto progress = message.find("progress");
     if (!on_terminal_ || progress == message.end() || !progress->is_object()) return;
-    auto number = [&](const char* name) { return progress->value(name, uint64_t{0}); };
+    auto number = [&](const char* name) { return number_or(*progress, name, 0); };
     // Bytes move evenly, files do not; but work that moves no bytes counts files.
     bool by_bytes = number("bytes_total") > 0 || (number("files_total") == 0 && number("bytes") > 0);
     if (by_bytes) {

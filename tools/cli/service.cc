@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "tools/cli/mounts.h"
 #include "tools/cli/output.h"
@@ -88,21 +89,21 @@ Result<Json> capture_call(const journal::Volume& volume, const Json& request) {
 Result<std::optional<uint64_t>> published_end(const journal::Volume& volume) {
     if (volume.is_replica()) return std::optional<uint64_t>();
     auto status = json_call(journal::capture_socket(volume.id), {{"verb", "status"}});
-    if (status) return std::optional<uint64_t>(status->value("published", uint64_t{0}));
+    if (status) return std::optional<uint64_t>(number_or(*status, "published", 0));
     if (status.error().code == ErrorCode::unavailable && status.error().sys_errno != ETIMEDOUT) return std::optional<uint64_t>();
     return std::move(status).error();
 }
 
 Result<Moment> resolve_moment(const StoreService& service, const std::string& at) {
     Json answer = HF_TRY(service.call({{"verb", "moment"}, {"at", at}}));
-    return Moment{answer.value("lsn", uint64_t{0}), answer.value("time_ns", uint64_t{0})};
+    return Moment{number_or(answer, "lsn", 0), number_or(answer, "time_ns", 0)};
 }
 
 Result<uint64_t> wait_applied(const journal::Volume& volume, const StoreService& service, uint64_t timeout_ms, const BehindSink& behind) {
     auto published = HF_TRY(published_end(volume));
     Json status = HF_TRY(service.call({{"verb", "status"}}));
-    uint64_t wanted = published.value_or(status.value("published", uint64_t{0}));
-    uint64_t applied = status.value("applied", uint64_t{0});
+    uint64_t wanted = published.value_or(number_or(status, "published", 0));
+    uint64_t applied = number_or(status, "applied", 0);
     const uint64_t at_start = wanted - std::min(wanted, applied);
     const uint64_t start_ns = system_clock().monotonic_ns();
     while (applied < wanted) {
@@ -112,7 +113,8 @@ Result<uint64_t> wait_applied(const journal::Volume& volume, const StoreService&
                                                      human_duration(timeout_ms * 1'000'000) + ": try again, or wait longer with --timeout"};
         if (behind) behind(wanted - applied, at_start);
         uint64_t turn_ms = std::min(wait_turn_ms, timeout_ms - waited_ms);
-        applied = HF_TRY(service.call({{"verb", "wait"}, {"lsn", wanted}, {"timeout_ms", turn_ms}})).value("applied", uint64_t{0});
+        const Json answer = HF_TRY(service.call({{"verb", "wait"}, {"lsn", wanted}, {"timeout_ms", turn_ms}}));
+        applied = number_or(answer, "applied", 0);
         if (applied >= wanted) break;
         status = HF_TRY(service.call({{"verb", "status"}}));
         if (status.value("state", "") == "failed")
