@@ -127,7 +127,7 @@ Result<Report> verify(const Arguments& arguments) {
     }
     report.text += cli::counted(verification.checks.size(), "check", "checks") + ": " + cli::counted(errors, "error", "errors") + ", " + cli::counted(warnings, "warning", "warnings") + " that nobody has acknowledged, " +
                    cli::counted(verification.unknown.size(), "fact", "facts") + " that could not be had" + (verification.unknown.empty() ? "" : " (--json lists them)") + ".\n" +
-                   (verification.allows_start() ? "The scenario may start.\n" : "The scenario may not start.\n");
+                   (!verification.allows_start() ? "The scenario may not start.\n" : verification.unknown.empty() ? "The scenario may start.\n" : "Nothing that is known keeps the scenario from being started.\n");
     if (!verification.allows_start()) report.exit = cli::ExitCode::difference;
     return report;
 }

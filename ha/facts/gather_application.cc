@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "base/program_output.h"
-#include "ha/facts/digest.h"
 #include "ha/facts/gather.h"
+#include "ha/state/digest.h"
 
 namespace holdfast::ha {
 

@@ -199,10 +199,17 @@ Status monitor_in(const Table& table, Scenario& scenario) {
     return ok();
 }
 
+std::string names_of_steps() {
+    std::string all;
+    for (const Procedure procedure : {Procedure::give, Procedure::rescue})
+        for (const StepRule& rule : rules_of(procedure)) all += (all.empty() ? "" : ", ") + std::string(name_of(rule.step));
+    return all;
+}
+
 Status limits_in(const Table& table, Scenario& scenario) {
     for (const std::string& key : table.keys()) {
         const auto step = parse_step(key);
-        if (!step) return table.wrong("nothing is called " + quoted(key) + " here; steps are as `holdfast ha steps` shows them");
+        if (!step) return table.wrong("no step is called " + quoted(key) + "; there are " + names_of_steps());
         scenario.limits[*step] = HF_TRY(limit_in(table, key.c_str(), 0));
     }
     return ok();

@@ -122,7 +122,7 @@ TEST_CASE("scenario: what makes no sense is refused with line and remedy") {
         {smallest + "[monitor]\nlevels = ['custom']\n", "which is missing"},
         {smallest + "[monitor]\nprofile = 'brave'\n", "is no profile"},
         {smallest + "[monitor]\non_master_lost = 'panic'\n", "there are notify, failover"},
-        {smallest + "[limits]\ndance = '1m'\n", "nothing is called \"dance\" here"},
+        {smallest + "[limits]\ndance = '1m'\n", "no step is called \"dance\"; there are check-synchronized, "},
         {smallest + "[limits]\nreach-barrier = '0s'\n", "from 1s to 1d"},
         {smallest + "[[network]]\nkind = 'address'\naddress = '192.0.2.10'\ninterface = 'eth0'\n", "192.0.2.10/24"},
         {smallest + "[[network]]\nkind = 'pigeon'\n", "there are address, dns, hostname, script"},
