@@ -1,21 +1,18 @@
 // Addresses, interfaces, and what names lead to from here.
-#include <arpa/inet.h>
-#include <dirent.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "ha/facts/gather.h"
+#include "ha/scenario/ip_address.h"
 
 namespace holdfast::ha {
 
@@ -24,43 +21,14 @@ namespace {
 // Where Debian's ways of configuring a network keep addresses.
 constexpr const char* configuration_places[] = {"/etc/network/interfaces", "/etc/network/interfaces.d", "/etc/netplan", "/etc/systemd/network", "/etc/NetworkManager/system-connections"};
 
-struct Address {
-    int family = 0;
-    std::vector<uint8_t> bytes;
-    unsigned prefix = 0;
-};
-
-std::string text_of(const Address& address) {
-    char text[INET6_ADDRSTRLEN] = {};
-    ::inet_ntop(address.family, address.bytes.data(), text, sizeof text);
-    return std::string(text) + "/" + std::to_string(address.prefix);
-}
-
-// The network that it is of.
-std::string subnet_of(Address address) {
-    for (size_t bit = address.prefix; bit < address.bytes.size() * 8; ++bit) address.bytes[bit / 8] = static_cast<uint8_t>(address.bytes[bit / 8] & ~(0x80U >> bit % 8));
-    return text_of(address);
-}
-
-std::optional<Address> parse_address(const std::string& text) {
-    const size_t slash = text.find('/');
-    Address address;
-    const char* last = text.data() + text.size();
-    if (slash == text.npos || std::from_chars(text.data() + slash + 1, last, address.prefix).ptr != last) return std::nullopt;
-    address.family = text.find(':') == text.npos ? AF_INET : AF_INET6;
-    address.bytes.resize(address.family == AF_INET ? 4 : 16);
-    if (::inet_pton(address.family, text.substr(0, slash).c_str(), address.bytes.data()) != 1 || address.prefix > address.bytes.size() * 8) return std::nullopt;
-    return address;
-}
-
-std::optional<Address> address_of(const sockaddr* from, const sockaddr* mask) {
+std::optional<IpAddress> address_of(const sockaddr* from, const sockaddr* mask) {
     if (from == nullptr || mask == nullptr || (from->sa_family != AF_INET && from->sa_family != AF_INET6)) return std::nullopt;
-    const bool is_new = from->sa_family == AF_INET6;
+    const bool is_v6 = from->sa_family == AF_INET6;
     const auto bytes_of = [&](const sockaddr* any) {
-        const auto* first = is_new ? reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in6*>(any)->sin6_addr) : reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in*>(any)->sin_addr);
-        return std::vector<uint8_t>(first, first + (is_new ? 16 : 4));
+        const auto* first = is_v6 ? reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in6*>(any)->sin6_addr) : reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in*>(any)->sin_addr);
+        return std::vector<uint8_t>(first, first + (is_v6 ? 16 : 4));
     };
-    Address address{from->sa_family, bytes_of(from), 0};
+    IpAddress address{is_v6, bytes_of(from), 0};
     for (const uint8_t byte : bytes_of(mask)) address.prefix += static_cast<unsigned>(__builtin_popcount(byte));
     return address;
 }
@@ -79,8 +47,8 @@ void gather_interfaces(Json& facts) {
         if (!interface.contains("subnets")) interface["subnets"] = Json::array();
         const auto address = address_of(one->ifa_addr, one->ifa_netmask);
         if (!address) continue;
-        facts["network"]["addresses"].push_back(text_of(*address));
-        interface["subnets"].push_back(subnet_of(*address));
+        facts["network"]["addresses"].push_back(address->text());
+        interface["subnets"].push_back(address->subnet().text());
     }
     ::freeifaddrs(first);
 }
@@ -132,8 +100,10 @@ void gather_network(const Scenario& scenario, Json& facts) {
     for (const Identity& identity : scenario.identities) {
         if (identity.kind == IdentityKind::dns) gather_name(identity.address, facts);
         if (identity.kind != IdentityKind::address) continue;
-        facts["network"]["configured_in"][identity.address.substr(0, identity.address.find('/'))] = configured_in(identity.address.substr(0, identity.address.find('/')));
-        if (const auto address = parse_address(identity.address)) facts["subnets"][identity.address] = subnet_of(*address);
+        const auto address = parse_ip_address(identity.address);
+        if (!address) continue;
+        facts["network"]["configured_in"][address->text_without_prefix()] = configured_in(address->text_without_prefix());
+        facts["subnets"][identity.address] = address->subnet().text();
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "base/toml_table.h"
+#include "ha/scenario/ip_address.h"
 
 namespace holdfast::ha {
 
@@ -138,9 +139,10 @@ Result<Identity> identity_in(const Table& table, const Scenario& scenario) {
     switch (identity.kind) {
         case IdentityKind::address: {
             HF_TRY(table.knows_only({"kind", "address", "interface"}));
-            identity.address = HF_TRY(table.text("address"));
-            const size_t slash = identity.address.find('/');
-            if (slash == 0 || slash == identity.address.npos) return table.wrong(quoted(identity.address) + " is no address with its prefix; write 192.0.2.10/24 or 2001:db8::10/64");
+            const std::string text = HF_TRY(table.text("address"));
+            const auto address = parse_ip_address(text);
+            if (!address) return table.wrong(quoted(text) + " is no address with its prefix; write 192.0.2.10/24 or 2001:db8::10/64");
+            identity.address = address->text();
             identity.interface = HF_TRY(per_host(table, "interface", scenario, false));
             return identity;
         }
@@ -148,6 +150,11 @@ Result<Identity> identity_in(const Table& table, const Scenario& scenario) {
             HF_TRY(table.knows_only({"kind", "name", "points_to", "server", "key", "ttl"}));
             identity.address = HF_TRY(table.text("name"));
             identity.points_to = HF_TRY(per_host(table, "points_to", scenario, false));
+            for (const std::string& host : scenario.hosts) {
+                const auto address = parse_ip_address(identity.points_to.of(host) + "/0");
+                if (!address) return table.wrong(quoted(identity.points_to.of(host)) + " is no address; write 192.0.2.1 or 2001:db8::1");
+                identity.points_to.set(host, address->text_without_prefix());
+            }
             identity.server = HF_TRY(table.text("server"));
             identity.key = HF_TRY(path_in(table, "key"));
             const uint64_t ttl_ns = HF_TRY(table.duration_ns("ttl", identity.ttl_s * 1'000'000'000));

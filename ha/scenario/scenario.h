@@ -59,7 +59,7 @@ struct Application {
 enum class IdentityKind : uint8_t { address, dns, hostname, script };
 struct Identity {
     IdentityKind kind = IdentityKind::address;
-    std::string address;       // "192.0.2.10/24"; of dns: the name that points to a host
+    std::string address;       // "192.0.2.10/24", as the system writes it; of dns: the name that points to a host
     PerHost interface;         // of an address
     PerHost points_to;         // of dns: each host's own address
     std::string server, key;   // of dns: who is told, and the file with the key

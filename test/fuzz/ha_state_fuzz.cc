@@ -14,7 +14,7 @@ namespace {
 const Scenario& scenario() {
     static const Scenario shop = [] {
         const std::string text = "name = 's'\nhosts = ['a', 'b']\nwitness = 'c'\n[[volume]]\ndirectory = '/d'\nstore = '/s'\n[application]\nkind = 'systemd'\nunits = ['u']\nscripts = {check = '/c'}\n"
-                                 "[[network]]\nkind = 'address'\naddress = '192.0.2.1/24'\ninterface = 'e'\n[[network]]\nkind = 'dns'\nname = 'n'\npoints_to = '1'\nserver = 's'\nkey = '/k'\n";
+                                 "[[network]]\nkind = 'address'\naddress = '192.0.2.1/24'\ninterface = 'e'\n[[network]]\nkind = 'dns'\nname = 'n'\npoints_to = '192.0.2.1'\nserver = 's'\nkey = '/k'\n";
         return parse_scenario(text, "f", [](const std::string&) -> Result<std::string> { return std::string(); }).value();
     }();
     return shop;

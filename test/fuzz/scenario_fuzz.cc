@@ -14,7 +14,7 @@ std::vector<fuzz::Input> fuzz::seeds() {
                      "[[volume]]\ndirectory = '/a'\nstore = {x = '/s', y = '/t'}\ndurability = 'sync'\nwhen_alone = 'block'\n"
                      "[monitor]\nprofile = 'fail-fast'\nlevels = ['ping', 'custom']\nscript = '/b'\non_master_lost = 'failover'\nloss_time_max = '5s'\nloss_bytes_max = '1M'\n"
                      "[limits]\nreach-barrier = '10m'\n[[acknowledge]]\ncheck = 'c'\nreason = 'r'\n"),
-            input_of("[[network]]\nkind = 'address'\naddress = '192.0.2.1/24'\ninterface = 'eth0'\n[[network]]\nkind = 'dns'\nname = 'n'\npoints_to = {x = '1', y = '2'}\nserver = 's'\nkey = '/k'\nttl = '30s'\n"
+            input_of("[[network]]\nkind = 'address'\naddress = '192.0.2.1/24'\ninterface = 'eth0'\n[[network]]\nkind = 'dns'\nname = 'n'\npoints_to = {x = '192.0.2.1', y = '::1'}\nserver = 's'\nkey = '/k'\nttl = '30s'\n"
                      "[[network]]\nkind = 'hostname'\nname = 'h'\n[[network]]\nkind = 'script'\nprogram = '/p'\n"),
             input_of("[application]\nkind = 'scripts'\nstop_limit = '1m'\nscripts = {check = '/c', stop = '/s', start = '/t'}\nsettings = {port = '1'}\n"), input_of("extends = 't'\n")};
 }
