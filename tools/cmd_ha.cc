@@ -119,11 +119,11 @@ Result<Report> verify(const Arguments& arguments) {
     report.json = {{"checks", verification.checks.size()}, {"catalogue_version", ha::catalogue_version}, {"allows_start", verification.allows_start()}, {"unknown", verification.unknown}, {"findings", Json::array()}};
     size_t errors = 0, warnings = 0;
     for (const ha::Finding& finding : verification.findings) {
-        const bool is_error = finding.check->severity == ha::Severity::error;
+        const bool is_error = finding.check.severity == ha::Severity::error;
         (is_error ? errors : warnings) += !finding.is_acknowledged;
-        report.json["findings"].push_back({{"check", finding.check->id}, {"family", to_string(finding.check->family)}, {"severity", to_string(finding.check->severity)}, {"evidence", finding.evidence},
-                                           {"remedy", finding.check->remedy}, {"acknowledged", finding.is_acknowledged}});
-        report.text += std::string(finding.is_acknowledged ? "acknowledged" : to_string(finding.check->severity)) + " " + finding.check->id + ": " + printable(finding.evidence) + "\n    " + finding.check->remedy + "\n";
+        report.json["findings"].push_back({{"check", finding.check.id}, {"family", to_string(finding.check.family)}, {"severity", to_string(finding.check.severity)}, {"evidence", finding.evidence},
+                                           {"remedy", finding.check.remedy}, {"acknowledged", finding.is_acknowledged}});
+        report.text += std::string(finding.is_acknowledged ? "acknowledged" : to_string(finding.check.severity)) + " " + finding.check.id + ": " + printable(finding.evidence) + "\n    " + finding.check.remedy + "\n";
     }
     report.text += cli::counted(verification.checks.size(), "check", "checks") + ": " + cli::counted(errors, "error", "errors") + ", " + cli::counted(warnings, "warning", "warnings") + " that nobody has acknowledged, " +
                    cli::counted(verification.unknown.size(), "fact", "facts") + " that could not be had" + (verification.unknown.empty() ? "" : " (--json lists them)") + ".\n" +

@@ -56,11 +56,11 @@ Verification verify(const Scenario& scenario, const HostFacts& active, const Hos
         unknown.insert(look.unknown().begin(), look.unknown().end());
         const bool is_acknowledged = check.severity == Severity::warning && std::any_of(scenario.acknowledged.begin(), scenario.acknowledged.end(), [&](const Acknowledgement& one) { return one.check == check.id; });
         for (const std::string& evidence : look.evidence()) {
-            if (verification.findings.size() < findings_max) verification.findings.push_back({&check, evidence, is_acknowledged});
+            if (verification.findings.size() < findings_max) verification.findings.push_back({check, evidence, is_acknowledged});
             else ++verification.left_out;
         }
     }
-    std::stable_sort(verification.findings.begin(), verification.findings.end(), [](const Finding& a, const Finding& b) { return a.check->severity < b.check->severity; });
+    std::stable_sort(verification.findings.begin(), verification.findings.end(), [](const Finding& a, const Finding& b) { return a.check.severity < b.check.severity; });
     verification.unknown.assign(unknown.begin(), unknown.end());
     return verification;
 }

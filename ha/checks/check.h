@@ -6,7 +6,7 @@
 // Thread rule: pure functions.
 #pragma once
 
-#include <functional>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -72,7 +72,7 @@ struct Check {
 std::vector<Check> catalogue();
 
 struct Finding {
-    const Check* check;  // of catalogue(); lives as long as the Verification
+    Check check;
     std::string evidence;
     bool is_acknowledged;
 };

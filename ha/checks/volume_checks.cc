@@ -1,7 +1,6 @@
 // Checks of the protected directories and their stores, on both hosts.
-#include "ha/checks/tables.h"
-
 #include "base/text.h"
+#include "ha/checks/tables.h"
 
 namespace holdfast::ha {
 

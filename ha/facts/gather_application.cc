@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <map>
-#include <set>
 #include <sstream>
 
 #include "base/program_output.h"

@@ -8,7 +8,6 @@
 
 #include <climits>
 #include <fstream>
-#include <sstream>
 
 #include "base/capabilities.h"
 #include "base/clock.h"

@@ -7,7 +7,6 @@
 #include <sys/xattr.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/mount_table.h"
 #include "base/real_path.h"

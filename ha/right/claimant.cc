@@ -1,6 +1,7 @@
 #include "ha/right/claimant.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 
 #include "base/check.h"

@@ -20,7 +20,7 @@
 // as voters, the newest counts.
 #pragma once
 
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "ha/right/term.h"

@@ -243,7 +243,7 @@ const std::map<std::string, std::function<void(Pair&)>>& breaks() {
 
 std::set<std::string> ids_of(const Verification& verification) {
     std::set<std::string> ids;
-    for (const Finding& finding : verification.findings) ids.insert(finding.check->id);
+    for (const Finding& finding : verification.findings) ids.insert(finding.check.id);
     return ids;
 }
 
@@ -251,7 +251,7 @@ std::set<std::string> ids_of(const Verification& verification) {
 
 TEST_CASE("checks: two hosts on which everything is well are found to be, and everything is known of them") {
     const Verification verification = Pair().verified();
-    for (const Finding& finding : verification.findings) FAIL_CHECK(finding.check->id << ": " << finding.evidence);
+    for (const Finding& finding : verification.findings) FAIL_CHECK(finding.check.id << ": " << finding.evidence);
     for (const std::string& unknown : verification.unknown) FAIL_CHECK("not known: " << unknown);
     CHECK(verification.allows_start());
 }
@@ -264,7 +264,7 @@ TEST_CASE("checks: each one fails for the thing that it is there for, with evide
         Pair pair;
         broken->second(pair);
         const Verification verification = pair.verified();
-        const auto found = std::find_if(verification.findings.begin(), verification.findings.end(), [&](const Finding& finding) { return finding.check->id == std::string(check.id); });
+        const auto found = std::find_if(verification.findings.begin(), verification.findings.end(), [&](const Finding& finding) { return finding.check.id == std::string(check.id); });
         REQUIRE(found != verification.findings.end());
         CHECK(found->evidence.size() > 20);
         CHECK_FALSE(verification.allows_start());
@@ -302,7 +302,7 @@ TEST_CASE("checks: a warning can be acknowledged, an error cannot") {
     const Verification verification = pair.verified();
     CHECK_FALSE(verification.allows_start());
     // Errors come first.
-    CHECK(verification.findings[0].check->severity == Severity::error);
+    CHECK(verification.findings[0].check.severity == Severity::error);
 }
 
 TEST_CASE("checks: facts that are missing or of another kind are not known, whoever sends them") {

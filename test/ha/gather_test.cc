@@ -101,5 +101,5 @@ TEST_CASE("facts: what this machine tells of itself twice is one machine, and is
     const Facts facts(gather_facts(scenario, "alpha"));
     const Verification verification = verify(scenario, {"alpha", facts}, {"beta", facts});
     CHECK_FALSE(verification.allows_start());
-    CHECK(std::any_of(verification.findings.begin(), verification.findings.end(), [](const Finding& finding) { return finding.check->id == std::string("host-boot"); }));
+    CHECK(std::any_of(verification.findings.begin(), verification.findings.end(), [](const Finding& finding) { return finding.check.id == std::string("host-boot"); }));
 }
