@@ -22,15 +22,11 @@ Result<std::optional<Beginning>> load_beginning(Disk& journal) {
     if (!text && text.error().code == ErrorCode::not_found) return std::optional<Beginning>();
     if (!text && text.error().code == ErrorCode::corrupt) return damaged();
     const Json json = Json::parse(HF_TRY(std::move(text)), nullptr, false);
-    try {
-        Beginning beginning{.lsn = json.at("lsn").get<Lsn>(), .equal_at = json.at("equal_at").get<Lsn>()};
-        const auto chain = parse_chain(json.at("chain").get<std::string>());
-        if (!chain || beginning.equal_at < beginning.lsn) return damaged();
-        beginning.chain = *chain;
-        return std::optional(beginning);
-    } catch (const Json::exception&) {
-        return damaged();
-    }
+    const auto lsn = number_at(json, "lsn"), equal_at = number_at(json, "equal_at");
+    if (!lsn || !equal_at || *equal_at < *lsn || !json.contains("chain") || !json["chain"].is_string()) return damaged();
+    const auto chain = parse_chain(json["chain"].get<std::string>());
+    if (!chain) return damaged();
+    return std::optional(Beginning{.lsn = *lsn, .chain = *chain, .equal_at = *equal_at});
 }
 
 Status save_beginning(Disk& journal, const Beginning& beginning) {

@@ -17,7 +17,8 @@ Result<std::deque<ChainPoint>> parse(const std::string& text) {
     if (!json.is_array() || json.size() > chains_max) return damaged;
     for (const Json& point : json) {
         if (!point.is_array() || point.size() != 2 || !point[0].is_number_unsigned() || !point[1].is_string()) return damaged;
-        points.push_back({point[0].get<journal::Lsn>(), HF_TRY(journal::parse_chain(point[1].get<std::string>()))});
+        const auto chain = HF_TRY(journal::parse_chain(point[1].get<std::string>()));
+        points.push_back({point[0].get<journal::Lsn>(), chain});
         if (points.size() > 1 && points[points.size() - 2].lsn >= points.back().lsn) return damaged;
     }
     return points;

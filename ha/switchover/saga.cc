@@ -152,7 +152,9 @@ Result<Saga::Entry> entry_of(const Json& json) {
     const std::string verdict = HF_TRY(text_in(json, "verdict"));
     const auto found = std::find(std::begin(verdict_names), std::end(verdict_names), verdict);
     if (!step || found == std::end(verdict_names)) return senseless("an entry with an unknown step or verdict");
-    return Saga::Entry{*step, HF_TRY(flag_in(json, "took_back")), static_cast<Verdict>(found - std::begin(verdict_names)), HF_TRY(text_in(json, "sentence"))};
+    const bool took_back = HF_TRY(flag_in(json, "took_back"));
+    std::string sentence = HF_TRY(text_in(json, "sentence"));
+    return Saga::Entry{*step, took_back, static_cast<Verdict>(found - std::begin(verdict_names)), std::move(sentence)};
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ Result<std::optional<Lsn>> SourceJournal::make_moment() {
     const auto made = json_call(journal::capture_socket(volume_.id), {{"verb", "bookmark"}, {"name", name}, {"room", repair_room_bytes}});
     if (!made && made.error().code == ErrorCode::unavailable) return std::optional<Lsn>();
     if (!made) return made.error();
-    return std::optional<Lsn>(made->at("lsn").get<Lsn>());
+    return number_at(*made, "lsn");
 }
 
 Result<SourceJournal::RepairOffer> SourceJournal::offer_repair(Lsn at, uint64_t time_ns) {

@@ -20,7 +20,9 @@ Result<Task> task_of(const Json& json) {
         for (size_t i = 0; i < std::size(kind_names); ++i) {
             if (kind != kind_names[i]) continue;
             const journal::VolumeId volume = HF_TRY(journal::parse_volume_id(json.at("volume").get<std::string>()));
-            return Task{static_cast<Task::Kind>(i), json.at("store"), json.at("number"), volume, json.at("command"), json.at("input")};
+            const auto number = number_at(json, "number");
+            if (!number) return Error{ErrorCode::invalid_argument, "what is to be run is malformed: it has no number"};
+            return Task{static_cast<Task::Kind>(i), json.at("store"), *number, volume, json.at("command"), json.at("input")};
         }
         return Error{ErrorCode::invalid_argument, "there is no program of the kind " + quoted(kind)};
     } catch (const Json::exception& wrong) {

@@ -31,7 +31,8 @@ Result<std::optional<DirentUndo>> Index::dirent_at(const ObjectId& directory, st
     if (!entries->Valid()) return std::optional<DirentUndo>();
     const auto lsn = lsn_of_key(view_of(entries->key()));
     if (!lsn) return index_nonsense();
-    return std::optional(DirentUndo{std::string(name), *lsn, HF_TRY(decode_object(view_of(entries->value())))});
+    const ObjectId previous = HF_TRY(decode_object(view_of(entries->value())));
+    return std::optional(DirentUndo{std::string(name), *lsn, previous});
 }
 
 Result<std::vector<DirentUndo>> Index::bindings_of(const ObjectId& directory, std::string_view name) const {
@@ -41,7 +42,8 @@ Result<std::vector<DirentUndo>> Index::bindings_of(const ObjectId& directory, st
     for (entries->Seek(prefix.bytes + number_bytes(impl_->limit->lsn)); entries->Valid(); entries->Next()) {
         const auto lsn = lsn_of_key(view_of(entries->key()));
         if (!lsn) return index_nonsense();
-        bindings.push_back({std::string(name), *lsn, HF_TRY(decode_object(view_of(entries->value())))});
+        const ObjectId previous = HF_TRY(decode_object(view_of(entries->value())));
+        bindings.push_back({std::string(name), *lsn, previous});
     }
     HF_TRY(index_status(entries->status(), "read the index"));
     return bindings;
@@ -59,7 +61,8 @@ Result<std::vector<DirentUndo>> Index::dirents_at(const ObjectId& directory, Lsn
         const std::string name(reader.rest());
         if (!reader.is_whole() || name.empty()) return index_nonsense();
         if (!told.insert(name).second) continue;
-        dirents.push_back({name, lsn, HF_TRY(decode_object(view_of(entries->value())))});
+        const ObjectId previous = HF_TRY(decode_object(view_of(entries->value())));
+        dirents.push_back({name, lsn, previous});
     }
     HF_TRY(index_status(entries->status(), "read the index"));
     HF_TRY(impl_->check_window(at));

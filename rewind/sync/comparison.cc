@@ -261,8 +261,9 @@ Result<ComparedPart> compared_part_of(const Json& json) {
     part.is_last = json["is_last"].get<bool>();
     part.position = HF_TRY(compare_position_of(json["position"]));
     for (const Json& one : json["listed"]) {
-        const std::string path = HF_TRY(text_of(one, "path"));
-        part.listed.push_back({path, HF_TRY(text_of(one, "what"))});
+        std::string path = HF_TRY(text_of(one, "path"));
+        std::string what = HF_TRY(text_of(one, "what"));
+        part.listed.push_back({std::move(path), std::move(what)});
     }
     return part;
 }

@@ -52,7 +52,8 @@ private:
 }  // namespace
 
 Status RemoteBytes::compare(const TreeObject& object, XattrList xattrs, uint64_t image_size) {
-    auto file = std::make_shared<File>(File{object, std::move(xattrs), HF_TRY(repair_.look_at(object, image_size)), false, 1});
+    ImageFile image = HF_TRY(repair_.look_at(object, image_size));
+    auto file = std::make_shared<File>(File{object, std::move(xattrs), std::move(image), false, 1});
     ++files_;
     file->was_changed = image_size != object.attributes.size;
     HF_TRY(repair_.set_size(object, file->image));
