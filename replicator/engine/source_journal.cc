@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/json_socket.h"
 #include "base/text.h"
 #include "journal/bookmark_name.h"

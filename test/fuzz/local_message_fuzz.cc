@@ -121,6 +121,9 @@ std::vector<fuzz::Input> fuzz::seeds() {
             joined({5}, input_of(rewind::to_json(point).dump())),
             joined({9}, input_of(replicator::to_json({.kind = replicator::Task::Kind::hook, .command = {"/bin/true", "x"}, .input = "y"}).dump())),
             joined({9}, input_of(replicator::to_json({.kind = replicator::Task::Kind::make_store, .store = "/srv/s", .number = 1 << 21}).dump())),
+            // Found: a number that no integer holds; a difference without its second half, whose first half was never freed.
+            joined({5}, input_of(R"({"at": 8.1e50, "objects": 1})")),
+            joined({5}, input_of(R"({"at": 1, "objects": 0, "bytes": 0, "differences": 0, "is_last": false, "position": {"after": "", "offset": 0}, "listed": [{"path": "longer than what needs no memory"}]})")),
             joined({5}, input_of(R"({"at": 1, "time_ns": 2, "chain": "00", "code": "io", "message": "x", "errno": 5})"))};
 }
 
