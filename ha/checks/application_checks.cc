@@ -66,23 +66,12 @@ void tables_equal(Look& look, const char* table, const char* fact, const char* w
     }
 }
 
-template <typename What>
-void each_script(Look& look, const What& what) {
-    std::set<std::string> paths;
-    for (const auto& [role, path] : look.scenario().application.scripts) paths.insert(path);
-    for (const Identity& identity : look.scenario().identities)
-        if (!identity.program.empty()) paths.insert(identity.program);
-    for (const std::string& path : {look.scenario().fence, look.scenario().alive_script})
-        if (!path.empty()) paths.insert(path);
-    for (const std::string& path : paths) what(path);
-}
-
 void script_flag(Look& look, const char* fact, bool is, const char* otherwise) {
-    each_script(look, [&](const std::string& path) { look.must_be({"scripts", path, fact}, is, quoted(path) + " " + otherwise); });
+    for (const std::string& path : look.scenario().programs()) look.must_be({"scripts", path, fact}, is, quoted(path) + " " + otherwise);
 }
 
 void scripts_equal(Look& look) {
-    each_script(look, [&](const std::string& path) { look.must_be_equal({"scripts", path, "digest"}, "the digest of " + quoted(path)); });
+    for (const std::string& path : look.scenario().programs()) look.must_be_equal({"scripts", path, "digest"}, "the digest of " + quoted(path));
 }
 
 constexpr Check checks[] = {
@@ -110,10 +99,9 @@ constexpr Check checks[] = {
     {"script-owner", permission, error, "scripts belong to root", "chown root: the engine runs them as root", [](Look& look) { script_flag(look, "is_roots", true, "belongs to somebody else than root"); }},
     {"script-safe", permission, error, "scripts can be changed by root alone", "chmod go-w, also of the directories above", [](Look& look) { script_flag(look, "is_writable_by_others", false, "can be changed by others than root"); }},
     {"script-outside", application, warning, "scripts do not lie in a protected directory", "move them: on a standby the directory may not be there when they are needed", [](Look& look) {
-         each_script(look, [&](const std::string& path) {
+         for (const std::string& path : look.scenario().programs())
              for (const ScenarioVolume& volume : look.scenario().volumes)
                  if (path.starts_with(volume.directory + "/")) look.finds(quoted(path) + " lies in " + quoted(volume.directory));
-         });
      }},
 };
 

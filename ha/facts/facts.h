@@ -33,8 +33,6 @@ public:
     // Whatever stands there, as text for a person; nothing: not known.
     std::optional<std::string> shown(const FactPath& path) const;
 
-    const Json& tree() const { return tree_; }
-
 private:
     const Json* find(const FactPath& path) const;
 

@@ -1,24 +1,12 @@
 // Scripts that would be run, and keys that would be used: who owns them, who can change them, and what they are, by digest.
 #include <sys/stat.h>
 
-#include <set>
-
 #include "ha/facts/gather.h"
 #include "ha/state/digest.h"
 
 namespace holdfast::ha {
 
 namespace {
-
-std::set<std::string> scripts_of(const Scenario& scenario) {
-    std::set<std::string> paths;
-    for (const auto& [role, path] : scenario.application.scripts) paths.insert(path);
-    for (const Identity& identity : scenario.identities)
-        if (!identity.program.empty()) paths.insert(identity.program);
-    for (const std::string& path : {scenario.fence, scenario.alive_script})
-        if (!path.empty()) paths.insert(path);
-    return paths;
-}
 
 // Itself, or a directory above it in which it could be replaced.
 bool is_writable_by_others(const std::string& path) {
@@ -34,7 +22,7 @@ bool is_writable_by_others(const std::string& path) {
 }  // namespace
 
 void gather_files(const Scenario& scenario, Json& facts) {
-    for (const std::string& path : scripts_of(scenario)) {
+    for (const std::string& path : scenario.programs()) {
         Json& script = facts["scripts"][path];
         struct stat status {};
         script["exists"] = ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);

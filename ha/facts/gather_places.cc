@@ -57,7 +57,8 @@ void set_flags(const std::string& directory, Json& place) {
     place["is_encrypted"] = is_known && (flags & FS_ENCRYPT_FL) != 0;
 }
 
-Json directory_facts(const std::string& directory, const std::vector<MountEntry>& mounts) {
+// BENEATH: the mounts without our own.
+Json directory_facts(const std::string& directory, const std::vector<MountEntry>& mounts, const std::vector<MountEntry>& beneath) {
     Json place;
     struct stat status {};
     struct statvfs room {};
@@ -66,8 +67,6 @@ Json directory_facts(const std::string& directory, const std::vector<MountEntry>
     place["is_directory"] = S_ISDIR(status.st_mode);
     place["is_real_path"] = real_path(directory) == directory;
     place["owner_and_mode"] = owner_and_mode(status);
-    std::vector<MountEntry> beneath;
-    std::copy_if(mounts.begin(), mounts.end(), std::back_inserter(beneath), [](const MountEntry& mount) { return mount.type != own_type; });
     if (const MountEntry* mount = mount_of(mounts, directory)) {
         place["file_system"] = mount->type;
         place["is_remote"] = std::find(std::begin(remote_types), std::end(remote_types), mount->type) != std::end(remote_types);
@@ -88,7 +87,7 @@ Json directory_facts(const std::string& directory, const std::vector<MountEntry>
     return place;
 }
 
-Json store_facts(const std::string& store, const std::string& directory, const std::vector<MountEntry>& mounts) {
+Json store_facts(const std::string& store, const std::string& directory, const std::vector<MountEntry>& beneath) {
     Json place;
     struct stat status {};
     struct statvfs room {};
@@ -97,8 +96,6 @@ Json store_facts(const std::string& store, const std::string& directory, const s
     place["is_private"] = status.st_uid == 0 && (status.st_mode & 077) == 0;
     place["keeps_trusted_xattrs"] = keeps(store, "trusted.holdfast-asks");
     if (::statvfs(store.c_str(), &room) == 0) set_room(room, place);
-    std::vector<MountEntry> beneath;
-    std::copy_if(mounts.begin(), mounts.end(), std::back_inserter(beneath), [](const MountEntry& mount) { return mount.type != own_type; });
     const MountEntry* own = mount_of(beneath, real_path(store));
     const MountEntry* tree = mount_of(beneath, directory);
     if (own != nullptr) place["file_system"] = own->type;
@@ -115,10 +112,12 @@ Json store_facts(const std::string& store, const std::string& directory, const s
 void gather_places(const Scenario& scenario, const std::string& host, Json& facts) {
     const auto mounts = read_mount_table();
     if (!mounts) return;
+    std::vector<MountEntry> beneath;
+    std::copy_if(mounts->begin(), mounts->end(), std::back_inserter(beneath), [](const MountEntry& mount) { return mount.type != own_type; });
     for (const ScenarioVolume& volume : scenario.volumes) {
         const std::string& store = volume.store.of(host);
-        facts["directories"][volume.directory] = directory_facts(volume.directory, *mounts);
-        facts["stores"][store] = store_facts(store, volume.directory, *mounts);
+        facts["directories"][volume.directory] = directory_facts(volume.directory, *mounts, beneath);
+        facts["stores"][store] = store_facts(store, volume.directory, beneath);
     }
 }
 

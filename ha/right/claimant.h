@@ -50,14 +50,12 @@ public:
     // as given. Where they do, the witness's is needed, because what was switched off may be switched on again and ask the witness.
     std::vector<Ask> is_fenced(size_t voter, uint64_t now_ns);
 
-    bool is_valid(uint64_t now_ns) const { return holds_ && now_ns < valid_until_ns(); }
+    bool is_valid(uint64_t now_ns) const { return now_ns < valid_until_ns(); }
     // UINT64_MAX: it does not end by itself. 0: it does not hold.
     uint64_t valid_until_ns() const;
     bool is_claiming() const { return wanted_ != 0; }
     // What it holds or held last.
     const Term& term() const { return term_; }
-    // The highest term of which this host has heard.
-    const Term& seen() const { return seen_; }
     // The highest that was promised to somebody else, or given back, as far as this host has heard. A host that was granted a term by most knows of every one that was
     // ever held before it; so it knows whether somebody else may have written since a term of its own.
     uint64_t highest_of_others() const { return others_; }
@@ -86,7 +84,7 @@ private:
     const std::string host_;
     std::vector<Seat> seats_;
     Term term_;
-    Term seen_;
+    Term seen_;  // the highest of which this host has heard
     uint64_t others_ = 0;
     bool holds_ = false;
     uint64_t wanted_ = 0;  // the number that is being claimed

@@ -319,6 +319,14 @@ uint64_t Scenario::limit_of(const StepRule& rule) const {
     return own == limits.end() ? rule.limit_ns : own->second;
 }
 
+std::set<std::string> Scenario::programs() const {
+    std::set<std::string> paths{fence, alive_script};
+    for (const auto& [role, path] : application.scripts) paths.insert(path);
+    for (const Identity& identity : identities) paths.insert(identity.program);
+    paths.erase("");
+    return paths;
+}
+
 const char* to_string(ApplicationKind kind) { return name_in(application_kinds, kind); }
 const char* to_string(IdentityKind kind) { return name_in(identity_kinds, kind); }
 const char* to_string(OnMasterLost what) { return name_in(lost_kinds, what); }

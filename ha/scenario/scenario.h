@@ -12,6 +12,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,8 @@ struct Scenario {
     // The other of the two. REQUIRES: HOST is one of them.
     const std::string& other(const std::string& host) const { return hosts[0] == host ? hosts[1] : hosts[0]; }
     uint64_t limit_of(const StepRule& rule) const;
+    // Paths of everything that it would have the engine run.
+    std::set<std::string> programs() const;
 };
 
 const char* to_string(ApplicationKind kind);
