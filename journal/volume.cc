@@ -140,9 +140,8 @@ Result<Volume> load_volume(const std::string& store) {
 }
 
 Status save_volume(const Volume& volume) {
-    if (volume.is_replica() != volume.directory.empty())
-        return Error{ErrorCode::invalid_argument, "a source has a directory and a replica has none; the store " + quoted(volume.store) +
-                                                      " is not described otherwise"};
+    if (!volume.is_replica() && volume.directory.empty())
+        return Error{ErrorCode::invalid_argument, "a source has a directory; the store " + quoted(volume.store) + " is not described without"};
     if (volume.is_replica() && volume.journal_directory != volume.store + "/journal")
         return Error{ErrorCode::invalid_argument, "the journal of a replica lies in its store, " + quoted(volume.store + "/journal") + ", and nowhere else"};
     auto disk = HF_TRY(open_disk(volume.store));

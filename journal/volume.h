@@ -1,8 +1,8 @@
 // A volume as its administrator sees it: one protected directory, its store, its limits. Kept as STORE/volume.toml;
 // the registry (one symbolic link per volume, named by its id) finds the store of a directory that is not mounted.
 //
-// A host keeps a volume in one of two roles. A source has the directory and writes the journal. A replica has neither: its
-// journal comes from the source (journal/inbound.h), and its store applies what came.
+// A host keeps a volume in one of two roles. A source has the directory and writes the journal. A replica's journal comes from the source
+// (journal/inbound.h), its store applies what came, and where a directory is named, that is kept equal to the store's image.
 //
 // Layout of a store:
 //   volume.toml     this description
@@ -12,6 +12,7 @@
 //   xattrs/         attributes of objects for which the image's file system has no room
 //   undo/           undo segments
 //   index/          RocksDB
+//   tree/           RocksDB: who is who in a standby directory; tree-xattrs/: attributes for which that has no room
 //   bookmarks.json
 //   lock, log
 #pragma once
@@ -44,7 +45,7 @@ const char* to_string(VolumeRole role);
 struct Volume {
     VolumeId id;
     VolumeRole role = VolumeRole::source;
-    std::string directory;          // absolute, what the mount covers; a replica has none
+    std::string directory;          // absolute: what the mount covers; of a replica the standby directory, which it need not have
     std::string store;              // absolute
     std::string journal_directory;  // absolute; STORE/journal unless said otherwise, and always on a replica
     uint32_t origin = 1;            // the host that names new objects: of a replica, its source
@@ -57,6 +58,8 @@ struct Volume {
     uint64_t window_bytes_max = 0;   // 0: unlimited (undo segments and graveyard)
 
     bool is_replica() const { return role == VolumeRole::replica; }
+    // What will be served when this host takes over, kept equal to the image (rewind/standby/).
+    bool has_standby_directory() const { return is_replica() && !directory.empty(); }
 };
 
 // Where a person finds the present of VOLUME, and so what paths in its history are relative to: the directory of a source,

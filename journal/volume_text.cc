@@ -115,8 +115,9 @@ Status take_places(const toml::table& table, const Fields& fields, Volume& volum
         if (table.contains("journal_directory")) volume.journal_directory = HF_TRY(fields.path("journal_directory"));
         return ok();
     }
-    for (std::string_view key : {"directory", "journal_directory", "durability", "when_alone", "leave_out"}) {
-        if (table.contains(key)) return fields.wrong("a replica has no key " + quoted(key) + ": its journal lies in the store, and no directory or fsync belongs to it");
+    if (table.contains("directory")) volume.directory = HF_TRY(fields.path("directory"));
+    for (std::string_view key : {"journal_directory", "durability", "when_alone", "leave_out"}) {
+        if (table.contains(key)) return fields.wrong("a replica has no key " + quoted(key) + ": its journal lies in the store, and no fsync belongs to it");
     }
     return ok();
 }
@@ -180,7 +181,7 @@ std::string volume_to_text(const Volume& volume) {
     add("format", std::to_string(volume_format_version));
     add("id", toml_quoted(to_string(volume.id)));
     if (volume.is_replica()) add("role", toml_quoted(to_string(volume.role)));
-    if (!volume.is_replica()) add("directory", toml_quoted(volume.directory));
+    if (!volume.directory.empty()) add("directory", toml_quoted(volume.directory));
     if (!volume.is_replica() && volume.journal_directory != volume.store + "/journal") add("journal_directory", toml_quoted(volume.journal_directory));
     add("origin", std::to_string(volume.origin));
     add("segment_bytes", std::to_string(volume.segment_bytes));

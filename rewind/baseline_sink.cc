@@ -74,7 +74,7 @@ Status BaselineSink::Impl::make(const BaselineObject& object) {
 
 // False: the name belongs to an object.
 Result<bool> BaselineSink::Impl::make_new(const BaselineObject& object, int directory, const std::string& name) {
-    auto made = make_object(directory, name, {object.id, object.attributes.mode, object.attributes.rdev, object.target});
+    auto made = make_object(image_, directory, name, {object.id, object.attributes.mode, object.attributes.rdev, object.target});
     if (!made && made.error().sys_errno == EEXIST) return false;
     if (!made) return std::move(made).error();
     if (object.name.empty()) made->location.links = 0;
@@ -106,18 +106,8 @@ Result<bool> BaselineSink::Impl::is_elsewhere(const BaselineObject& object, int 
     return Error{ErrorCode::exists, "the image has something else at " + quoted(name), EEXIST};
 }
 
-// A directory does not know its name, but its parent knows its inode.
 Status BaselineSink::Impl::move_directory(const ObjectId& object, int directory, const std::string& name) {
-    const int fd = HF_TRY(files_.fd(object));
-    const UniqueFd parent(::openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat status;
-    if (!parent || ::fstat(fd, &status) != 0) return errno_error(errno, "look at a directory of the image");
-    std::string old_name;
-    HF_TRY(read_directory(parent.get(), [&](const DirectoryEntry& entry) -> Status {
-        if (entry.inode == status.st_ino) old_name = entry.name;
-        return ok();
-    }));
-    if (old_name.empty()) return Error{ErrorCode::corrupt, "a directory of the image has no name", ENOENT};
+    const auto [parent, old_name] = HF_TRY(name_of_directory(HF_TRY(files_.fd(object))));
     if (::renameat2(parent.get(), old_name.c_str(), directory, name.c_str(), RENAME_NOREPLACE) != 0)
         return errno_error(errno, "move " + quoted(old_name) + " to " + quoted(name) + " in the image");
     if (const auto holder = image_.object_of(parent.get()); holder) names_.push_back({object, *holder, old_name, false});
@@ -142,7 +132,7 @@ Status BaselineSink::Impl::link(const ObjectId& object, const ObjectId& parent, 
     const auto occupant = HF_TRY(lookup(parent, name));
     if (occupant && *occupant != object)
         return Error{ErrorCode::exists, "the image has another object at " + quoted(name), EEXIST};
-    HF_TRY(remove_unfinished(directory, name));
+    HF_TRY(remove_unfinished(image_, directory, name));
     // It may have been made a while ago, and a confined process must know its first name then.
     HF_TRY(hand_over());
     const int fd = HF_TRY(files_.fd(object));
@@ -175,7 +165,7 @@ Status BaselineSink::Impl::finish(const ObjectId& object, const ObjectAttributes
 Status BaselineSink::Impl::remove(const ObjectId& parent, const std::string& name) {
     if (!parent) return remove_grave(name);
     const int directory = HF_TRY(files_.fd(parent));
-    if (HF_TRY(remove_unfinished(directory, name))) return ok();
+    if (HF_TRY(remove_unfinished(image_, directory, name))) return ok();
     const auto object = HF_TRY(lookup(parent, name));
     if (!object) return ok();
     struct stat status;
@@ -203,7 +193,7 @@ Status BaselineSink::Impl::remove_file(int directory, const ObjectId& parent, co
 
 Status BaselineSink::Impl::remove_grave(const std::string& name) {
     const int graveyard = image_.graveyard_fd();
-    if (HF_TRY(remove_unfinished(graveyard, name))) return ok();
+    if (HF_TRY(remove_unfinished(image_, graveyard, name))) return ok();
     const auto object = image_.object_of(graveyard, name);
     if (!object || Image::grave_name(*object) != name) return ok();  // none of ours
     struct stat status;
@@ -237,7 +227,7 @@ Status BaselineSink::Impl::empty_directory(const ObjectId& object, std::vector<O
         return ok();
     }));
     for (const std::string& name : entries) {
-        if (HF_TRY(remove_unfinished(directory.get(), name))) continue;
+        if (HF_TRY(remove_unfinished(image_, directory.get(), name))) continue;
         const ObjectId child = HF_TRY(image_.object_of(directory.get(), name));
         struct stat status;
         if (::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "look at " + quoted(name));

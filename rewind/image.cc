@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/file_time.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "rewind/object_search.h"
+#include "rewind/restore/remove_tree.h"
 
 namespace holdfast::rewind {
 
@@ -18,6 +20,8 @@ namespace {
 constexpr size_t id_text_bytes_max = 64;
 // A name can change between being looked up and being opened; the next look finds the new one.
 constexpr int name_attempts = 3;
+// A way from the top with more directories is none.
+constexpr size_t directories_above_max = 4096;
 
 std::string reached_through;
 
@@ -84,31 +88,63 @@ Result<Image> Image::open(const std::string& store) {
     return image;
 }
 
+Result<Image> Image::of_tree(UniqueFd root, UniqueFd graveyard, const ObjectMarks& marks, const std::string& spilled) {
+    Image image;
+    image.spilled_ = HF_TRY(SpilledXattrs::open(spilled));
+    image.root_ = std::move(root);
+    image.graveyard_ = std::move(graveyard);
+    image.marks_ = &marks;
+    return image;
+}
+
+bool Image::opens_by_handle() const {
+    return carries_ids() || reached_through.empty();
+}
+
 Result<UniqueFd> Image::open_object(const ObjectId& object, const ImageLocation& location, int flags) const {
     flags = opening_flags(location.mode, flags);
+    Above above;
+    if (!opens_by_handle()) return open_from_top(object, location, flags, above);
     auto opened = open_file_handle(root_.get(), FileHandle{location.handle}, flags);
     // Landlock lets nobody open a file to which it finds no way from a directory, and the filter of system calls no place by its handle alone.
     if (opened || opened.error().sys_errno != EACCES || !index_ || S_ISDIR(location.mode)) return opened;
     for (int attempt = 1; attempt <= name_attempts; ++attempt)
-        if (auto found = open_by_names(object, location, flags); found || found.error().code != ErrorCode::not_found) return found;
+        if (auto found = open_by_names(object, location, flags, above); found || found.error().code != ErrorCode::not_found) return found;
     if (!HF_TRY(is_file_handle_alive(root_.get(), FileHandle{location.handle})))
-        return Error{ErrorCode::not_found, "the image lost object " + journal::to_string(object), ESTALE};
+        return Error{ErrorCode::not_found, std::string(what()) + " lost object " + journal::to_string(object), ESTALE};
     return open_searched(object, location, flags);
 }
 
+Result<UniqueFd> Image::open_from_top(const ObjectId& object, const ImageLocation& location, int flags, Above& above) const {
+    if (object == journal::root_object) return open_named(root_.get(), ".", location, flags);
+    return open_by_names(object, location, flags, above);
+}
+
 // Errors: not_found when no name that is known leads to it.
-Result<UniqueFd> Image::open_by_names(const ObjectId& object, const ImageLocation& location, int flags) const {
+Result<UniqueFd> Image::open_by_names(const ObjectId& object, const ImageLocation& location, int flags, Above& above) const {
     if (auto buried = open_named(graveyard_.get(), grave_name(object), location, flags)) return buried;
     const auto names = HF_TRY(index_->names_of(object));
     // The newest first: it is the one that leads there, but for a change that is being made just now.
     for (auto name = names.rbegin(); name != names.rend(); ++name) {
-        const auto holder = HF_TRY(index_->location(name->directory));
+        const auto holder = HF_TRY(places_->location(name->directory));
         if (!holder) continue;
-        const auto directory = open_file_handle(root_.get(), FileHandle{holder->handle}, O_RDONLY | O_DIRECTORY | O_NOATIME);
+        const auto directory = open_holder(name->directory, *holder, above);
         if (!directory) continue;
         if (auto opened = open_named(directory->get(), name->name, location, flags)) return opened;
     }
     return Error{ErrorCode::not_found, "no name leads to object " + journal::to_string(object) + " of the image", ENOENT};
+}
+
+// Two directories may have lain in one another at different times, so a way that leads in a circle is none.
+Result<UniqueFd> Image::open_holder(const ObjectId& directory, const ImageLocation& location, Above& above) const {
+    constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOATIME;
+    if (opens_by_handle()) return open_file_handle(root_.get(), FileHandle{location.handle}, flags);
+    if (above.size() >= directories_above_max || std::find(above.begin(), above.end(), directory) != above.end())
+        return Error{ErrorCode::not_found, "no way from the top leads to object " + journal::to_string(directory), ENOENT};
+    above.push_back(directory);
+    auto opened = open_from_top(directory, location, flags, above);
+    above.pop_back();
+    return opened;
 }
 
 Result<UniqueFd> Image::open_searched(const ObjectId& object, const ImageLocation& location, int flags) const {
@@ -129,6 +165,7 @@ Result<UniqueFd> Image::open_named(int directory_fd, const std::string& name, co
 }
 
 Result<ObjectId> Image::object_of(int fd) const {
+    if (marks_) return marks_->object_of(HF_TRY(file_handle_at(fd, "")));
     // An object behind a magic link is not followed further, so this also works for symbolic links (O_PATH).
     char text[id_text_bytes_max];
     const ssize_t length = ::getxattr(proc_path(fd).c_str(), object_id_xattr, text, sizeof text);
@@ -143,6 +180,7 @@ Result<ObjectId> Image::object_of(int directory_fd, const std::string& name) con
     // listing asks this for every entry, so it is one system call instead of open, read and close.
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
         return Error{ErrorCode::invalid_argument, quoted(name) + " is no name of a directory entry"};
+    if (marks_) return marks_->object_of(HF_TRY(file_handle_at(directory_fd, name)));
     return read_id(proc_path(directory_fd) + "/" + name, quoted(name));
 }
 
@@ -160,6 +198,16 @@ Result<ObjectAttributes> Image::attributes_of(int fd) const {
     attributes.mtime_ns = file_time_ns(status.st_mtim);
     attributes.ctime_ns = file_time_ns(status.st_ctim);
     return attributes;
+}
+
+Result<bool> Image::remove_unfinished_grave(int directory_fd, const std::string& name) const {
+    if (directory_fd != graveyard_.get()) return false;
+    const auto object = object_of(directory_fd, name);
+    if (!object && object.error().code == ErrorCode::not_found) return false;
+    if (!object) return Error(object.error());
+    if (*object == parse_object_id(name)) return false;
+    HF_TRY(remove_tree(directory_fd, name));
+    return true;
 }
 
 std::string Image::grave_name(const ObjectId& object) {

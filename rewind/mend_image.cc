@@ -318,7 +318,7 @@ private:
     std::unordered_set<std::string> was_aside_;               // the foreign ones that were there before
     std::vector<Waiting> waiting_;
     std::unordered_map<ObjectId, bool> is_there_;  // directories
-    std::vector<Index::LocationChange> changes_;
+    std::vector<LocationChange> changes_;
     std::vector<Index::HeldName> names_;
     MendReport report_;
 };

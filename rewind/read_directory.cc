@@ -39,4 +39,16 @@ Result<bool> is_directory(int directory_fd, const DirectoryEntry& entry) {
     return S_ISDIR(status.st_mode);
 }
 
+Result<DirectoryName> name_of_directory(int directory_fd) {
+    DirectoryName found{UniqueFd(::openat(directory_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), {}};
+    struct stat status;
+    if (!found.parent || ::fstat(directory_fd, &status) != 0) return errno_error(errno, "look at a directory");
+    HF_TRY(read_directory(found.parent.get(), [&](const DirectoryEntry& entry) -> Status {
+        if (entry.inode == status.st_ino) found.name = entry.name;
+        return ok();
+    }));
+    if (found.name.empty()) return Error{ErrorCode::corrupt, "a directory has no name in the one that it lies in", ENOENT};
+    return found;
+}
+
 }  // namespace holdfast::rewind

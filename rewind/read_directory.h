@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace holdfast::rewind {
 
@@ -21,5 +22,12 @@ struct DirectoryEntry {
 Result<bool> is_directory(int directory_fd, const DirectoryEntry& entry);
 
 Status read_directory(int directory_fd, const std::function<Status(const DirectoryEntry&)>& visit);
+
+// The one name of a directory and where it has it: it does not know its name, but its parent knows its inode. Errors: corrupt when there is none.
+struct DirectoryName {
+    UniqueFd parent;
+    std::string name;
+};
+Result<DirectoryName> name_of_directory(int directory_fd);
 
 }  // namespace holdfast::rewind

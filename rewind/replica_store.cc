@@ -1,10 +1,8 @@
 #include "rewind/replica_store.h"
 
-#include <limits.h>
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/mount_table.h"
+#include "base/real_path.h"
 #include "base/text.h"
 #include "journal/segment.h"
 #include "journal/store_layout.h"
@@ -43,8 +41,8 @@ Status check_others(const Volume& wanted) {
                                            "; forget that one first with `holdfast unprotect " + other.store + " --forget`");
         const bool is_nested = is_within(wanted.store, other.store) || is_within(other.store, wanted.store);
         if (is_nested) return taken(wanted.store, "it and the store " + quoted(other.store) + " lie in one another");
-        if (!other.is_replica() && (is_within(wanted.store, other.directory) || is_within(other.directory, wanted.store)))
-            return taken(wanted.store, "it and the protected directory " + quoted(other.directory) + " lie in one another");
+        if (!other.directory.empty() && (is_within(wanted.store, other.directory) || is_within(other.directory, wanted.store)))
+            return taken(wanted.store, "it and the " + std::string(other.is_replica() ? "standby" : "protected") + " directory " + quoted(other.directory) + " lie in one another");
     }
     return ok();
 }
@@ -60,16 +58,6 @@ Status begin_history(const Volume& volume, Lsn at) {
     journal::Reader journal(*disk, volume.id, volume.segment_bytes, nullptr);
     const auto store = HF_TRY(Store::open(volume, journal, system_clock()));
     return store->first_copy_pending() ? store->finish_first_copy(at) : ok();
-}
-
-// As the volume's description will name it; the last component may be new.
-std::string real_place(const std::string& store) {
-    char buffer[PATH_MAX];
-    if (::realpath(store.c_str(), buffer) != nullptr) return buffer;
-    const size_t slash = store.rfind('/');
-    const std::string parent = slash == 0 ? "/" : store.substr(0, slash);
-    if (::realpath(parent.c_str(), buffer) == nullptr) return store;
-    return (buffer == std::string_view("/") ? "" : buffer) + store.substr(slash);
 }
 
 }  // namespace

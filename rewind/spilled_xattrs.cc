@@ -175,4 +175,9 @@ Status SpilledXattrs::forget(const ObjectId& object) {
     return has_any_ ? remove_directory(directory_.get(), directory_of(object)) : ok();
 }
 
+Status SpilledXattrs::sync() const {
+    if (!has_any_ || ::syncfs(directory_.get()) == 0) return ok();
+    return errno_error(errno, "sync the attributes that are kept beside their objects");
+}
+
 }  // namespace holdfast::rewind

@@ -37,12 +37,15 @@ public:
     Status put(const ObjectId& object, std::string_view name, std::string_view value);
     Status remove(const ObjectId& object, std::string_view name);  // also when there is none
     Status forget(const ObjectId& object);                         // all of them
+    // Everything that was written is durable on return.
+    Status sync() const;
+    bool has_any() const { return has_any_; }  // some object may have one
 
 private:
     explicit SpilledXattrs(UniqueFd directory) : directory_(std::move(directory)) {}
 
     UniqueFd directory_;
-    std::atomic<bool> has_any_ = false;  // an object may have some
+    std::atomic<bool> has_any_ = false;
 };
 
 // Relative to the object's directory.

@@ -153,6 +153,7 @@ std::unique_ptr<BaselineSink> Store::baseline() {
 // The mark of the pending copy goes last: after a crash before that, the copy is continued and finished once more.
 Status Store::finish_first_copy(Lsn at) {
     HF_CHECK(first_copy_pending());
+    HF_TRY(impl_->doubt_standby());
     impl_->applied = at;
     impl_->window_begin = at;
     HF_TRY(impl_->fence(impl_->checkpoint()));

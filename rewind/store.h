@@ -20,6 +20,7 @@
 #include "journal/volume.h"
 #include "rewind/chains.h"
 #include "rewind/index/index.h"
+#include "rewind/standby/standby_tree.h"
 #include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
@@ -96,6 +97,14 @@ public:
     std::vector<ChainPoint> chains() const;
     // Whether views exist at AT: inside the window, not inside a gap. Errors: gap, not_found, with a sentence.
     Status check_moment(Lsn at) const;
+
+    // The standby tree of a replica's volume that has one; nothing for others.
+    std::optional<StandbyTree::Condition> standby() const;  // any thread
+    // A step of it towards what the image is. True: there is more to do at once. While the store is being filled or repaired it stays as it is.
+    bool advance_standby();
+    void save_standby();
+    // It is compared from the beginning, by the next advance_standby(). Errors: unsupported (there is none), io.
+    Status compare_standby();
 
     const Image& image() const;
     const UndoLog& undo_log() const;

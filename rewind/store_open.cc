@@ -37,6 +37,7 @@ Result<UniqueFd> take_lock(const std::string& store) {
 
 Status Store::Impl::open() {
     lock = HF_TRY(take_lock(volume.store));
+    if (volume.has_standby_directory()) standby = HF_TRY(StandbyTree::open(volume.directory, volume.store, clock));
     return load();
 }
 
@@ -129,7 +130,7 @@ Status Store::Impl::name_root() {
 }
 
 Status Store::Impl::find_all_objects() {
-    std::vector<Index::LocationChange> found;
+    std::vector<LocationChange> found;
     std::vector<Index::HeldName> names;
     size_t count = 0;
     const auto take = [&](int directory, const ObjectId& holder, const std::string& name) -> Result<ImageLocation> {
@@ -217,6 +218,7 @@ Status Store::Impl::redo() {
         evidence += loss + ", so moments from there to the end of the repair are not offered. ";
         log_warning("The store " + quoted(volume.store) + ": " + loss + ".");
         position.damaged_from = report.to;
+        HF_TRY(doubt_standby());
         gaps.begin(HF_GAP_JOURNAL_DAMAGED, report.to);
     }
     // So that one crash after another does not apply ever more again.

@@ -44,7 +44,9 @@ bool Store::awaits_repair() const {
 Result<MendReport> Store::mend(const std::function<Status()>& step) {
     if (impl_->failure) return *impl_->failure;
     HF_TRY(impl_->applier->forget_places());
-    return mend_image(*impl_->image, *impl_->index, step);
+    const MendReport report = HF_TRY(mend_image(*impl_->image, *impl_->index, step));
+    if (!report.is_whole()) HF_TRY(impl_->doubt_standby());
+    return report;
 }
 
 bool Store::has_reached_repair() const {

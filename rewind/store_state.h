@@ -9,6 +9,7 @@
 #include "rewind/chains.h"
 #include "rewind/gaps.h"
 #include "rewind/position.h"
+#include "rewind/standby/standby_tree.h"
 #include "rewind/store.h"
 #include "rewind/sync/repair_log.h"
 
@@ -57,6 +58,12 @@ public:
     Status cut_undo(UndoAddress from);
     void close_history();
 
+    // store_standby.cc
+    Original original() const { return {*image, *index, *undo, applied, window_begin}; }
+    bool is_settled() const { return !failure && !first_copy_pending && !repair_log && !awaits_repair; }
+    // The image has become what undo and index do not lead to.
+    Status doubt_standby();
+
     // store_repair.cc
     Status apply_repairs(Batch& batch);
 
@@ -89,6 +96,7 @@ public:
     std::unique_ptr<Index> index;
     std::unique_ptr<Applier> applier;
     std::unique_ptr<RepairLog> repair_log;  // while a repair is under way
+    std::unique_ptr<StandbyTree> standby;   // of a volume that has one
     Gaps gaps;
     Chains chains;
     Position position;  // as it is on disk

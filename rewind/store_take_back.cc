@@ -2,6 +2,7 @@
 //
 //   1. checkpoint; the mark STORE/taking-back, durable       from here on every open() does the rest, from the beginning
 //   2. the image is brought to the moment, and synced        from the undo log, which is whole; it does not matter how often
+//      the standby tree as well                              in the same way
 //   3. position and cursor say so                            the undo log may be shorter from here on
 //   4. the index forgets                                     it says first up to where it knows: what is missing comes from the log again
 //   5. the undo log is cut, newest segment first             a rest that is left is taken back once more, to where everything is already
@@ -78,6 +79,7 @@ Status Store::Impl::take_back(Lsn at) {
     HF_TRY(chains.cut(*store_disk, at));
     const auto names = HF_TRY(applier->take_back(at, from));
     if (::syncfs(image->root_fd()) != 0) return errno_error(errno, "sync the image");
+    if (standby) HF_TRY(standby->go_back({*image, *index, *undo, at, window_begin}));
     position.checkpoint = at;
     position.undo_end = from;
     if (position.damaged_from >= at) position.damaged_from = 0;

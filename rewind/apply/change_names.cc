@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "rewind/apply/make_object.h"
+#include "rewind/read_directory.h"
 
 namespace holdfast::rewind {
 
@@ -26,7 +27,9 @@ Status NameChanger::run() {
     HF_TRY(index_names());
     HF_TRY(vacate());
     HF_TRY(make_births());
-    HF_TRY(files_.tell_index(directories_));
+    HF_TRY(files_.tell_places(directories_));
+    // Who carries no id is known before it is anywhere but in the graveyard.
+    if (!files_.image().carries_ids()) HF_TRY(files_.tell_places(born_));
     HF_TRY(place());
     return count_links();
 }
@@ -68,6 +71,7 @@ Status NameChanger::take_away(NameChange& name) {
     if (::fstatat(directory, text.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "look at " + quoted(text));
     if (S_ISDIR(status.st_mode) || status.st_nlink == 1) {
         const std::string grave = Image::grave_name(name.current);
+        if (!files_.image().carries_ids()) HF_TRY(remove_unfinished(files_.image(), files_.image().graveyard_fd(), grave));
         if (::renameat2(directory, text.c_str(), files_.image().graveyard_fd(), grave.c_str(), RENAME_NOREPLACE) != 0)
             return errno_error(errno, "move " + quoted(text) + " to the graveyard");
         graves_.insert(name.current);
@@ -91,12 +95,12 @@ Status NameChanger::make_births() {
 }
 
 // Straight at its name where that is free and the directory is there, so that the file system puts it near its
-// siblings; else in the graveyard, from where place() fetches it.
+// siblings; else in the graveyard, from where place() fetches it. There as well where it carries no id.
 Status NameChanger::make(const ObjectId& object, ObjectChange& change) {
     const auto& body = change.birth->as<journal::Birth>();
     const NewObject made_of{object, body.attributes.mode, body.rdev, body.target};
     NameChange* home = nullptr;
-    if (const auto wanted = missing_.find(object); wanted != missing_.end()) {
+    if (const auto wanted = missing_.find(object); wanted != missing_.end() && files_.image().carries_ids()) {
         for (size_t position : wanted->second) {
             NameChange& name = changes_.names()[position];
             if (name.current || !HF_TRY(files_.location(name.directory))) continue;
@@ -105,8 +109,9 @@ Status NameChanger::make(const ObjectId& object, ObjectChange& change) {
         }
     }
     const int directory = home ? HF_TRY(files_.fd(home->directory)) : files_.image().graveyard_fd();
-    MadeObject made = HF_TRY(make_object(directory, home ? std::string(home->name) : Image::grave_name(object), made_of));
+    MadeObject made = HF_TRY(make_object(files_.image(), directory, home ? std::string(home->name) : Image::grave_name(object), made_of));
     if (S_ISDIR(made.location.mode)) directories_.push_back(object);
+    born_.push_back(object);
     if (home) home->current = object;
     if (!home) {
         made.location.links = 0;
@@ -145,6 +150,8 @@ Status NameChanger::give(NameChange& name) {
         if (occupant != source->current) return wrong_occupant(*source);
         result = ::renameat2(from, std::string(source->name).c_str(), directory, text.c_str(), RENAME_NOREPLACE);
         source->current = ObjectId{};
+    } else if (S_ISDIR(HF_TRY(files_.location(name.wanted))->mode)) {
+        result = HF_TRY(bring(name.wanted, directory, text));
     } else {
         const int object = HF_TRY(files_.fd(name.wanted));
         result = ::linkat(object, "", directory, text.c_str(), AT_EMPTY_PATH);
@@ -154,6 +161,12 @@ Status NameChanger::give(NameChange& name) {
         return errno_error(errno, "give the name " + quoted(text) + " to object " + journal::to_string(name.wanted));
     name.current = name.wanted;
     return ok();
+}
+
+// From a name that nobody knew of: in a standby tree somebody may have moved it.
+Result<int> NameChanger::bring(const ObjectId& directory, int into, const std::string& name) {
+    const auto [parent, old_name] = HF_TRY(name_of_directory(HF_TRY(files_.fd(directory))));
+    return ::renameat2(parent.get(), old_name.c_str(), into, name.c_str(), RENAME_NOREPLACE);
 }
 
 Status NameChanger::count_links() {

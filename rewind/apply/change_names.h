@@ -32,6 +32,7 @@ private:
     Status make(const ObjectId& object, ObjectChange& change);
     Status place();
     Status give(NameChange& name);
+    Result<int> bring(const ObjectId& directory, int into, const std::string& name);
     Status take_away(NameChange& name);
     Status count_links();
 
@@ -45,7 +46,8 @@ private:
     std::unordered_map<ObjectId, std::vector<size_t>> stale_;    // names that lead to it and shall not
     std::unordered_set<ObjectId> graves_;                        // touched objects in the graveyard
     std::unordered_set<ObjectId> recount_;                       // whose number of names may have changed
-    std::vector<ObjectId> directories_;                          // made or found here, which the index may not know
+    std::vector<ObjectId> directories_;                          // made or found here, which the places may not know
+    std::vector<ObjectId> born_;
     std::unordered_set<ObjectId> located_;                       // discover(): their location was verified
 };
 

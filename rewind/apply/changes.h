@@ -56,6 +56,7 @@ public:
     void leave_gap(const ObjectId& object) { objects_[object].leaves_gap = true; }
 
     std::unordered_map<ObjectId, ObjectChange>& objects() { return objects_; }
+    const std::unordered_map<ObjectId, ObjectChange>& objects() const { return objects_; }
     const ObjectChange* find(const ObjectId& object) const;
     // In the order in which they were first touched.
     std::vector<NameChange>& names() { return names_; }

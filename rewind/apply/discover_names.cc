@@ -33,14 +33,14 @@ Status NameChanger::discover() {
             scanned[position] = progress = true;
         }
     }
-    HF_TRY(files_.tell_index(directories_));
+    HF_TRY(files_.tell_places(directories_));
     for (const ObjectId& object : touched) {
         const bool is_there = HF_TRY(locate(object));
         const ObjectChange* change = changes_.find(object);
         if (change && change->birth) {
             changes_.objects()[object].in_image = is_there;
         } else if (!is_there && !(change && change->is_unborn)) {
-            return Error{ErrorCode::corrupt, "the image lost object " + journal::to_string(object) + ", which the journal still changes"};
+            return Error{ErrorCode::corrupt, std::string(files_.image().what()) + " lost object " + journal::to_string(object) + ", which the journal still changes"};
         }
         if (!is_there || object == journal::root_object || graves_.count(object)) continue;
         // It has names, however many; the index may still have it in the graveyard.
@@ -58,7 +58,7 @@ Status NameChanger::find_in_graveyard(const ObjectId& object) {
         if (errno == ENOENT) return ok();
         return errno_error(errno, "look at " + quoted(grave) + " in the graveyard");
     }
-    if (HF_TRY(remove_unfinished(graveyard, grave))) return ok();
+    if (HF_TRY(remove_unfinished(files_.image(), graveyard, grave))) return ok();
     if (HF_TRY(files_.image().object_of(graveyard, grave)) != object)
         return Error{ErrorCode::corrupt, "the graveyard has another object under the name " + quoted(grave)};
     // A file system that lost half of a rename may show both names of an object that has one.
@@ -78,10 +78,8 @@ Status NameChanger::find_in_graveyard(const ObjectId& object) {
 // Whether the image has OBJECT at the place that is known for it.
 Result<bool> NameChanger::locate(const ObjectId& object) {
     if (located_.count(object)) return true;
-    if (!HF_TRY(files_.location(object))) return false;
-    auto fd = files_.fd(object);
-    if (!fd && fd.error().code != ErrorCode::not_found) return Error(fd.error());
-    if (!fd || HF_TRY(files_.image().object_of(*fd)) != object) {
+    if (!HF_TRY(files_.is_there(object))) return false;
+    if (HF_TRY(files_.image().object_of(HF_TRY(files_.fd(object)))) != object) {
         HF_TRY(files_.remove(object));  // lost with the power
         return false;
     }
@@ -94,7 +92,7 @@ Result<bool> NameChanger::scan(NameChange& name) {
     if (!HF_TRY(locate(name.directory))) return false;
     const int directory = HF_TRY(files_.fd(name.directory));
     const std::string text(name.name);
-    if (HF_TRY(remove_unfinished(directory, text))) return true;
+    if (HF_TRY(remove_unfinished(files_.image(), directory, text))) return true;
     const auto occupant = files_.image().object_of(directory, text);
     if (!occupant && occupant.error().code == ErrorCode::not_found) return true;
     if (!occupant) return Error(occupant.error());

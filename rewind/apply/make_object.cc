@@ -44,10 +44,21 @@ Result<UniqueFd> open_as(int directory, const std::string& name, uint32_t mode) 
     return fd;
 }
 
+// A place only (O_PATH) takes none, but its magic link leads to the object.
+Status write_id(int fd, const NewObject& object, const std::string& name) {
+    const std::string id = journal::to_string(object.id);
+    const bool is_place = (open_flags_for(object.mode) & O_PATH) != 0;
+    const int set = is_place ? ::setxattr(descriptor_path(fd).c_str(), object_id_xattr, id.data(), id.size(), 0)
+                             : ::fsetxattr(fd, object_id_xattr, id.data(), id.size(), 0);
+    if (set != 0) return errno_error(errno, "write the id of " + quoted(name) + " in the image");
+    return ok();
+}
+
 }  // namespace
 
-// It never held anything: the id is set before bytes, entries or attributes are.
-Result<bool> remove_unfinished(int directory_fd, const std::string& name) {
+// It never held anything: the id is set, or known, before bytes, entries or attributes are.
+Result<bool> remove_unfinished(const Image& image, int directory_fd, const std::string& name) {
+    if (!image.carries_ids()) return image.remove_unfinished_grave(directory_fd, name);
     const std::string path = descriptor_path(directory_fd) + "/" + name;
     if (::lgetxattr(path.c_str(), object_id_xattr, nullptr, 0) >= 0 || errno != ENODATA) return false;
     struct stat status;
@@ -58,21 +69,15 @@ Result<bool> remove_unfinished(int directory_fd, const std::string& name) {
     return true;
 }
 
-Result<MadeObject> make_object(int directory_fd, const std::string& name, const NewObject& object) {
+Result<MadeObject> make_object(const Image& image, int directory_fd, const std::string& name, const NewObject& object) {
     MadeObject made;
     auto created = create(directory_fd, name, object, &made.fd);
-    if (!created && created.error().sys_errno == EEXIST && HF_TRY(remove_unfinished(directory_fd, name)))
+    if (!created && created.error().sys_errno == EEXIST && HF_TRY(remove_unfinished(image, directory_fd, name)))
         created = create(directory_fd, name, object, &made.fd);
     HF_TRY(std::move(created));
     if (!made.fd) made.fd = HF_TRY(open_as(directory_fd, name, object.mode));
 
-    const std::string id = journal::to_string(object.id);
-    // A place only (O_PATH) takes none, but its magic link leads to the object.
-    const bool is_place = (open_flags_for(object.mode) & O_PATH) != 0;
-    const int set = is_place ? ::setxattr(descriptor_path(made.fd.get()).c_str(), object_id_xattr, id.data(), id.size(), 0)
-                             : ::fsetxattr(made.fd.get(), object_id_xattr, id.data(), id.size(), 0);
-    if (set != 0)
-        return errno_error(errno, "write the id of " + quoted(name) + " in the image");
+    if (image.carries_ids()) HF_TRY(write_id(made.fd.get(), object, name));
     made.location.handle = HF_TRY(file_handle_at(made.fd.get(), "")).bytes;
     made.location.mode = object.mode & S_IFMT;
     made.location.links = 1;
@@ -89,8 +94,12 @@ Result<MadeObject> open_named(int directory_fd, const std::string& name) {
     found.location.mode = status.st_mode & S_IFMT;
     found.location.links = S_ISDIR(status.st_mode) ? 1 : static_cast<uint32_t>(status.st_nlink);
     const int flags = open_flags_for(status.st_mode);
-    if (flags & O_PATH) found.fd = std::move(place);
-    else found.fd = HF_TRY(open_file_handle(directory_fd, FileHandle{found.location.handle}, flags));
+    if (flags & O_PATH) {
+        found.fd = std::move(place);
+        return found;
+    }
+    found.fd.reset(::open(descriptor_path(place.get()).c_str(), flags & ~O_NOFOLLOW));
+    if (!found.fd) return errno_error(errno, "open " + quoted(name));
     return found;
 }
 

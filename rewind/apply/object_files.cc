@@ -35,7 +35,7 @@ Result<std::optional<ImageLocation>> ObjectFiles::location(const ObjectId& objec
         return std::optional(known->second.location);
     }
     const auto changed = changed_.find(object);
-    auto location = changed != changed_.end() ? changed->second : HF_TRY(index_.location(object));
+    auto location = changed != changed_.end() ? changed->second : HF_TRY(places_.location(object));
     if (location) remember(object, *location);
     return location;
 }
@@ -43,14 +43,26 @@ Result<std::optional<ImageLocation>> ObjectFiles::location(const ObjectId& objec
 Result<int> ObjectFiles::fd(const ObjectId& object) {
     const auto location = HF_TRY(this->location(object));
     if (!location)
-        return Error{ErrorCode::corrupt, "the image has no object " + journal::to_string(object) + ", of which the journal speaks"};
+        return Error{ErrorCode::corrupt, std::string(image_.what()) + " has no object " + journal::to_string(object) + ", of which the journal speaks"};
     Entry& entry = entries_.at(object);
     if (!entry.fd) {
         auto opened = image_.open_object(object, *location, open_flags_for(location->mode));
-        if (!opened) return std::move(opened).error().within("object " + journal::to_string(object) + " of the image");
+        if (!opened) return std::move(opened).error().within("object " + journal::to_string(object) + " of " + std::string(image_.what()));
         entry.fd = std::move(*opened);
     }
     return entry.fd.get();
+}
+
+// A file that was removed is there as long as somebody has it open; it may be this.
+Result<bool> ObjectFiles::is_there(const ObjectId& object) {
+    if (!HF_TRY(location(object))) return false;
+    const auto fd = this->fd(object);
+    if (!fd && fd.error().code != ErrorCode::not_found) return Error(fd.error());
+    struct stat status;
+    if (fd && ::fstat(*fd, &status) != 0) return errno_error(errno, "look at an object");
+    if (fd && status.st_nlink > 0) return true;
+    HF_TRY(remove(object));
+    return false;
 }
 
 void ObjectFiles::add(const ObjectId& object, ImageLocation location, UniqueFd fd) {
@@ -76,18 +88,18 @@ Status ObjectFiles::remove(const ObjectId& object) {
     return image_.spilled().forget(object);
 }
 
-std::vector<Index::LocationChange> ObjectFiles::changes() const {
-    std::vector<Index::LocationChange> changes;
+std::vector<LocationChange> ObjectFiles::changes() const {
+    std::vector<LocationChange> changes;
     changes.reserve(changed_.size());
     for (const auto& [object, location] : changed_) changes.push_back({object, location});
     return changes;
 }
 
-Status ObjectFiles::tell_index(const std::vector<ObjectId>& objects) {
-    std::vector<Index::LocationChange> told;
+Status ObjectFiles::tell_places(const std::vector<ObjectId>& objects) {
+    std::vector<LocationChange> told;
     for (const ObjectId& object : objects)
         if (const auto changed = changed_.find(object); changed != changed_.end()) told.push_back({object, changed->second});
-    return told.empty() ? ok() : index_.insert({}, told);
+    return told.empty() ? ok() : places_.take_in(told);
 }
 
 void ObjectFiles::clear() {

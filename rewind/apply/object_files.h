@@ -1,7 +1,7 @@
-// The objects of the image that the applier works on: where they lie, and open descriptors of those used lately.
+// The objects of a tree (the image, or a standby tree) that are worked on: where they lie, and open descriptors of those used lately.
 //
 // The applier is the only one who moves objects, so what is remembered here stays true until it says otherwise. What it
-// changed is kept until the index has taken it in (changes()), however many objects a batch touches.
+// changed is kept until the places have taken it in (changes()), however many objects a batch touches.
 // Regular files are open for reading and writing, everything else as a place only (O_PATH): opening a device or a
 // pipe would have effects.
 //
@@ -12,7 +12,7 @@
 #include <unordered_map>
 
 #include "rewind/image.h"
-#include "rewind/index/index.h"
+#include "rewind/places.h"
 
 namespace holdfast::rewind {
 
@@ -20,7 +20,7 @@ inline constexpr size_t open_objects_max = 400;  // a process has at least 1024 
 
 class ObjectFiles {
 public:
-    ObjectFiles(const Image& image, Index& index) : image_(image), index_(index) {}
+    ObjectFiles(const Image& image, Places& places) : image_(image), places_(places) {}
 
     const Image& image() const { return image_; }
     // Nothing: the image has no such object.
@@ -28,16 +28,19 @@ public:
     // Error corrupt: the journal speaks of an object that the image does not have.
     Result<int> fd(const ObjectId& object);
 
+    // Whether it lies where it is known to, and has a name, in the graveyard or elsewhere. One that does not is forgotten.
+    Result<bool> is_there(const ObjectId& object);
+
     // An object that was just made or found. FD as described above.
     void add(const ObjectId& object, ImageLocation location, UniqueFd fd);
     Status set_links(const ObjectId& object, uint32_t links);
     Status remove(const ObjectId& object);  // it is gone from the image
 
-    // What the index does not know yet; after it was inserted, changes_taken().
-    std::vector<Index::LocationChange> changes() const;
+    // What the places do not know yet; after they took it in, changes_taken().
+    std::vector<LocationChange> changes() const;
     void changes_taken() { changed_.clear(); }
-    // The index learns now where OBJECTS lie. So it knows of a new directory before what lies in it must be found by its name there.
-    Status tell_index(const std::vector<ObjectId>& objects);
+    // The places learn now where OBJECTS lie. So they know of a new directory before what lies in it must be found by its name there.
+    Status tell_places(const std::vector<ObjectId>& objects);
     // Forgets everything, changes as well.
     void clear();
 
@@ -50,7 +53,7 @@ private:
     Entry& remember(const ObjectId& object, ImageLocation location);
 
     const Image& image_;
-    Index& index_;
+    Places& places_;
     std::unordered_map<ObjectId, Entry> entries_;
     std::unordered_map<ObjectId, std::optional<ImageLocation>> changed_;
     std::list<ObjectId> used_;  // the last used one in front

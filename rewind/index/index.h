@@ -21,16 +21,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "rewind/places.h"
 #include "rewind/undo/undo_log.h"
 
 namespace holdfast::rewind {
-
-// Where an object lies in the image, independent of its names: the handle of its file.
-struct ImageLocation {
-    std::string handle;   // file handle bytes with their type in front (base/file_handle.h)
-    uint32_t mode = 0;    // type bits
-    uint32_t links = 0;   // names in the image; 0: in the graveyard
-};
 
 struct DataUndo {
     Lsn lsn;
@@ -54,11 +48,11 @@ struct Event {
     UndoAddress record;
 };
 
-class Index {
+class Index final : public Places {
 public:
     // UNDO outlives the index. Errors: corrupt (rebuild it from the undo log), unsupported, io.
     static Result<std::unique_ptr<Index>> open(const std::string& directory, const UndoLog& undo);
-    ~Index();
+    ~Index() override;
 
     // Takes every record up to here in; after a crash the log is scanned from this address on.
     UndoAddress indexed_to() const;
@@ -67,7 +61,6 @@ public:
     // applier sets those of the records from indexed_to() on again, as it applies them again.
     // REQUIRES: data and hole items of one record about one object are disjoint. Data items may come without their
     // bytes (length set): those are in the log.
-    struct LocationChange { ObjectId object; std::optional<ImageLocation> location; };
     // A name that the first copy gave an object, or took away again: there is no record of it.
     struct HeldName { ObjectId object; ObjectId directory; std::string name; bool held; };
     Status insert(const std::vector<UndoRecord>& records, const std::vector<LocationChange>& changes,
@@ -75,7 +68,8 @@ public:
     Status flush();    // everything inserted survives a crash without the log
     Status compact();  // for measuring, and after pruning
 
-    Result<std::optional<ImageLocation>> location(const ObjectId& object) const;
+    Result<std::optional<ImageLocation>> location(const ObjectId& object) const override;
+    Status take_in(const std::vector<LocationChange>& changes) override { return insert({}, changes); }
     // The next objects behind AFTER, in the order of ids, that lie in the image or the graveyard; at most LIMIT.
     Result<std::vector<ObjectId>> objects_after(const ObjectId& after, size_t limit) const;
     // Undo ranges that answer for [offset, offset + length) at T: disjoint, ascending, clipped to the range.

@@ -160,7 +160,7 @@ std::vector<std::string> changed_part_names(uint32_t parts) {
 
 Result<std::vector<Change>> difference(const Store& store, std::string_view path, Lsn from, Lsn to,
                                        const ProgressSink& progress) {
-    const Touched touched = HF_TRY(touched_between(store, std::min(from, to), std::max(from, to), progress));
+    const Touched touched = HF_TRY(touched_between(store.index(), store.undo_log(), std::min(from, to), std::max(from, to), progress));
     return difference(store, path, from, to, touched, progress);
 }
 

@@ -87,7 +87,7 @@ Result<RewindPlan> plan_rewind(const Store& store, std::string_view path, Lsn mo
     auto work = std::make_shared<RewindWork>(RewindWork{{}, {}, {}, std::move(*alone)});
     HF_TRY(check_recorded(work->alone, plan.path));
     HF_TRY(check_path(now, then, plan.path));
-    const Touched touched = HF_TRY(touched_between(store, moment, plan.present, progress));
+    const Touched touched = HF_TRY(touched_between(store.index(), store.undo_log(), moment, plan.present, progress));
     plan.changes = HF_TRY(difference(store, plan.path, plan.present, moment, touched, progress));
 
     std::erase_if(plan.changes, [&](const Change& change) { return work->alone.leaves(change); });

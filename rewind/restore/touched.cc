@@ -57,13 +57,13 @@ Error stopped_by_request() {
     return {ErrorCode::unavailable, "the work was asked to stop"};
 }
 
-Result<Touched> touched_between(const Store& store, Lsn from, Lsn to, const ProgressSink& progress) {
+Result<Touched> touched_between(const Index& index, const UndoLog& undo, Lsn from, Lsn to, const ProgressSink& progress) {
     Touched touched;
     if (from >= to) return touched;
     uint64_t records = 0;
     bool is_stopped = false;
-    const UndoAddress start = HF_TRY(store.index().undo_address_at(from));
-    HF_TRY(store.undo_log().scan(start, [&](const UndoRecord& record) {
+    const UndoAddress start = HF_TRY(index.undo_address_at(from));
+    HF_TRY(undo.scan(start, [&](const UndoRecord& record) {
         if (record.lsn >= to) return false;
         if (record.lsn < from) return true;
         take_in(record, touched);

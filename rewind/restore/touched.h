@@ -26,7 +26,7 @@ struct Touched {
 };
 
 // REQUIRES: FROM <= TO.
-Result<Touched> touched_between(const Store& store, Lsn from, Lsn to, const ProgressSink& progress = {});
+Result<Touched> touched_between(const Index& index, const UndoLog& undo, Lsn from, Lsn to, const ProgressSink& progress = {});
 
 Error stopped_by_request();
 

@@ -1,6 +1,7 @@
 #include "rewind/service/confinement.h"
 
 #include <linux/capability.h>
+#include <sys/stat.h>
 
 #include "base/file_handle.h"
 #include "base/mount_table.h"
@@ -21,6 +22,10 @@ Confinement confinement_of(const journal::Volume& volume) {
     confinement.capabilities = kept;
     confinement.places.push_back({.path = volume.store});
     if (!is_within(volume.journal_directory, volume.store)) confinement.places.push_back({.path = volume.journal_directory});
+    // Where its disk is not mounted now, the standby directory is out of reach until the service is started anew.
+    struct stat standby;
+    if (volume.has_standby_directory() && ::stat(volume.directory.c_str(), &standby) == 0 && S_ISDIR(standby.st_mode))
+        confinement.places.push_back({.path = volume.directory});
     // For the links of its own descriptors.
     confinement.places.push_back({.path = "/proc", .read_only = true, .with_mounts = false});
     confinement.handles = {volume.store, {"/image", "/graveyard"}};

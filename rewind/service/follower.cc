@@ -123,11 +123,21 @@ Status Follower::round() {
     }
     retry_pause_ns_ = retry_first_ns;
     if (taken == 0) heal();
-    if (taken == 0)
+    const bool has_more = advance_standby(is_caught_up);
+    if (taken == 0 && !has_more)
         tail_->wait(known, idle_wait_ms);
-    else if (is_caught_up)
+    else if (is_caught_up && !has_more)
         std::this_thread::sleep_for(std::chrono::milliseconds(volume_.is_replica() ? replica_rest_ms : rest_ms));
     return ok();
+}
+
+// What comes all the time is followed in portions: each looks at everything that was touched once, however often that was.
+bool Follower::advance_standby(bool is_caught_up) {
+    const uint64_t now_ns = clock_.monotonic_ns();
+    if (!is_caught_up && now_ns < standby_due_ns_) return false;
+    const bool has_more = store_->advance_standby();
+    standby_due_ns_ = clock_.monotonic_ns() + standby_interval_ns;
+    return has_more;
 }
 
 // REQUIRES: everything published is applied. What fails is tried again; when it was the store, the next round tells.
@@ -176,6 +186,7 @@ Status Follower::upkeep(uint64_t progress) {
     unsaved_bytes_ += progress;
     if (unsaved_bytes_ >= checkpoint_bytes || (unsaved_bytes_ > 0 && now_ns >= checkpoint_due_ns_)) {
         checkpoint_ = HF_TRY(store_->checkpoint());
+        store_->save_standby();
         unsaved_bytes_ = 0;
     }
     if (now_ns >= prune_due_ns_ && !store_->first_copy_pending()) {
@@ -227,10 +238,10 @@ void Follower::apply_rest() {
     Status followed = bookmarks_.follow(store_->index(), store_->undo_log(), store_->applied());
     if (!followed) fail(followed.error());
     auto saved = store_->checkpoint();
-    if (!saved)
-        fail(saved.error());
-    else
-        checkpoint_ = *saved;
+    if (!saved) return fail(saved.error());
+    checkpoint_ = *saved;
+    (void)store_->advance_standby();
+    store_->save_standby();
 }
 
 void Follower::run_jobs() {

@@ -46,6 +46,8 @@ inline constexpr uint32_t idle_wait_ms = 100;
 inline constexpr uint64_t checkpoint_interval_ns = 5'000'000'000;
 inline constexpr uint64_t checkpoint_bytes = 256 << 20;
 inline constexpr uint64_t prune_interval_ns = 60'000'000'000;
+// How often a standby directory follows what comes all the time.
+inline constexpr uint64_t standby_interval_ns = 200'000'000;
 inline constexpr uint64_t retry_first_ns = 1'000'000'000;
 inline constexpr uint64_t retry_longest_ns = 60'000'000'000;
 inline constexpr size_t jobs_max = 32;
@@ -115,6 +117,7 @@ private:
     void retry();
     Status round();
     Status upkeep(uint64_t progress);
+    bool advance_standby(bool is_caught_up);
     void heal();
     Result<uint64_t> apply_some() override;
     Status save() override;
@@ -148,6 +151,7 @@ private:
     uint64_t retry_pause_ns_ = retry_first_ns;
     std::optional<GapHealer> healer_;
     uint64_t heal_due_ns_ = 0;
+    uint64_t standby_due_ns_ = 0;
     uint64_t heal_pause_ns_ = heal_first_ns;
 
     mutable Mutex mutex_;

@@ -1,6 +1,6 @@
 // holdfast-store: the program that has a volume's store open. docs/processes.md says who starts it, and when.
 //
-//   holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]
+//   holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS] [--standby DIRECTORY [--replace-contents]]
 //   holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]
 //   holdfast-store take-back STORE --to LSN
 //   holdfast-store make-replica STORE --volume ID --segment-bytes N      says on standard output why it could not
@@ -28,6 +28,7 @@
 #include "rewind/service/doorkeeper.h"
 #include "rewind/service/service.h"
 #include "rewind/service/verbs.h"
+#include "rewind/standby/standby_directory.h"
 #include "rewind/store.h"
 
 namespace holdfast::rewind {
@@ -37,7 +38,7 @@ constexpr int exit_usage = 2;
 constexpr auto takeover_pause = std::chrono::milliseconds(50);
 
 constexpr const char* usage =
-    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS]\n"
+    "holdfast-store: usage: holdfast-store run STORE [--until-eof FD] [--delay NANOSECONDS] [--standby DIRECTORY [--replace-contents]]\n"
     "                       holdfast-store reconcile STORE --backing-fd N [--after ACTION] [--accept-deletions]\n"
     "                       holdfast-store take-back STORE --to LSN\n"
     "                       holdfast-store make-replica STORE --volume ID --segment-bytes N\n";
@@ -49,6 +50,8 @@ struct Arguments {
     int backing_fd = -1;
     std::string after = "compare_suspects";
     bool accept_deletions = false;
+    std::optional<std::string> standby;
+    bool replace_contents = false;
     std::optional<uint64_t> delay_ns;
     std::optional<journal::Lsn> to;
     std::optional<journal::VolumeId> volume;
@@ -79,8 +82,8 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
     if (words.size() < 2) return std::nullopt;
     Arguments arguments{words[0], words[1]};
     for (size_t i = 2; i < words.size(); ++i) {
-        if (words[i] == "--accept-deletions") {
-            arguments.accept_deletions = true;
+        if (words[i] == "--accept-deletions" || words[i] == "--replace-contents") {
+            (words[i] == "--accept-deletions" ? arguments.accept_deletions : arguments.replace_contents) = true;
             continue;
         }
         if (i + 1 == words.size()) return std::nullopt;
@@ -88,6 +91,8 @@ std::optional<Arguments> parse(const std::vector<std::string>& words) {
         const std::string& option = words[i - 1];
         if (option == "--after")
             arguments.after = value;
+        else if (option == "--standby")
+            arguments.standby = value;
         else if (option == "--to")
             arguments.to = number_in(value);
         else if (option == "--delay")
@@ -122,11 +127,20 @@ void raise_descriptor_limit() {
 }
 
 Status run(const Arguments& arguments) {
-    const journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
+    journal::Volume volume = HF_TRY(journal::load_volume(arguments.store));
+    // The replica comes first: it is followed whatever is wrong with the directory, and who asks for its status hears of that.
+    Service::Options options{arguments.until_eof_fd, arguments.delay_ns.value_or(0)};
+    if (arguments.standby) {
+        if (Status set = set_standby_directory(volume, *arguments.standby, arguments.replace_contents); !set) {
+            log_error("There is no standby directory: " + set.error().message + ".");
+            options.standby_refused = set.error().message;
+            volume.directory.clear();
+        }
+    }
     auto outside = HF_TRY(Doorkeeper::start(volume, arguments.until_eof_fd));
     outside->set_confined(HF_TRY(confine_to(volume, {handed_in_directory(volume.id)})));
     log_info("The store service of " + quoted(journal::name_of(volume)) + " is confined by " + outside->confined().text() + ".");
-    auto service = HF_TRY(Service::start(volume, system_clock(), {arguments.until_eof_fd, arguments.delay_ns.value_or(0)}, std::move(outside)));
+    auto service = HF_TRY(Service::start(volume, system_clock(), options, std::move(outside)));
     return service->run();
 }
 

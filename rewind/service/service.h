@@ -36,6 +36,7 @@ public:
     struct Options {
         int until_eof_fd = -1;  // ends at its end of file; the service takes it over
         uint64_t delay_ns = 0;  // nothing is applied before it is so old
+        std::string standby_refused;  // why the directory that was asked for is no standby directory
         bool is_supervised() const { return until_eof_fd >= 0; }
     };
     // OUTSIDE: by default this process reaches there itself. Errors: busy (another process has the store and does not make way), io.
@@ -57,6 +58,7 @@ public:
     PastMounts& past_mounts() { return past_mounts_; }
     Outside& outside() { return *outside_; }
     bool is_supervised() const { return options_.is_supervised(); }
+    const std::string& standby_refused() const { return options_.standby_refused; }
     bool applies_late() const { return options_.delay_ns > 0; }
     // True when long work should end soon.
     bool is_ending() const { return ending_; }

@@ -11,6 +11,37 @@ namespace holdfast::rewind {
 
 namespace {
 
+const char* text_of(StandbyTree::State state) {
+    switch (state) {
+        case StandbyTree::State::unreachable: return "unreachable";
+        case StandbyTree::State::comparing: return "comparing";
+        case StandbyTree::State::following: return "following";
+    }
+    return "unknown";
+}
+
+// Null: there is none, and there should be none.
+Json standby_json(const Service& service, const Store& store) {
+    if (!service.standby_refused().empty()) return {{"state", "refused"}, {"why", service.standby_refused()}};
+    const auto condition = store.standby();
+    if (!condition) return {};
+    Json json = {{"state", text_of(condition->state)},
+                 {"position", condition->position},
+                 {"objects", condition->figures.objects},
+                 {"bytes_compared", condition->figures.bytes_compared},
+                 {"differences", condition->figures.differences},
+                 {"comparisons", condition->comparisons},
+                 {"lacks_attributes", condition->lacks_attributes}};
+    json["directory"] = name_to_text(service.volume().directory);
+    if (condition->failure) json["why"] = condition->failure->message;
+    return json;
+}
+
+Result<Json> compare_standby(Service& service, const Json&, const JsonServer::Progress&) {
+    HF_TRY(service.follower().on_store([](Store& store) { return store.compare_standby(); }));
+    return Json::object();
+}
+
 Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) {
     const Follower::Condition condition = service.follower().condition();
     Json answer = {{"pid", ::getpid()},
@@ -34,6 +65,7 @@ Result<Json> status(Service& service, const Json&, const JsonServer::Progress&) 
         answer["graveyard_bytes"] = (*store)->graveyard_bytes();
         answer["index_bytes"] = (*store)->index().bytes_on_disk();
         answer["evidence"] = (*store)->evidence();
+        answer["standby"] = standby_json(service, **store);
     }
     return answer;
 }
@@ -129,6 +161,7 @@ Result<Json> stop(Service& service, const Json&, const JsonServer::Progress&) {
 
 constexpr Verb table[] = {
     {"status", status},
+    {"compare_standby", compare_standby},
     {"wait", wait},
     {"checkpoint", checkpoint},
     {"hold", hold},

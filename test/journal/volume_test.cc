@@ -106,12 +106,12 @@ TEST_CASE("volume: a store that was moved describes itself at its new place") {
     CHECK(loaded->journal_directory == loaded->store + "/journal");
 }
 
-TEST_CASE("volume: a replica has no directory, its journal lies in its store, and it is found by its store, its image and its id") {
+TEST_CASE("volume: a replica need have no directory, its journal lies in its store, and it is found by its store, its image and its id") {
     Host host;
     Volume volume = host.make("replica");
-    volume.role = VolumeRole::replica;
-    CHECK(save_volume(volume).error().code == ErrorCode::invalid_argument);
     volume.directory.clear();
+    CHECK(save_volume(volume).error().code == ErrorCode::invalid_argument);
+    volume.role = VolumeRole::replica;
     volume.journal_directory = "/fast/journal";
     CHECK(save_volume(volume).error().code == ErrorCode::invalid_argument);
     volume.journal_directory = volume.store + "/journal";
@@ -127,6 +127,14 @@ TEST_CASE("volume: a replica has no directory, its journal lies in its store, an
         auto found = find_volume(named);
         CHECK((found && found->id == volume.id));
     }
+    CHECK_FALSE(loaded->has_standby_directory());
+    volume.directory = "/srv/standby";
+    REQUIRE(save_volume(volume));
+    CHECK(load_volume(volume.store)->has_standby_directory());
+    CHECK(load_volume(volume.store)->directory == "/srv/standby");
+    CHECK(name_of(*load_volume(volume.store)) == volume.store);
+    volume.directory.clear();
+    REQUIRE(save_volume(volume));
     // An empty directory holds no path.
     CHECK(find_volume("/srv/data").error().code == ErrorCode::not_found);
     auto refused = check_is_source(*loaded, "nothing is mounted from it");

@@ -3,6 +3,8 @@
 //
 //   history_test [--points N] [--seed S] [--ops N]
 //
+// In half of them the store has a standby directory, which follows now and then, is killed at it, and must be the model's state whenever it has followed.
+//
 // In some of the histories the store is taken back now and then, as a replica is whose source lost its end: to a random moment,
 // with the process killed in the middle of it or not, and history goes on differently from there.
 //
@@ -13,9 +15,11 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #include "test/model/bench.h"
+#include "rewind/service/confinement.h"
 #include "test/model/compare.h"
 #include "test/model/moments.h"
 
@@ -23,20 +27,26 @@ namespace holdfast::test {
 namespace {
 
 // Taking back a history as short as these takes about that long.
-constexpr unsigned kill_after_us_max = 60'000;
+constexpr unsigned kill_after_us_max = 100'000;
 
 // What to do with the store while a history goes into it.
 struct Schedule {
     uint64_t seed;
     bool reopens;     // close and open the store now and then
     bool goes_back;   // the end of history is taken away now and then
+    bool has_standby;
 };
 
 // Journal and store of one history.
 class Bench {
 public:
-    Status open() {
+    Status open(bool has_standby) {
         volume_ = HF_TRY(make_volume(scratch_.path));
+        if (has_standby) {
+            volume_.role = journal::VolumeRole::replica;
+            std::filesystem::create_directory(volume_.directory);
+            HF_TRY(journal::save_volume(volume_));
+        }
         journal_ = HF_TRY(WrittenJournal::open(volume_));
         return open_store();
     }
@@ -60,10 +70,36 @@ public:
         journal_ = HF_TRY(WrittenJournal::open(volume_));
         return open_store();
     }
+    // KILL_AFTER_US: a first attempt in another process is killed after so long; 0: there is none. Nothing: it is MODEL.
+    std::optional<std::string> follow_with_standby(const Model& model, unsigned kill_after_us) {
+        if (kill_after_us > 0) {
+            store_.reset();
+            const bool confined = kill_after_us % 2;
+            if (Status done = killed([&] { return advanced(confined); }, kill_after_us); !done) return done.error().message;
+            if (Status opened = open_store(); !opened) return opened.error().message;
+            if (Status applied = apply_all(); !applied) return applied.error().message;
+        }
+        advance();
+        if (const auto failure = store().standby()->failure) return failure->message;
+        if (store().standby()->position != store().applied()) return "it is at " + std::to_string(store().standby()->position);
+        return standby_difference(volume_.directory, volume_.store, model);
+    }
     journal::Writer& writer() { return journal_->writer(); }
     rewind::Store& store() { return store_->store(); }
 
 private:
+    void advance() {
+        while (store().advance_standby()) {}
+    }
+    Status advanced(bool confined) {
+        if (confined) HF_TRY(rewind::confine_to(volume_, {}));
+        HF_TRY(open_store());
+        HF_TRY(apply_all());
+        advance();
+        if (const auto failure = store().standby()->failure) return *failure;
+        store().save_standby();
+        return ok();
+    }
     Status taken_back(journal::Lsn at) {
         HF_TRY(open_store());
         return store_->store().take_back(at);
@@ -90,7 +126,7 @@ private:
 
 Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::vector<std::string>* told = nullptr) {
     Bench bench;
-    if (auto status = bench.open(); !status) return {0, "open: " + status.error().message};
+    if (auto status = bench.open(schedule.has_standby); !status) return {0, "open: " + status.error().message};
     std::mt19937_64 random(schedule.seed);
     Generator generator;
     std::vector<Moment> moments;
@@ -123,6 +159,12 @@ Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::v
                 if (random() % 2 == 0) (void)bench.store().checkpoint();
                 if (auto status = bench.open_store(); !status) return {0, "reopen: " + status.error().message};
             }
+            if (schedule.has_standby && random() % 3 == 0) {
+                const unsigned kill_after_us = random() % 4 == 0 ? random() % kill_after_us_max : 0;
+                if (random() % 16 == 0) (void)bench.store().compare_standby();
+                if (random() % 4 == 0) bench.store().save_standby();
+                if (auto found = bench.follow_with_standby(model, kill_after_us)) return {0, "the standby directory: " + *found};
+            }
             if (random() % 8 == 0) {
                 Outcome sample = check_moments(bench.store(), moments, 7);
                 if (!sample.failure.empty()) return sample;
@@ -131,6 +173,8 @@ Outcome run_history(const std::vector<Op>& ops, const Schedule& schedule, std::v
     }
     if (auto status = bench.apply_all(); !status) return {0, "apply: " + status.error().message};
     if (bench.store().applied() < bench.writer().published()) return {0, "the store did not take in everything"};
+    if (schedule.has_standby)
+        if (auto found = bench.follow_with_standby(model, 0)) return {0, "the standby directory in the end: " + *found};
     return check_moments(bench.store(), moments, 1);
 }
 
@@ -153,7 +197,7 @@ std::vector<Op> shrink(std::vector<Op> ops, const Schedule& schedule) {
 int run(size_t points_wanted, uint64_t seed, size_t ops_per_history) {
     size_t points = 0, histories = 0;
     for (; points < points_wanted; ++seed, ++histories) {
-        const Schedule schedule{seed, seed % 2 == 1, seed % 3 == 0};
+        const Schedule schedule{seed, seed % 2 == 1, seed % 3 == 0, seed % 4 < 2};
         auto ops = random_ops(seed, ops_per_history);
         Outcome outcome = run_history(ops, schedule);
         points += outcome.points;

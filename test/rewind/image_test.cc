@@ -46,7 +46,7 @@ TEST_CASE("image: an object is found by its place, whatever its name is") {
     Place place;
     const Image image = place.image();
     const ObjectId id{5, 6, 7};
-    auto made = make_object(image.root_fd(), "first", {id, S_IFREG});
+    auto made = make_object(image, image.root_fd(), "first", {id, S_IFREG});
     REQUIRE(made.has_value());
     CHECK(image.object_of(image.root_fd(), "first").value() == id);
     std::filesystem::rename(place.scratch / "image/first", place.scratch / "graveyard/second");
@@ -65,7 +65,7 @@ TEST_CASE("image: an object is searched by its handle alone, in image and gravey
         for (const uint32_t type : {S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO}) {
             CAPTURE(at, type);
             const UniqueFd directory(::open((place.scratch / at).c_str(), O_RDONLY | O_DIRECTORY));
-            const auto made = make_object(directory.get(), "wanted", {{4, 5, 6}, type, 0, "somewhere"});
+            const auto made = make_object(image, directory.get(), "wanted", {{4, 5, 6}, type, 0, "somewhere"});
             REQUIRE(made.has_value());
             const auto found = search_for(image, made->location);
             REQUIRE(found.has_value());
@@ -109,8 +109,8 @@ TEST_CASE("image: an object without an id, and a name that is none, are told apa
 TEST_CASE("image: a symbolic link is never followed") {
     Place place;
     const Image image = place.image();
-    auto target = make_object(image.root_fd(), "target", {{1, 2, 3}, S_IFREG});
-    auto link = make_object(image.root_fd(), "link", {{4, 5, 6}, S_IFLNK, 0, "target"});
+    auto target = make_object(image, image.root_fd(), "target", {{1, 2, 3}, S_IFREG});
+    auto link = make_object(image, image.root_fd(), "link", {{4, 5, 6}, S_IFLNK, 0, "target"});
     REQUIRE((target.has_value() && link.has_value()));
     CHECK(image.object_of(image.root_fd(), "link").value() == ObjectId{4, 5, 6});
     CHECK(image.object_of(link->fd.get()).value() == ObjectId{4, 5, 6});
@@ -125,12 +125,12 @@ TEST_CASE("image: every type of object can be made, and the rest of an interrupt
         // As if the process had died before it could write the id.
         if (type == S_IFDIR) std::filesystem::create_directory(place.scratch / "image/object");
         else std::ofstream(place.scratch / "image/object").flush();
-        auto made = make_object(image.root_fd(), "object", {{9, 9, 9}, type, makedev(1, 3), "somewhere"});
+        auto made = make_object(image, image.root_fd(), "object", {{9, 9, 9}, type, makedev(1, 3), "somewhere"});
         REQUIRE(made.has_value());
         const ObjectAttributes attributes = image.attributes_of(made->fd.get()).value();
         CHECK((attributes.mode & S_IFMT) == type);
         if (type == S_IFCHR) CHECK(attributes.rdev == makedev(1, 3));
-        CHECK(make_object(image.root_fd(), "object", {{8, 8, 8}, type, 0, "elsewhere"}).error().sys_errno == EEXIST);
+        CHECK(make_object(image, image.root_fd(), "object", {{8, 8, 8}, type, 0, "elsewhere"}).error().sys_errno == EEXIST);
         std::filesystem::remove(place.scratch / "image/object");
     }
 }
