@@ -83,7 +83,7 @@ Json volume_to_json(const Volume& volume, const Answers& answers) {
     copy_member(json, answers.store, "healed");
     for (const char* name : {"published", "durable", "journal_bytes", "journal_bytes_max", "fenced", "alone", "times_alone", "waiting"}) copy_member(json, answers.capture, name);
     for (const char* name : {"applied", "checkpoint", "window_begin", "window_begin_time_ns", "undo_bytes", "graveyard_bytes", "index_bytes", "bookmarks",
-                             "past_mounts", "evidence", "failure", "confined"})
+                             "past_mounts", "evidence", "failure", "confined", "standby"})
         copy_member(json, answers.store, name);
     json["capture_confined"] = answers.capture.is_object() && answers.capture.contains("confined") ? answers.capture["confined"] : Json();
     if (!answers.silent.empty()) json["failure"] = name_to_text(answers.silent);
@@ -156,6 +156,21 @@ std::string left_out_text(const std::string& name, const Json& volume) {
     return text;
 }
 
+// A standby directory, and what is wrong with it.
+std::string standby_text(const std::string& name, const Json& volume) {
+    const Json& standby = volume["standby"];
+    if (!standby.is_object()) return "";
+    const std::string state = standby.value("state", ""), why = printable(standby.value("why", ""));
+    if (state == "refused") return name + ": there is no standby directory: " + why + "\n";
+    const std::string directory = printable(text_to_name(standby.value("directory", "")));
+    std::string text = name + ": the standby directory " + directory;
+    if (state == "comparing") text += " is being compared with the replica, " + std::to_string(number_or(standby, "objects", 0)) + " objects and " + human_bytes(number_or(standby, "bytes_compared", 0)) + " until now";
+    if (state == "following") text += " follows, " + human_bytes(number_or(volume, "applied", 0) - std::min(number_or(volume, "applied", 0), number_or(standby, "position", 0))) + " behind";
+    if (state == "unreachable") text += " does not follow" + (why.empty() ? std::string(" yet") : ": " + why);
+    if (standby.value("lacks_attributes", false)) text += "; its file system has no room for some extended attributes, which it lacks";
+    return text + ".\n";
+}
+
 // Sentences below the table for what needs somebody to act.
 std::string remarks(const Json& volumes) {
     std::string text;
@@ -163,7 +178,7 @@ std::string remarks(const Json& volumes) {
         std::string name = printable(text_to_name(volume[volume["directory"].is_null() ? "store" : "directory"].get<std::string>()));
         if (volume["in_gap"].get<bool>()) text += name + ": changes are not being recorded now; moments of this gap will not be offered." + gap_text(volume["gap"]) + "\n";
         if (!volume["in_gap"].get<bool>()) text += filling_text(name, volume);
-        text += left_out_text(name, volume);
+        text += left_out_text(name, volume) + standby_text(name, volume);
         if (volume["failure"].is_string()) text += name + ": " + printable(volume["failure"].get<std::string>()) + "\n";
         if (volume["state"] == "degraded") text += name + ": no replica keeps up or answers, so fsync waits for none until one has caught up.\n";
         if (volume["state"] == "waiting for a replica")

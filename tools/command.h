@@ -73,7 +73,7 @@ const std::vector<Command>& commands();
 extern const Command protect_command, unprotect_command, status_command, wait_command, durability_command;
 extern const Command bookmark_create_command, bookmark_list_command, bookmark_rename_command, bookmark_delete_command;
 extern const Command log_command, ls_command, cat_command, diff_command, compare_command, restore_command, rewind_command;
-extern const Command engine_status_command, events_command, pair_command, peer_list_command, peer_revoke_command, key_rotate_command, replica_forget_command, replica_suspend_command, replica_resume_command, replica_now_command, replica_repair_command, maintenance_prepare_command, maintenance_done_command, config_check_command, config_reload_command;
+extern const Command engine_status_command, events_command, pair_command, peer_list_command, peer_revoke_command, key_rotate_command, replica_forget_command, replica_suspend_command, replica_resume_command, replica_now_command, replica_repair_command, standby_compare_command, maintenance_prepare_command, maintenance_done_command, config_check_command, config_reload_command;
 extern const Command ha_check_command, ha_plan_command, ha_facts_command, ha_verify_command, ha_checks_command;
 extern const Command mount_past_command, umount_past_command, verify_command, journal_dump_command, assess_command;
 

@@ -14,7 +14,7 @@ const std::vector<Command>& commands() {
         restore_command,         rewind_command,       mount_past_command,      umount_past_command,
         verify_command,          journal_dump_command, engine_status_command,   events_command,          pair_command,
         peer_list_command,       peer_revoke_command,  key_rotate_command,       config_check_command,    config_reload_command,
-        replica_forget_command,  replica_suspend_command, replica_resume_command, replica_now_command, replica_repair_command, assess_command,
+        replica_forget_command,  replica_suspend_command, replica_resume_command, replica_now_command, replica_repair_command, standby_compare_command, assess_command,
         maintenance_prepare_command, maintenance_done_command,
         ha_check_command,        ha_plan_command,      ha_facts_command,        ha_verify_command,       ha_checks_command,
     };

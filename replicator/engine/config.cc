@@ -112,7 +112,7 @@ Result<uint64_t> verify_in(const Table& table) {
 }
 
 Result<KeepRule> keep_rule(const Table& table) {
-    HF_TRY(table.knows_only({"volume", "from", "store", "delay", "accept_deletions", "trust_times", "verify"}));
+    HF_TRY(table.knows_only({"volume", "from", "store", "directory", "replace_contents", "delay", "accept_deletions", "trust_times", "verify"}));
     KeepRule rule;
     rule.from = HF_TRY(table.text("from"));
     rule.store = HF_TRY(table.text("store"));
@@ -122,6 +122,12 @@ Result<KeepRule> keep_rule(const Table& table) {
     rule.volume = *volume;
     if (Status named = check_peer_name(rule.from); !named) return table.wrong(named.error().message);
     if (!rule.store.starts_with('/')) return table.wrong("`store` must be an absolute path");
+    if (table.has("directory")) {
+        rule.directory = HF_TRY(table.text("directory"));
+        if (!rule.directory.starts_with('/')) return table.wrong("`directory` must be an absolute path");
+    }
+    rule.replace_contents = HF_TRY(table.flag("replace_contents"));
+    if (rule.replace_contents && rule.directory.empty()) return table.wrong("`replace_contents` says what may be done with the `directory`, and there is none");
     rule.accept_deletions = HF_TRY(table.flag("accept_deletions"));
     rule.trust_times = HF_TRY(table.flag("trust_times"));
     if (table.has("verify")) rule.verify = HF_TRY(verify_in(table));
@@ -245,6 +251,8 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
         config.keep.push_back(HF_TRY(keep_rule(table)));
         if (!kept.insert(journal::to_string(config.keep.back().volume)).second) return table.wrong("a volume is kept once on a host");
         if (!stores.insert(place_of(config.keep.back().store)).second) return table.wrong("a store holds one volume");
+        const std::string& directory = config.keep.back().directory;
+        if (!directory.empty() && !stores.insert(place_of(directory)).second) return table.wrong("a directory stands by for one volume, and is no store");
     }
     std::set<std::string> peers;
     for (const Table& table : HF_TRY(top.rows("peer", edges_max))) {

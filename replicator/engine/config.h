@@ -70,6 +70,8 @@ struct SendRule {
 struct KeepRule {
     journal::VolumeId volume;
     std::string from, store;
+    std::string directory;  // the standby directory; "": there is none
+    bool replace_contents = false;
     uint64_t delay_ns = 0;
     bool accept_deletions = false, trust_times = false;
     uint64_t verify = verify_bytes_per_second_default;  // bytes a second

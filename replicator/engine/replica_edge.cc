@@ -119,7 +119,7 @@ Result<ReplicaEdge::Opened> ReplicaEdge::open(uint64_t segment_bytes) {
     if (journal_ && journal_->inbound().is_fenced()) journal_.reset();
     if (!journal_) journal_ = HF_TRY(ReplicaJournal::open(store_, volume_, segment_bytes));
     HF_TRY(journal_->keep_for(onward_));
-    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, rule_.delay_ns));
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(rule_));
     const Hello self = HF_TRY(journal_->greeting());
     note_repair();
     return Opened{self, journal_->term()};
@@ -133,7 +133,7 @@ Status ReplicaEdge::keep_up() {
         store_child_.reset();
     }
     if (!journal_) return ok();
-    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(store_, rule_.delay_ns));
+    if (!store_child_) store_child_ = HF_TRY(StoreChild::start(rule_));
     return journal_->release();
 }
 
@@ -142,7 +142,7 @@ Result<Hello> ReplicaEdge::take_back(Lsn at) {
     store_child_.reset();
     moved_to(std::min(applied_.load(), at));
     HF_TRY(journal_->take_back(at));  // when it fails, keep_up() starts the service again
-    store_child_ = HF_TRY(StoreChild::start(store_, rule_.delay_ns));
+    store_child_ = HF_TRY(StoreChild::start(rule_));
     return journal_->greeting();
 }
 

@@ -33,9 +33,9 @@ std::string said(const UniqueFd& from) {
 
 }  // namespace
 
-Result<StoreChild> StoreChild::start(const std::string& store, uint64_t delay_ns) {
+Result<StoreChild> StoreChild::start(const KeepRule& rule) {
     Pipe pipe = HF_TRY(make_pipe());
-    Started child = HF_TRY(Started::start({.kind = Task::Kind::run_store, .store = store, .number = delay_ns}, std::move(pipe.from)));
+    Started child = HF_TRY(Started::start({.kind = Task::Kind::run_store, .store = rule.store, .number = rule.delay_ns, .standby = rule.directory, .replace_contents = rule.replace_contents}, std::move(pipe.from)));
     return StoreChild(std::move(child), std::move(pipe.to));
 }
 

@@ -12,14 +12,15 @@
 #include "base/result.h"
 #include "journal/ids.h"
 #include "journal/volume.h"
+#include "replicator/engine/config.h"
 #include "replicator/launch/task.h"
 
 namespace holdfast::replicator {
 
 class StoreChild {
 public:
-    // It applies nothing before it is DELAY_NS old. Errors: not_found (the program), io.
-    static Result<StoreChild> start(const std::string& store, uint64_t delay_ns);
+    // Of the replica that RULE keeps. Errors: not_found (the program), io.
+    static Result<StoreChild> start(const KeepRule& rule);
 
     bool has_ended() { return child_.wait(0); }
     std::string describe_end() const { return child_.describe_end(); }

@@ -333,8 +333,12 @@ Status Launcher::permit(const Task& task) const {
         if (std::find(hooks_.begin(), hooks_.end(), task.command) != hooks_.end()) return ok();
         return refusal("no [[notify]] names that program");
     }
-    for (const KeepRule& keep : config_.keep)
-        if ((keep.store == task.store || real_path(keep.store) == task.store) && (task.kind != Task::Kind::make_store || keep.volume == task.volume)) return ok();
+    for (const KeepRule& keep : config_.keep) {
+        if (keep.store != task.store && real_path(keep.store) != task.store) continue;
+        if (task.kind == Task::Kind::make_store && keep.volume != task.volume) continue;
+        if (task.kind == Task::Kind::run_store && (keep.directory != task.standby || keep.replace_contents != task.replace_contents)) continue;
+        return ok();
+    }
     return refusal("no [[keep]] names the store " + quoted(task.store));
 }
 

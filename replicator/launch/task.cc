@@ -16,6 +16,8 @@ namespace holdfast::replicator {
 
 namespace {
 
+constexpr const char* replace_word = "--replace-contents";
+
 Result<ChildProcess> start_store(const std::vector<std::string>& arguments, int output, const std::vector<int>& inherited, bool ends_with_parent) {
     Program program{HF_TRY(find_program(store_program)), {}};
     program.file.reset(::open(program.path.c_str(), O_PATH | O_CLOEXEC));
@@ -46,7 +48,11 @@ Result<UniqueFd> file_with(const std::string& text) {
 Result<ChildProcess> start_here(const Task& task, int fd) {
     const std::string number = std::to_string(task.number);
     switch (task.kind) {
-        case Task::Kind::run_store: return start_store({"run", task.store, "--until-eof", std::to_string(fd), "--delay", number}, -1, {fd}, false);
+        case Task::Kind::run_store: {
+            std::vector<std::string> words{"run", task.store, "--until-eof", std::to_string(fd), "--delay", number, "--standby", task.standby};
+            if (task.replace_contents) words.emplace_back(replace_word);
+            return start_store(words, -1, {fd}, false);
+        }
         case Task::Kind::take_store_back: return start_store({"take-back", task.store, "--to", number}, -1, {}, true);
         case Task::Kind::make_store:
             return start_store({"make-replica", task.store, "--volume", journal::to_string(task.volume), "--segment-bytes", number}, fd, {}, true);

@@ -18,7 +18,7 @@ namespace holdfast::replicator {
 
 struct Task {
     enum class Kind {
-        run_store,        // `holdfast-store run`, until FD ends; NUMBER is the delay in ns
+        run_store,        // `holdfast-store run`, until FD ends; NUMBER is the delay in ns, and STANDBY the volume's standby directory
         take_store_back,  // `holdfast-store take-back`; NUMBER is the address
         make_store,       // `holdfast-store make-replica`; NUMBER is the size of a segment; it says to FD why it could not
         hook,             // COMMAND, with INPUT to read
@@ -29,6 +29,8 @@ struct Task {
     journal::VolumeId volume = {};
     std::vector<std::string> command = {};
     std::string input = {};
+    std::string standby = {};       // "": it has none
+    bool replace_contents = false;  // of the standby directory
 };
 
 Json to_json(const Task& task);

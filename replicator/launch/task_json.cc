@@ -11,7 +11,8 @@ constexpr const char* kind_names[] = {"run-store", "take-store-back", "make-stor
 
 Json to_json(const Task& task) {
     return {{"kind", kind_names[static_cast<size_t>(task.kind)]}, {"store", task.store}, {"number", task.number},
-            {"volume", journal::to_string(task.volume)}, {"command", task.command}, {"input", task.input}};
+            {"volume", journal::to_string(task.volume)}, {"command", task.command}, {"input", task.input},
+            {"standby", task.standby}, {"replace_contents", task.replace_contents}};
 }
 
 Result<Task> task_of(const Json& json) {
@@ -22,7 +23,7 @@ Result<Task> task_of(const Json& json) {
             const journal::VolumeId volume = HF_TRY(journal::parse_volume_id(json.at("volume").get<std::string>()));
             const auto number = number_at(json, "number");
             if (!number) return Error{ErrorCode::invalid_argument, "what is to be run is malformed: it has no number"};
-            return Task{static_cast<Task::Kind>(i), json.at("store"), *number, volume, json.at("command"), json.at("input")};
+            return Task{static_cast<Task::Kind>(i), json.at("store"), *number, volume, json.at("command"), json.at("input"), json.at("standby"), json.at("replace_contents")};
         }
         return Error{ErrorCode::invalid_argument, "there is no program of the kind " + quoted(kind)};
     } catch (const Json::exception& wrong) {

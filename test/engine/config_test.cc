@@ -37,7 +37,7 @@ TEST_CASE("config: an empty file is a host that does nothing, under its own name
 
 TEST_CASE("config: everything that can be said is understood, in the order of the file") {
     const auto config = parse_config("name = \"alpha\" # comment\n" + listen + "address = \"alpha.example.org:4848\"\n" + send("/srv/data", "beta") +
-                                         send("/srv/data", "gamma") + send(id, "delta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"\naccept_deletions = true\ntrust_times = true\nverify = \"1M\"",
+                                         send("/srv/data", "gamma") + send(id, "delta") + keep(id, "beta", "/var/a") + keep(other_id, "beta", "/var/b") + "delay = \"90s\"\naccept_deletions = true\ntrust_times = true\nverify = \"1M\"\ndirectory = \"/srv/b\"\nreplace_contents = true",
                                      "f");
     REQUIRE(config);
     CHECK(config->name == "alpha");
@@ -45,7 +45,7 @@ TEST_CASE("config: everything that can be said is understood, in the order of th
     CHECK(config->address == "alpha.example.org:4848");
     CHECK(config->send == std::vector<SendRule>{{"/srv/data", "beta"}, {"/srv/data", "gamma"}, {id, "delta"}});
     const auto volume = [](const std::string& text) { return journal::parse_volume_id(text).value(); };
-    CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", 90'000'000'000, true, true, 1 << 20}});
+    CHECK(config->keep == std::vector<KeepRule>{{volume(id), "beta", "/var/a"}, {volume(other_id), "beta", "/var/b", "/srv/b", true, 90'000'000'000, true, true, 1 << 20}});
 }
 
 struct Refused {
@@ -127,6 +127,9 @@ TEST_CASE("config: a replica that cannot be kept is refused as well") {
         {listen + keep(id + "0", "b", "/s"), "is no volume id"},
         {listen + keep(id, ".b", "/s"), "cannot name a peer"},
         {listen + keep(id, "b", "store"), "`store` must be an absolute path"},
+        {listen + keep(id, "b", "/s") + "directory = \"d\"", "`directory` must be an absolute path"},
+        {listen + keep(id, "b", "/s") + "replace_contents = true", "`replace_contents` says what may be done with the `directory`, and there is none"},
+        {listen + keep(id, "b", "/s") + "directory = \"/d\"\n" + keep(other_id, "b", "/t") + "directory = \"/./d/\"", "a directory stands by for one volume"},
         {listen + keep(id, "b", "/s") + "to = \"c\"", "nothing is called \"to\" here; there are volume, from, store"},
         {listen + keep(id, "b", "/s") + keep(id, "c", "/t"), "a volume is kept once on a host"},
         {listen + keep(id, "b", "/s") + keep(other_id, "b", "/s"), "a store holds one volume"},

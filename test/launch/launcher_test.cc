@@ -110,6 +110,7 @@ TEST_CASE("launcher: runs what the configuration names and nothing else") {
         EXPECT(is_refused(Started::start({.kind = Task::Kind::hook, .command = {named, "--more"}})));
         EXPECT(is_refused(Started::start({.kind = Task::Kind::hook, .command = {"/bin/true"}})));
         EXPECT(is_refused(Started::start({.kind = Task::Kind::run_store, .store = "/etc"}, UniqueFd(::dup(0)))));
+        EXPECT(is_refused(Started::start({.kind = Task::Kind::run_store, .store = "/etc", .standby = "/etc"}, UniqueFd(::dup(0)))));
         EXPECT(is_refused(Started::start({.kind = Task::Kind::make_store, .store = "/etc/new"}, UniqueFd(::dup(0)))));
         EXPECT(is_refused(connect_unix(journal::engine_socket())));
         EXPECT(is_refused(connect_unix(journal::store_socket(journal::random_volume_id()))));
@@ -132,6 +133,7 @@ TEST_CASE("launcher: the store of a replica is served by the name that the confi
         }
         auto made = Started::start({.kind = Task::Kind::make_store, .store = named, .volume = id}, UniqueFd(::dup(0)));
         EXPECT(made && made->wait(10'000));
+        EXPECT(is_refused(Started::start({.kind = Task::Kind::run_store, .store = "/etc", .standby = "/etc"}, UniqueFd(::dup(0)))));
         EXPECT(is_refused(Started::start({.kind = Task::Kind::make_store, .store = named, .volume = journal::random_volume_id()}, UniqueFd(::dup(0)))));
         EXPECT(is_refused(Started::start({.kind = Task::Kind::take_store_back, .store = host.scratch / "disk"})));
         // As many descriptors as it needs.

@@ -193,12 +193,13 @@ def fill(tree):
 
 class Pair:
     """Two hosts that know each other, a protected directory on the one and its replica on the other. Directory and store of the source
-    lie in DISK, which may be a file system of its own; so may REPLICA. SEND is added to what the source's configuration says of its replica. BUILDS are those of source and
+    lie in DISK, which may be a file system of its own; so may REPLICA. STANDBY is the replica's standby directory, if it is to have one. SEND is added to what the source's configuration says of its replica. BUILDS are those of source and
     replica."""
 
-    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, protect=(), send="", builds=(BUILD, BUILD)):
+    def __init__(self, network, work, fill=True, target="10.77.1.9", listen="10.77.2.1", disk=None, replica=None, standby=None, protect=(), send="", builds=(BUILD, BUILD)):
         self.network, self.work, self.wants_fill, self.target, self.protect, self.send = network, work, fill, target, protect, send
         self.tree, self.store, self.replica = (disk or work) / "tree", (disk or work) / "store", replica or work / "replica"
+        self.standby = standby
         self.tree.mkdir(exist_ok=True)
         self.alpha = Host(network, "alpha", work, 'name = "alpha"\n', builds[0])
         self.beta = Host(network, "beta", work, f'name = "beta"\nlisten = "{listen}:{PORT}"\naddress = "{target}:{PORT}"\n', builds[1])
@@ -218,7 +219,7 @@ class Pair:
             code = json.loads(self.beta.holdfast("pair", "--json"))["code"]
             self.alpha.holdfast("pair", f"{self.target}:{PORT}", "--code", code)
             self.began = time.monotonic()
-            self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n')
+            self.beta.configure(self.beta.config.read_text() + f'[[keep]]\nvolume = "{self.id}"\nfrom = "alpha"\nstore = "{self.replica}"\n' + (f'directory = "{self.standby}"\n' if self.standby else ""))
             self.alpha.configure(self.alpha.config.read_text() + f'[[send]]\nvolume = "{self.tree}"\nto = "beta"\n' + self.send)
         except BaseException:
             self.__exit__()
@@ -233,7 +234,7 @@ class Pair:
         return edge["state"] == "streaming" and edge.get("applied", -1) >= edge["published"]
 
     def differences(self, left, right):
-        return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", f"{left}/", f"{right}/").strip()
+        return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", "--exclude=/.holdfast-standby", "--exclude=/lost+found", f"{left}/", f"{right}/").strip()
 
     def mount(self):
         """The protected directory again, as at the start of a host."""
@@ -257,6 +258,10 @@ def compare(pair, what, seconds=60):
     # Times of what was written last are recorded a moment later (docs/guarantees.md).
     bad = until("the image equals the directory", lambda: not pair.differences(pair.tree, pair.replica / "image"), 5)
     check(f"{what}: the image equals the directory", bad and pair.differences(pair.tree, pair.replica / "image"))
+    if not pair.standby:
+        return
+    bad = until("the standby directory equals the directory", lambda: not pair.differences(pair.tree, pair.standby), 20)
+    check(f"{what}: the standby directory equals the directory", bad and f"{pair.differences(pair.tree, pair.standby)}\n{pair.beta.tail()[-900:]}")
 
 
 def compare_past(pair, name):

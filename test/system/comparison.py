@@ -231,7 +231,7 @@ def main():
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
     print(f"seed {seed}")
     try:
-        with Network() as network, Pair(network, work) as pair:
+        with Network() as network, Pair(network, work, standby=work / "standby") as pair:
             compare(pair, "at first")
             under_load(pair, seed)
             by_itself(pair, seed + 1)

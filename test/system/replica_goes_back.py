@@ -82,7 +82,7 @@ def main():
     print(f"seed {seed}")
     try:
         with Network() as network, Disk(work, "source", 1024) as disk:
-            with Pair(network, work, disk=disk.place) as pair:
+            with Pair(network, work, disk=disk.place, standby=work / "standby") as pair:
                 write(pair, seed)
                 pair.alpha.holdfast("bookmark", "create", "early", "--volume", pair.tree)
                 compare(pair, "at first")

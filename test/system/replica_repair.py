@@ -196,7 +196,7 @@ def main():
     print(f"seed {seed}")
     try:
         with Network() as network:
-            with Pair(network, work, protect=("--journal-max", str(JOURNAL))) as pair:
+            with Pair(network, work, standby=work / "standby", protect=("--journal-max", str(JOURNAL))) as pair:
                 filled(pair, seed)
                 cut_off(pair, seed + 1)
                 emptied(pair, seed + 2)

@@ -34,11 +34,13 @@ Error nested(const std::string& outer, const std::string& inner) {
                                                                                        "once, by the volume that holds it"};
 }
 
-// A replica's store is written by what comes from its source alone.
+// A replica's store and its standby directory are written by what comes from its source alone.
 Status check_replica(const journal::Volume& volume, const journal::Volume& replica) {
     for (const std::string& place : {volume.directory, volume.store, volume.journal_directory}) {
-        if (is_within(place, replica.store) || is_within(replica.store, place))
-            return Error{ErrorCode::exists, printable(place) + " and the replica's store " + printable(replica.store) + " lie in one another: choose a directory of its own"};
+        for (const auto& [what, taken] : {std::pair("store", &replica.store), std::pair("standby directory", &replica.directory)}) {
+            if (!taken->empty() && (is_within(place, *taken) || is_within(*taken, place)))
+                return Error{ErrorCode::exists, printable(place) + " and the replica's " + what + " " + printable(*taken) + " lie in one another: choose a directory of its own"};
+        }
     }
     return ok();
 }
