@@ -52,14 +52,10 @@ Status copy_range(int source, int target, uint64_t from, uint64_t end, const std
 
 }  // namespace
 
-bool clone_file(int source, int target) {
-    return ::ioctl(target, FICLONE, source) == 0;
-}
-
 Status copy_file(int source, int target, uint64_t size, const std::function<void(uint64_t)>& progress) {
     HF_TRY(set_file_size(target, 0));
     if (size == 0) return ok();
-    if (clone_file(source, target)) {
+    if (::ioctl(target, FICLONE, source) == 0) {
         if (progress) progress(size);
         return set_file_size(target, size);
     }
@@ -84,7 +80,7 @@ Status copy_file(int source, int target, uint64_t size, const std::function<void
 Status copy_part(int source, int target, uint64_t from, uint64_t end) {
     for (uint64_t at = from; at < end;) {
         const off_t found = ::lseek(source, static_cast<off_t>(at), SEEK_DATA);
-        if (found < 0 && errno == EINVAL) return copy_range(source, target, at, end, {});
+        if (found < 0 && errno == EINVAL) return copy_through_memory(source, target, at, end, {});
         if (found < 0 && errno != ENXIO) return errno_error(errno, "find the data of a file");
         const uint64_t data = found < 0 ? end : std::min(end, static_cast<uint64_t>(found));
         if (data > at) HF_TRY(punch(target, at, data - at));
@@ -92,7 +88,7 @@ Status copy_part(int source, int target, uint64_t from, uint64_t end) {
         const off_t hole = ::lseek(source, found, SEEK_HOLE);
         if (hole < 0) return errno_error(errno, "find the holes of a file");
         at = std::min(end, std::max(static_cast<uint64_t>(hole), data + 1));
-        HF_TRY(copy_range(source, target, data, at, {}));
+        HF_TRY(copy_through_memory(source, target, data, at, {}));
     }
     return ok();
 }

@@ -11,9 +11,7 @@ namespace holdfast::rewind {
 
 // Afterwards TARGET is SIZE bytes long, whatever it was. PROGRESS is told the bytes since it was told last.
 Status copy_file(int source, int target, uint64_t size, const std::function<void(uint64_t)>& progress = {});
-// True: TARGET shares the bytes of SOURCE from now on. False: this file system cannot.
-bool clone_file(int source, int target);
-// The bytes and holes of [from, end) alone. REQUIRES: both files reach as far.
+// The bytes and holes of [from, end) alone, never shared. REQUIRES: both files reach as far.
 Status copy_part(int source, int target, uint64_t from, uint64_t end);
 
 }  // namespace holdfast::rewind

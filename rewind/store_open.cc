@@ -37,7 +37,7 @@ Result<UniqueFd> take_lock(const std::string& store) {
 
 Status Store::Impl::open() {
     lock = HF_TRY(take_lock(volume.store));
-    if (volume.has_standby_directory()) standby = HF_TRY(StandbyTree::open(volume.directory, volume.store, clock));
+    if (volume.has_standby_directory()) standby = HF_TRY(StandbyTree::open(volume, clock));
     return load();
 }
 

@@ -27,9 +27,9 @@ Status NameChanger::run() {
     HF_TRY(index_names());
     HF_TRY(vacate());
     HF_TRY(make_births());
-    HF_TRY(files_.tell_places(directories_));
     // Who carries no id is known before it is anywhere but in the graveyard.
-    if (!files_.image().carries_ids()) HF_TRY(files_.tell_places(born_));
+    if (!files_.image().carries_ids()) directories_.insert(directories_.end(), born_.begin(), born_.end());
+    HF_TRY(files_.tell_places(directories_));
     HF_TRY(place());
     return count_links();
 }

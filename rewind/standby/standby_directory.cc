@@ -49,14 +49,16 @@ Result<UniqueFd> open_or_make(const std::string& directory) {
     return fd;
 }
 
-// A file system of its own has a directory for what it finds when it is checked.
-Status check_empty(int fd, const std::string& directory) {
+// Of nobody but this volume: it is empty, or was its standby directory before. A file system of its own has a directory for what it finds when it is checked.
+Status check_empty(int fd, const std::string& directory, const journal::VolumeId& volume) {
     std::string found;
+    bool is_ours = false;
     HF_TRY(read_directory(fd, [&](const DirectoryEntry& entry) -> Status {
-        if (entry.name != kept_name && entry.name != "lost+found") found = entry.name;
+        if (entry.name == kept_name(volume)) is_ours = true;
+        else if (entry.name != "lost+found") found = entry.name;
         return ok();
     }));
-    if (found.empty()) return ok();
+    if (found.empty() || is_ours) return ok();
     return Error{ErrorCode::exists, "the directory " + quoted(directory) + " holds something (" + quoted(found) + "), and a standby directory holds what the volume holds and nothing else. Empty it; or "
                                     "say `replace_contents = true` in the [[keep]], and what differs from the volume is replaced or removed"};
 }
@@ -70,7 +72,7 @@ Status set_standby_directory(Volume& volume, const std::string& directory, bool 
     if (!real.empty()) {
         HF_TRY(check_place(volume, real));
         const UniqueFd fd = HF_TRY(open_or_make(real));
-        if (!replaces) HF_TRY(check_empty(fd.get(), real));
+        if (!replaces) HF_TRY(check_empty(fd.get(), real, volume.id));
     }
     // What is known of another directory means nothing for this one.
     std::error_code failure;

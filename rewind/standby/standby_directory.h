@@ -10,8 +10,8 @@
 namespace holdfast::rewind {
 
 // VOLUME's standby directory is DIRECTORY from here on (absolute; "": it has none), which is made when it is missing and what lies above it is there. Durable on
-// return. What is in a directory that becomes one is compared with the image and replaced, so it must be empty, unless REPLACES says that this
-// is meant. Errors, with nothing changed: exists (there is something in it), invalid_argument (it lies in a store or in another volume's directory, or the
+// return. What is in a directory that becomes one is compared with the image and replaced, so it must be empty or have been this volume's
+// before, unless REPLACES says that this is meant. Errors, with nothing changed: exists (there is something in it), invalid_argument (it lies in a store or in another volume's directory, or the
 // other way round), busy (it is protected and mounted), io.
 Status set_standby_directory(journal::Volume& volume, const std::string& directory, bool replaces);
 

@@ -31,21 +31,25 @@ Result<UniqueFd> open_directory(const std::string& directory) {
     return fd;
 }
 
-Result<UniqueFd> open_graveyard(int root, const std::string& directory) {
-    if (::mkdirat(root, kept_name, 0700) != 0 && errno != EEXIST) return errno_error(errno, "make " + quoted(directory + "/" + kept_name));
-    UniqueFd fd(::openat(root, kept_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return errno_error(errno, "open " + quoted(directory + "/" + kept_name));
+Result<UniqueFd> open_graveyard(int root, const std::string& name) {
+    if (::mkdirat(root, name.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(errno, "make " + quoted(name) + " in the standby directory");
+    UniqueFd fd(::openat(root, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return errno_error(errno, "open " + quoted(name) + " in the standby directory");
     return fd;
 }
 
 }  // namespace
 
-StandbyTree::StandbyTree(std::string directory, std::string store, std::unique_ptr<TreePlaces> places, const Clock& clock)
-    : directory_(std::move(directory)), store_(std::move(store)), places_(std::move(places)), clock_(clock), retry_pause_ns_(retry_first_ns) {}
+std::string kept_name(const journal::VolumeId& volume) {
+    return ".holdfast-standby-" + journal::to_string(volume);
+}
 
-Result<std::unique_ptr<StandbyTree>> StandbyTree::open(const std::string& directory, const std::string& store, const Clock& clock) {
-    auto places = HF_TRY(TreePlaces::open(store + "/tree"));
-    return std::unique_ptr<StandbyTree>(new StandbyTree(directory, store, std::move(places), clock));
+StandbyTree::StandbyTree(const journal::Volume& volume, std::unique_ptr<TreePlaces> places, const Clock& clock)
+    : directory_(volume.directory), store_(volume.store), kept_name_(kept_name(volume.id)), places_(std::move(places)), clock_(clock), retry_pause_ns_(retry_first_ns) {}
+
+Result<std::unique_ptr<StandbyTree>> StandbyTree::open(const journal::Volume& volume, const Clock& clock) {
+    auto places = HF_TRY(TreePlaces::open(volume.store + "/tree"));
+    return std::unique_ptr<StandbyTree>(new StandbyTree(volume, std::move(places), clock));
 }
 
 StandbyTree::Condition StandbyTree::condition() const {
@@ -82,7 +86,7 @@ Result<bool> StandbyTree::take_step(const Original& original) {
 Status StandbyTree::reach(const Original& original) {
     if (files_) return ok();
     UniqueFd root = HF_TRY(open_directory(directory_));
-    UniqueFd graveyard = HF_TRY(open_graveyard(root.get(), directory_));
+    UniqueFd graveyard = HF_TRY(open_graveyard(root.get(), kept_name_));
     const FileHandle top = HF_TRY(file_handle_at(root.get(), "")), grave = HF_TRY(file_handle_at(graveyard.get(), ""));
     if (top.identity().inode == 0)
         return Error{ErrorCode::unsupported, "the file system of the standby directory " + quoted(directory_) + " does not tell its files apart for good; use ext4, XFS or btrfs"};
@@ -103,7 +107,7 @@ Result<bool> StandbyTree::compare(const Original& original) {
     if (comparison_ && comparison_->since() < original.window_begin) comparison_.reset();
     if (!comparison_) {
         log_info("The standby directory " + quoted(directory_) + " is compared with the image.");
-        comparison_.emplace(*files_, *places_, kept_name, original.applied);
+        comparison_.emplace(*files_, *places_, kept_name_, original.applied);
     }
     if (!HF_TRY(comparison_->step(original))) return true;
     std::vector<ObjectId> moved = HF_TRY(follow(original, comparison_->since()));

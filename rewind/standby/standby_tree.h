@@ -4,7 +4,7 @@
 // (tree_comparison.h). The store goes on whatever happens here: a tree that cannot go on says why, and is tried again.
 //
 // Between the end of one advance() and the beginning of the next the tree is one moment of the volume, but while it is compared. It has a name of its own in its top,
-// the graveyard (kept_name), which is empty then and is nothing to anybody else.
+// the graveyard (kept_name()), which is empty then and is nothing to anybody else.
 //
 // Durability: position() is on the tree's disk. A crash at any moment leaves a tree from which the next advance() goes on.
 //
@@ -18,11 +18,13 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "journal/volume.h"
 #include "rewind/standby/tree_comparison.h"
 
 namespace holdfast::rewind {
 
-inline constexpr const char* kept_name = ".holdfast-standby";
+// The name in a standby directory's top that is the product's own. It says whose it is.
+std::string kept_name(const journal::VolumeId& volume);
 
 class StandbyTree {
 public:
@@ -36,8 +38,8 @@ public:
         std::optional<Error> failure;
     };
 
-    // DIRECTORY (absolute) is looked for by the first advance(). STORE is where the volume's store lies. Errors: io, no_space.
-    static Result<std::unique_ptr<StandbyTree>> open(const std::string& directory, const std::string& store, const Clock& clock);
+    // Its directory is looked for by the first advance(). REQUIRES: VOLUME has one. Errors: io, no_space.
+    static Result<std::unique_ptr<StandbyTree>> open(const journal::Volume& volume, const Clock& clock);
 
     // A step towards what ORIGINAL is. True: there is more to do at once.
     bool advance(const Original& original);
@@ -52,7 +54,7 @@ public:
     Condition condition() const;
 
 private:
-    StandbyTree(std::string directory, std::string store, std::unique_ptr<TreePlaces> places, const Clock& clock);
+    StandbyTree(const journal::Volume& volume, std::unique_ptr<TreePlaces> places, const Clock& clock);
 
     Status reach(const Original& original);
     Result<bool> take_step(const Original& original);
@@ -64,8 +66,7 @@ private:
     void fail(const Error& error);
     void tell();
 
-    const std::string directory_;
-    const std::string store_;
+    const std::string directory_, store_, kept_name_;
     const std::unique_ptr<TreePlaces> places_;
     const Clock& clock_;
 

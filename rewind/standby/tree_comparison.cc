@@ -159,11 +159,7 @@ Result<bool> TreeComparison::compare_some(const Original& original, FileWork& wo
     const int target = HF_TRY(files_.fd(work.object));
     const uint64_t size = HF_TRY(size_of(source->get())), present = HF_TRY(size_of(target));
     bool has_changed = false;
-    if (work.offset == 0 && present == 0 && size > 0 && clone_file(source->get(), target)) {
-        figures_.bytes_compared += piece_bytes;
-        work.offset = size;
-        has_changed = true;
-    } else if (work.offset == 0 && present != size) {
+    if (work.offset == 0 && present != size) {
         HF_TRY(set_file_size(target, size));
         has_changed = true;
     }

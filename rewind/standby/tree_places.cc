@@ -200,7 +200,8 @@ Status TreePlaces::take_in(const std::vector<LocationChange>& changes) {
         batch.Put(key_of(new_table, object), "");
         has_new = true;
     }
-    return write(batch, has_new);
+    // Without a position everything is compared in any case, and who is who found out by names.
+    return write(batch, has_new && has_position_);
 }
 
 Result<ObjectId> TreePlaces::object_of(const FileHandle& handle) const {

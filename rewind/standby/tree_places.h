@@ -34,7 +34,7 @@ public:
     ~TreePlaces() override;
 
     Result<std::optional<ImageLocation>> location(const ObjectId& object) const override;
-    // Durable on return when an object is in it that was not known before.
+    // Durable on return when an object is in it that was not known before, and there is a position.
     Status take_in(const std::vector<LocationChange>& changes) override;
     Result<ObjectId> object_of(const FileHandle& handle) const override;
 

@@ -171,7 +171,11 @@ Status bring_touched_bytes(const Original& original, const ObjectId& object, Lsn
 
 Status bring_all_bytes(const Original& original, const ObjectId& object, int target) {
     const auto source = HF_TRY(open_original(original, object));
-    return source ? copy_file(source->get(), target, HF_TRY(size_of(source->get()))) : ok();
+    if (!source) return ok();
+    const uint64_t size = HF_TRY(size_of(source->get()));
+    HF_TRY(empty_file(target));
+    HF_TRY(set_file_size(target, size));
+    return copy_part(source->get(), target, 0, size);
 }
 
 }  // namespace holdfast::rewind

@@ -66,7 +66,8 @@ private:
 
 // The file of OBJECT in the image, to read. Nothing: it has no name there any more.
 Result<std::optional<UniqueFd>> open_original(const Original& original, const ObjectId& object);
-// The bytes of TARGET become those of the image's OBJECT, where a record since SINCE touched them.
+// The bytes of TARGET become those of the image's OBJECT, where a record since SINCE touched them. They are copied and never shared: a disk that loses a block must not
+// take it from both trees, and applications must not pay with each write for what is shared.
 Status bring_touched_bytes(const Original& original, const ObjectId& object, Lsn since, int target);
 Status bring_all_bytes(const Original& original, const ObjectId& object, int target);
 

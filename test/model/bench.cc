@@ -11,7 +11,7 @@ namespace holdfast::test {
 
 namespace fs = std::filesystem;
 
-Result<journal::Volume> make_volume(const std::string& directory) {
+Result<journal::Volume> make_volume(const std::string& directory, bool has_standby) {
     journal::Volume volume;
     volume.id = journal::random_volume_id();
     volume.directory = directory + "/live";
@@ -19,6 +19,10 @@ Result<journal::Volume> make_volume(const std::string& directory) {
     volume.journal_directory = volume.store + "/journal";
     volume.segment_bytes = HF_SEGMENT_BYTES_MIN;
     for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"}) fs::create_directories(volume.store + part);
+    if (has_standby) {
+        volume.role = journal::VolumeRole::replica;
+        fs::create_directory(volume.directory);
+    }
     HF_TRY(journal::save_volume(volume));
     return volume;
 }

@@ -11,8 +11,8 @@
 
 namespace holdfast::test {
 
-// Makes the directories of a volume beneath DIRECTORY and its description.
-Result<journal::Volume> make_volume(const std::string& directory);
+// Makes the directories of a volume beneath DIRECTORY and its description. HAS_STANDBY: of a replica with a standby directory.
+Result<journal::Volume> make_volume(const std::string& directory, bool has_standby = false);
 
 class WrittenJournal {
 public:

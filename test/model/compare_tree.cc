@@ -98,7 +98,9 @@ std::optional<std::string> difference(const std::string& directory, const Model&
 std::optional<std::string> standby_difference(const std::string& directory, const std::string& store, const Model& model) {
     const auto spilled = rewind::SpilledXattrs::open(store + "/tree-xattrs");
     if (!spilled) return spilled.error().message;
-    const Standby standby{**spilled, directory + "/" + rewind::kept_name};
+    const auto volume = journal::load_volume(store);
+    if (!volume) return volume.error().message;
+    const Standby standby{**spilled, directory + "/" + rewind::kept_name(volume->id)};
     return compare_directory(directory, model, journal::root_object, &standby);
 }
 

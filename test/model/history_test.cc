@@ -15,7 +15,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <optional>
 
 #include "test/model/bench.h"
@@ -41,12 +40,7 @@ struct Schedule {
 class Bench {
 public:
     Status open(bool has_standby) {
-        volume_ = HF_TRY(make_volume(scratch_.path));
-        if (has_standby) {
-            volume_.role = journal::VolumeRole::replica;
-            std::filesystem::create_directory(volume_.directory);
-            HF_TRY(journal::save_volume(volume_));
-        }
+        volume_ = HF_TRY(make_volume(scratch_.path, has_standby));
         journal_ = HF_TRY(WrittenJournal::open(volume_));
         return open_store();
     }

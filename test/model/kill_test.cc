@@ -1,5 +1,6 @@
 // The store under kills: a child process takes a random history in and is killed at a random system call, again and again,
-// also in the middle of its recovery; in between and in the end the view at every LSN must equal the model.
+// also in the middle of its recovery; in between and in the end the view at every LSN must equal the model, and the standby directory
+// the model where the store is.
 //
 //   kill_test [--kills N] [--seed S] [--ops N] [--confined 1]
 //   kill_test --prepare DIR | --apply DIR | --check DIR  --seed S --ops N     the parts, for test/crash/store_power_loss.sh
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +27,7 @@
 #include "rewind/index/index.h"
 #include "rewind/service/confinement.h"
 #include "test/model/bench.h"
+#include "test/model/compare.h"
 #include "test/model/moments.h"
 
 namespace holdfast::test {
@@ -55,14 +58,32 @@ Result<History> write_history(const journal::Volume& volume, uint64_t seed, size
     return history;
 }
 
+Status follow_with_standby(rewind::Store& store) {
+    while (store.advance_standby()) {}
+    const auto failure = store.standby()->failure;
+    return failure ? Status(*failure) : ok();
+}
+
 Status apply_history(const journal::Volume& volume, uint64_t seed) {
     std::mt19937_64 random(seed);
     auto bench = HF_TRY(FollowingStore::open(volume));
     while (HF_TRY(bench->store().apply(bench->reader(), 1 + random() % 20000)) > 0) {
         if (random() % 4 == 0) HF_TRY(bench->store().checkpoint());
+        if (random() % 3 == 0) HF_TRY(follow_with_standby(bench->store()));
+        if (random() % 8 == 0) bench->store().save_standby();
+        if (random() % 64 == 0) HF_TRY(bench->store().compare_standby());
     }
     HF_TRY(bench->store().checkpoint());
     return ok();
+}
+
+// That it is the model where the store is.
+Status compare_standby(const journal::Volume& volume, const History& history, rewind::Store& store) {
+    HF_TRY(follow_with_standby(store));
+    const auto beyond = std::find_if(history.moments.begin(), history.moments.end(), [&](const Moment& moment) { return moment.at > store.applied(); });
+    const Model model = beyond == history.moments.begin() ? Model() : std::prev(beyond)->model;
+    const auto found = standby_difference(volume.directory, volume.store, model);
+    return found ? Status(Error{ErrorCode::corrupt, "the standby directory: " + *found}) : ok();
 }
 
 // Every object is found where nothing is known but its handle: the index is an empty one.
@@ -89,6 +110,8 @@ Status compare(const journal::Volume& volume, const History& history, bool whole
         return Error{ErrorCode::corrupt, "the store did not take in everything"};
     const Outcome outcome = check_moments(bench->store(), history.moments, 1);
     if (!outcome.failure.empty()) return Error{ErrorCode::corrupt, outcome.failure + "\n  evidence: " + evidence};
+    Status standby = compare_standby(volume, history, bench->store());
+    if (!standby) return std::move(standby).error().within("evidence: " + evidence);
     return ok();
 }
 
@@ -132,7 +155,7 @@ bool kill_after(pid_t child, uint64_t calls, int* status) {
 // Everything about one history; false when something differed.
 bool run_history(uint64_t seed, size_t ops, bool confined, int* kills) {
     const ScratchHere scratch("kill");
-    const auto volume = make_volume(scratch.path);
+    const auto volume = make_volume(scratch.path, true);
     const auto history = volume ? write_history(*volume, seed, ops) : Result<History>(volume.error());
     if (!history) return std::printf("%s\n", history.error().message.c_str()), false;
     const journal::Volume* in = confined ? &*volume : nullptr;
@@ -173,7 +196,7 @@ int run(int kills_wanted, uint64_t seed, size_t ops, bool confined) {
 int part(const std::string& what, const std::string& directory, uint64_t seed, size_t ops) {
     const auto report = [](const Status& status) { return status ? 0 : (std::printf("%s\n", status.error().message.c_str()), 1); };
     if (what == "--prepare") {
-        const auto volume = make_volume(directory);
+        const auto volume = make_volume(directory, true);
         const auto history = volume ? write_history(*volume, seed, ops) : Result<History>(volume.error());
         return report(history ? ok() : Status(history.error()));
     }

@@ -234,7 +234,7 @@ class Pair:
         return edge["state"] == "streaming" and edge.get("applied", -1) >= edge["published"]
 
     def differences(self, left, right):
-        return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", "--exclude=/.holdfast-standby", "--exclude=/lost+found", f"{left}/", f"{right}/").strip()
+        return run("rsync", "-naHAX", "--modify-window=-1", "--checksum", "--delete", "--itemize-changes", "--filter=-x trusted.holdfast.*", "--exclude=/.holdfast-standby-*", "--exclude=/lost+found", f"{left}/", f"{right}/").strip()
 
     def mount(self):
         """The protected directory again, as at the start of a host."""
