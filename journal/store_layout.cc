@@ -1,8 +1,12 @@
 #include "journal/store_layout.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -130,12 +134,27 @@ Status NewStore::make_directory(const std::string& path) {
     return ok();
 }
 
+Status keep_holes(const std::string& directory) {
+    UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    struct statfs where;
+    if (!fd || ::fstatfs(fd.get(), &where) != 0) return errno_error(errno, "open " + quoted(directory));
+    if (where.f_type != XFS_SUPER_MAGIC) return ok();
+    fsxattr attributes{};
+    if (::ioctl(fd.get(), FS_IOC_FSGETXATTR, &attributes) != 0) return errno_error(errno, "look at " + quoted(directory));
+    attributes.fsx_xflags |= FS_XFLAG_COWEXTSIZE;
+    attributes.fsx_cowextsize = static_cast<uint32_t>(where.f_bsize);
+    // One that cannot share has no such attribute.
+    if (::ioctl(fd.get(), FS_IOC_FSSETXATTR, &attributes) != 0 && errno != EINVAL) return errno_error(errno, "set how " + quoted(directory) + " takes room");
+    return ok();
+}
+
 Status NewStore::fill() {
     HF_TRY(make_directory(volume_.store));
     for (std::string_view part : parts) HF_TRY(make_directory(volume_.store + "/" + std::string(part)));
     HF_TRY(make_directory(volume_.journal_directory));
     HF_TRY(make_directory(volume_.journal_directory + "/cursors"));
     HF_TRY(make_plain(volume_.store + "/image"));
+    for (const char* part : {"/image", "/graveyard"}) HF_TRY(keep_holes(volume_.store + part));
     auto disk = HF_TRY(open_disk(volume_.store));
     HF_TRY(replace_small_file(*disk, "first-copy", "The first copy is not complete.\n"));
     HF_TRY(check_attributes(volume_.store));

@@ -22,6 +22,11 @@ enum class StoreState {
 // Errors: io, permission.
 Result<StoreState> look_at_store(const std::string& store);
 
+// Files that will be made in DIRECTORY keep their holes when somebody shares their extents (a first copy, a backup by reflink): on XFS the first write to a shared block takes room for
+// the 128 KiB around it, holes too, and what was read of these looks like data from then on (SEEK_DATA), so that history would hold data where there was
+// a hole. Here it takes room for the block alone. Errors: io.
+Status keep_holes(const std::string& directory);
+
 class NewStore {
 public:
     // Makes directories, the marker of the first copy, and volume.toml; registers the volume. What exists already is

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Power loss under the store: its disk is copied at one instant while a random history is taken in, with nothing synced for
-# it. Every copy is mounted as after a reboot; recovery must succeed, and then the view at every moment must equal the
+# it, and while copies of the image are made that share its extents where the file system can. Every cut is mounted as after a reboot; recovery must succeed, and then the view at every moment must equal the
 # model, also after the rest of the history was taken in.
 #
 #   store_power_loss.sh [copies per file system, default 5] [file systems, default "ext4 xfs btrfs"] [seed]
@@ -44,6 +44,10 @@ for kind in $kinds; do
     for ((copy = 0; copy < copies; ++copy)); do
         sleep 0.$((RANDOM % 400 + 100))
         kill -0 "$apply" 2>/dev/null || break
+        # Somebody makes a copy of the image that shares its extents; the next writes go on beside it.
+        rm -rf "$disk/shared"
+        cp -a --reflink=auto "$disk/store/image" "$disk/shared" 2>/dev/null
+        sleep 0.2
         cp --reflink=always "$host/disk.img" "$host/cut$copy.img" || exit 1
         taken=$((copy + 1))
     done

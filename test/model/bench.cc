@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "journal/inbound.h"
 #include "journal/recovery.h"
+#include "journal/store_layout.h"
 
 namespace holdfast::test {
 
@@ -19,6 +20,7 @@ Result<journal::Volume> make_volume(const std::string& directory, bool has_stand
     volume.journal_directory = volume.store + "/journal";
     volume.segment_bytes = HF_SEGMENT_BYTES_MIN;
     for (const char* part : {"/journal/cursors", "/image", "/graveyard", "/undo", "/index"}) fs::create_directories(volume.store + part);
+    for (const char* part : {"/image", "/graveyard"}) HF_TRY(journal::keep_holes(volume.store + part));
     if (has_standby) {
         volume.role = journal::VolumeRole::replica;
         fs::create_directory(volume.directory);
