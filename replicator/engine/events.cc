@@ -39,6 +39,8 @@ constexpr EventKind kinds[] = {
     {EventCode::repair_failed, Severity::warning, "The comparison of the replica in {store} with its source {peer} was broken off: {why}. It begins again."},
     {EventCode::source_rests, Severity::info, "The replica in {store} gets nothing from {peer} for now: {why}."},
     {EventCode::replica_differs, Severity::error, "The replica in {store} is not equal to its source {peer}: {why}."},
+    {EventCode::standby_stands_still, Severity::error, "The standby directory of the replica in {store} does not follow: {why}."},
+    {EventCode::standby_follows, Severity::info, "The standby directory of the replica in {store} follows again: {why}."},
     {EventCode::paired, Severity::info, "Paired with {peer}: {why}."},
     {EventCode::pairing_failed, Severity::warning, "A pairing failed: {why}."},
     {EventCode::peer_revoked, Severity::warning, "Peer {peer} is not trusted any more."},

@@ -52,6 +52,8 @@ enum class EventCode : uint16_t {
     repair_failed = 208,
     source_rests = 215,
     replica_differs = 216,
+    standby_stands_still = 217,
+    standby_follows = 218,
     paired = 301,
     pairing_failed = 302,
     peer_revoked = 303,

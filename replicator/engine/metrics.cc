@@ -31,6 +31,7 @@ constexpr EdgeMetric edge_metrics[] = {
     {{"holdfast_edge_received_address", "gauge", "", "In the replica's memory up to here."}, [](const EdgeStatus& edge) -> Value { return edge.received; }},
     {{"holdfast_edge_durable_address", "gauge", "", "On the replica's disk up to here."}, [](const EdgeStatus& edge) -> Value { return edge.durable; }},
     {{"holdfast_edge_applied_address", "gauge", "", "In the replica's image up to here."}, [](const EdgeStatus& edge) -> Value { return edge.applied; }},
+    {{"holdfast_edge_standby_behind_bytes", "gauge", "bytes", "What is in the replica's image and not yet in its standby directory."}, [](const EdgeStatus& edge) { return edge.standby_behind_bytes(); }},
     {{"holdfast_edge_alone", "gauge", "", "Whether no replica of the volume keeps up or answers its fsyncs."}, [](const EdgeStatus& edge) -> Value { return edge.alone; }},
     {{"holdfast_edge_times_alone", "counter", "", "How often that began since the host started."}, [](const EdgeStatus& edge) -> Value { return edge.times_alone; }},
     {{"holdfast_edge_waiting_fsyncs", "gauge", "", "Fsyncs of the volume that wait for a replica."}, [](const EdgeStatus& edge) -> Value { return edge.waiting_fsyncs; }},

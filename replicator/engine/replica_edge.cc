@@ -404,12 +404,23 @@ void ReplicaEdge::tick() {
     if (receiver_) carry_out(receiver_->on_tick(now_ns));
     equality_.tick();
     if (now_ns >= upkeep_due_ns_) {
+        tell_of_standby();
         upkeep_due_ns_ = now_ns + upkeep_interval_ns;
         work_.ask([this] { return keep_up(); }, [this](Status done) {
             unusable(done);
         });
     }
     tick_ = host_.loop.after(session_tick_ns, [this] { tick(); });
+}
+
+StandbySaid ReplicaEdge::standby() const {
+    std::lock_guard lock(applied_mutex_);
+    return standby_;
+}
+
+void ReplicaEdge::tell_of_standby() {
+    if (const auto news = standby_news_.look(standby(), host_.loop.now_ns()))
+        host_.events->raise(news->code, {.volume = journal::to_string(volume_), .peer = peer_, .store = store_, .why = news->why});
 }
 
 // The same is tried every two seconds, and told once.
@@ -509,6 +520,10 @@ void ReplicaEdge::watch() {
         const uint64_t asked = times();
         auto answer = json_call(journal::store_socket(volume_), {{"verb", "wait"}, {"lsn", applied_ + 1}, {"timeout_ms", wait_applied_ms}});
         const auto now = answer ? number_or(*answer, "applied", 0) : Lsn{0};
+        if (answer) {
+            std::lock_guard lock(applied_mutex_);
+            standby_ = standby_said(*answer);
+        }
         if (now <= applied_) {
             // No service yet, or one that has just been opened anew.
             if (!answer) std::this_thread::sleep_for(store_pause);
@@ -540,6 +555,10 @@ EdgeStatus ReplicaEdge::status() const {
         status.published = receiver_->source_published();
     }
     status.totals = totals_;
+    const StandbySaid standby = this->standby();
+    status.standby = standby.state;
+    status.standby_why = standby.why;
+    if (standby.position > 0) status.standby_position = standby.position;
     status.equality = equality_.status();
     if (link_) status.totals.repair_bytes += link_->moved_bytes();
     status.totals.add(connection_.get());

@@ -21,6 +21,7 @@
 #include "replicator/engine/host.h"
 #include "replicator/engine/losses.h"
 #include "replicator/engine/replica_journal.h"
+#include "replicator/engine/standby_news.h"
 #include "replicator/engine/status.h"
 #include "replicator/engine/store_child.h"
 #include "replicator/engine/sync_link.h"
@@ -116,6 +117,8 @@ private:
     void settle();
     void tell_of(const Error& why, EventCode lost);
     void watch();
+    StandbySaid standby() const;
+    void tell_of_standby();
     void applied();
 
     Host& host_;
@@ -132,6 +135,7 @@ private:
     const char* state_ = "waiting";
     std::string why_, unusable_;
     Losses losses_;
+    StandbyNews standby_news_;
     std::optional<Result<Lsn>> settled_to_;  // all that was received, and is durable
     std::shared_ptr<Connection> connection_;
     std::optional<Receiver> receiver_;
@@ -148,8 +152,9 @@ private:
 
     const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // the loop's thread alone
     std::atomic<Lsn> applied_{0};
-    std::mutex applied_mutex_;       // held by who changes it
+    mutable std::mutex applied_mutex_;       // held by who changes it
     uint64_t times_moved_ = 0;       // by applied_mutex_: an answer from before is none about the store as it is
+    StandbySaid standby_;            // by applied_mutex_
     std::atomic<bool> is_ending_{false}, is_told_{false};
     std::thread watcher_;
     Work sync_work_;  // waits for the disk while work_ takes in what comes

@@ -65,7 +65,7 @@ Json to_json(const EdgeStatus& edge) {
                  {"repair_bytes", edge.totals.repair_bytes},
                  {"wire_sent_bytes", edge.totals.wire_sent_bytes},
                  {"wire_received_bytes", edge.totals.wire_received_bytes}};
-    const struct { const char* name; const std::string& text; } texts[] = {{"store", edge.store}, {"why", edge.why}, {"handshake", edge.handshake}, {"durability", edge.durability}};
+    const struct { const char* name; const std::string& text; } texts[] = {{"store", edge.store}, {"why", edge.why}, {"handshake", edge.handshake}, {"durability", edge.durability}, {"standby", edge.standby}, {"standby_why", edge.standby_why}};
     for (const auto& [name, text] : texts)
         if (!text.empty()) json[name] = text;
     json["equality"] = to_json(edge.equality);
@@ -73,6 +73,7 @@ Json to_json(const EdgeStatus& edge) {
         {"published", edge.published}, {"sent", edge.sent},       {"received", edge.received}, {"durable", edge.durable},
         {"applied", edge.applied},     {"lag_ns", edge.lag_ns},   {"behind_bytes", edge.behind_bytes()},
         {"streams", edge.streams},     {"packing_level", edge.packing_level}, {"packing_permille", edge.packing_permille},
+        {"standby_position", edge.standby_position}, {"standby_behind_bytes", edge.standby_behind_bytes()},
         {"alone", edge.alone},         {"times_alone", edge.times_alone}, {"waiting_fsyncs", edge.waiting_fsyncs},
     };
     for (const auto& [name, value] : figures)

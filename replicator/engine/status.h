@@ -64,6 +64,10 @@ struct EdgeStatus {
     std::string durability = {};
     std::optional<uint64_t> alone = {}, times_alone = {}, waiting_fsyncs = {};
 
+    // A replica's standby directory, as its store says: in a word, why it does not follow, and which moment it is.
+    std::string standby = {}, standby_why = {};
+    std::optional<Lsn> standby_position = {};
+
     EqualityStatus equality = {};
     // How hard a source packs what it sends (protocol/packing_level.h), and what that left of the last few batches, in thousandths.
     std::optional<uint64_t> packing_level = {}, packing_permille = {};
@@ -73,6 +77,11 @@ struct EdgeStatus {
 
     EdgeTotals totals = {};
 
+    // What the replica's image has and its standby directory not yet.
+    std::optional<uint64_t> standby_behind_bytes() const {
+        if (!standby_position || !applied) return std::nullopt;
+        return *applied - std::min(*applied, *standby_position);
+    }
     std::optional<uint64_t> behind_bytes() const {
         if (!published || !applied) return std::nullopt;
         return *published - std::min(*published, *applied);

@@ -74,7 +74,9 @@ Result<Json> wait(Service& service, const Json& request, const JsonServer::Progr
     const auto lsn = number_at(request, "lsn");
     if (!lsn) return Error{ErrorCode::invalid_argument, "`lsn` must be a number"};
     const auto timeout_ms = number_or(request, "timeout_ms", 10'000);
-    return Json{{"applied", service.follower().wait_applied(*lsn, timeout_ms)}};
+    Json answer = {{"applied", service.follower().wait_applied(*lsn, timeout_ms)}};
+    if (auto store = service.follower().borrow_any()) answer["standby"] = standby_json(service, **store);
+    return answer;
 }
 
 Result<Json> checkpoint(Service& service, const Json&, const JsonServer::Progress&) {

@@ -139,12 +139,14 @@ Result<std::vector<ObjectId>> StandbyTree::follow(const Original& original, Lsn 
         const auto location = HF_TRY(original.index.location(object));
         if (location && location->links > 0 && S_ISDIR(location->mode)) moved.push_back(object);
     }
-    HF_TRY(update.run(!comparison_, [&](const ObjectId& object, bool is_new) -> Status {
+    HF_TRY(update.run(!comparison_, [&](const ObjectId& object, TreeUpdate::Age age) -> Status {
         const int target = HF_TRY(files_->fd(object));
-        if (is_new) return bring_all_bytes(original, object, target);
-        const auto parts = touched.objects.find(object);
-        const bool is_touched = parts != touched.objects.end() && parts->second & touched_data;
-        return is_touched ? bring_touched_bytes(original, object, from, target) : ok();
+        const auto found = touched.objects.find(object);
+        const uint8_t parts = found == touched.objects.end() ? 0 : found->second;
+        // A comparison that is under way has brought it, unless it had no name just then.
+        const bool was_brought = age == TreeUpdate::Age::known || (age == TreeUpdate::Age::new_ && comparison_ && !(parts & touched_names));
+        if (!was_brought) return bring_all_bytes(original, object, target);
+        return parts & touched_data ? bring_touched_bytes(original, object, from, target) : ok();
     }));
     return moved;
 }

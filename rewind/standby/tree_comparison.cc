@@ -112,7 +112,7 @@ Status TreeComparison::visit(const Original& original, const ObjectId& directory
     }
     // Its entries may change now; its own attributes come with them.
     HF_TRY(update.take_object(directory));
-    return update.run(false, [](const ObjectId&, bool) { return ok(); });
+    return update.run(false, [](const ObjectId&, TreeUpdate::Age) { return ok(); });
 }
 
 // NAME shall lead to the same object on both sides. THERE: to which it leads in the tree.

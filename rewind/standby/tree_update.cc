@@ -137,7 +137,9 @@ Status TreeUpdate::run(bool is_whole, const Bytes& bytes) {
     for (const auto& [object, change] : changes_.objects()) {
         if (!change.birth) continue;
         if (S_ISDIR(change.attributes.mode) && !change.in_image) born_directories_.push_back(object);
-        if (S_ISREG(change.attributes.mode)) HF_TRY(bytes(object, !change.in_image || HF_TRY(places_.is_new(object))));
+        if (!S_ISREG(change.attributes.mode)) continue;
+        const bool is_new = change.in_image && HF_TRY(places_.is_new(object));
+        HF_TRY(bytes(object, !change.in_image ? Age::born : is_new ? Age::new_ : Age::known));
     }
     for (const auto& [object, change] : changes_.objects()) {
         if (!change.birth) continue;

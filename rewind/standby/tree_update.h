@@ -37,8 +37,13 @@ public:
     // OBJECT shall have the attributes that it has in the image. One that has no name there may be missing.
     Status take_object(const ObjectId& object);
 
-    // BYTES is asked to bring those of a regular file; IS_NEW: it came to the tree since its position, and may hold anything. Attributes are set afterwards.
-    using Bytes = std::function<Status(const ObjectId& object, bool is_new)>;
+    // BYTES is asked to bring those of a regular file. Attributes are set afterwards.
+    enum class Age {
+        born,   // made just now: it holds nothing
+        new_,   // it came to the tree since its position, and may hold anything
+        known,
+    };
+    using Bytes = std::function<Status(const ObjectId& object, Age age)>;
     // IS_WHOLE: the tree had everything at its position, so that what it lacks now and nobody gave a name was taken away by somebody else, which is an error
     // (corrupt). Otherwise a walk is under way, which will come to what is not there yet.
     Status run(bool is_whole, const Bytes& bytes);

@@ -20,6 +20,7 @@ EngineStatus an_engine() {
     source.received = 3000;
     source.durable = 2000;
     source.applied = 1000;
+    source.standby_position = 900;
     source.lag_ns = 1'500'000'000;
     source.alone = 1;
     source.times_alone = 2;
@@ -62,7 +63,7 @@ TEST_CASE("metrics: an edge's figures are what its status says, and one that is 
     const struct { const char* name; double value; bool has_replica; } table[] = {
         {"holdfast_edge_behind_bytes", 4000, false},    {"holdfast_edge_lag_seconds", 1.5, false},      {"holdfast_edge_published_address", 5000, false},
         {"holdfast_edge_sent_address", 4000, false},    {"holdfast_edge_received_address", 3000, false}, {"holdfast_edge_durable_address", 2000, false},
-        {"holdfast_edge_applied_address", 1000, false}, {"holdfast_edge_sessions", 3, true},            {"holdfast_edge_alone", 1, false},
+        {"holdfast_edge_applied_address", 1000, false}, {"holdfast_edge_sessions", 3, true},            {"holdfast_edge_alone", 1, false},         {"holdfast_edge_standby_behind_bytes", 100, false},
         {"holdfast_edge_times_alone", 2, false},        {"holdfast_edge_waiting_fsyncs", 5, false},
         {"holdfast_edge_streams", 5, false},
         {"holdfast_edge_packing_level", 3, false},      {"holdfast_edge_packing_ratio", 0.48, false},       {"holdfast_edge_stream_bytes", double(1ULL << 60), true},

@@ -140,6 +140,9 @@ def without_disk(pair, disk, seed):
     write(pair, seed, 1)
     compare(pair, "without its disk: the replica goes on")
     check("without its disk: it is said", "" if status(pair).get("state") == "unreachable" and "mounted" in status(pair).get("why", "") else status(pair))
+    told = lambda: [event for event in pair.beta.events() if event["code"] == "HF-E-217"]
+    check("without its disk: an event tells", until("there is one", told, 40) and pair.beta.events()[-3:])
+    check("without its disk: so does the engine's status", "" if pair.beta.edge().get("standby") == "unreachable" else pair.beta.edge())
     check("without its disk: nothing is written where it would be", "" if not [entry for entry in disk.place.iterdir() if not entry.name.startswith(".holdfast-standby-")] else list(disk.place.iterdir()))
     pair.beta.stop()
     for entry in disk.place.iterdir():
@@ -175,6 +178,8 @@ def main():
                 taken_over(pair, disk.place)
                 write(pair, seed + 1, 3)
                 compare(pair, "under load")
+                edge = pair.beta.edge()
+                check("under load: the engine tells of it", "" if edge.get("standby") == "following" and "standby_behind_bytes" in edge else edge)
                 killed(pair, seed + 2)
                 vandalized(pair, disk.place)
                 without_disk(pair, disk, seed + 3)
