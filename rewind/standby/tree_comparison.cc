@@ -163,17 +163,18 @@ Result<bool> TreeComparison::compare_some(const Original& original, FileWork& wo
         HF_TRY(set_file_size(target, size));
         has_changed = true;
     }
-    std::vector<std::byte> ours(piece_bytes), theirs(piece_bytes);
+    ours_.resize(piece_bytes);
+    theirs_.resize(piece_bytes);
     for (uint64_t done = 0; done < step_bytes && work.offset < size;) {
         work.offset = std::min(HF_TRY(next_data(source->get(), work.offset, size)), HF_TRY(next_data(target, work.offset, size)));
         const uint64_t length = std::min(size - work.offset, piece_bytes - work.offset % piece_bytes);
         if (length == 0) break;
-        const size_t got = HF_TRY(read_fully(source->get(), MutableByteSpan(ours).first(length), work.offset));
-        const size_t had = HF_TRY(read_fully(target, MutableByteSpan(theirs).first(length), work.offset));
-        std::fill(theirs.begin() + static_cast<ptrdiff_t>(had), theirs.end(), std::byte{0});
+        const size_t got = HF_TRY(read_fully(source->get(), MutableByteSpan(ours_).first(length), work.offset));
+        const size_t had = HF_TRY(read_fully(target, MutableByteSpan(theirs_).first(length), work.offset));
+        std::fill(theirs_.begin() + static_cast<ptrdiff_t>(had), theirs_.begin() + static_cast<ptrdiff_t>(length), std::byte{0});
         for (uint64_t at = 0; at < got;) {
             uint64_t end = at;
-            while (end < got && std::memcmp(&ours[end], &theirs[end], std::min<uint64_t>(block_bytes, got - end)) != 0) end = std::min<uint64_t>(got, end + block_bytes);
+            while (end < got && std::memcmp(&ours_[end], &theirs_[end], std::min<uint64_t>(block_bytes, got - end)) != 0) end = std::min<uint64_t>(got, end + block_bytes);
             if (end > at) {
                 HF_TRY(copy_part(source->get(), target, work.offset + at, work.offset + end));
                 has_changed = true;

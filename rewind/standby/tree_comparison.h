@@ -59,6 +59,7 @@ private:
     std::vector<ObjectId> directories_;  // to be visited
     std::deque<FileWork> work_;
     Figures figures_;
+    std::vector<std::byte> ours_, theirs_;  // a piece of the image's file, and of the tree's
 };
 
 }  // namespace holdfast::rewind

@@ -9,6 +9,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -332,6 +335,54 @@ TEST_CASE("standby: another directory in its place is not written to", "[system]
     CHECK(story.follow() == "");
     CHECK(story.difference() == "");
     CHECK(story.condition().comparisons == 0);
+}
+
+// What taking in a load costs a store, and following it a standby directory: KIND 0: files that are made, 1: one file written in sequence, 2: at random.
+struct Cost {
+    double applying_s = 0, following_s = 0;
+};
+Cost cost_of(int kind) {
+    StandbyStory story;
+    story.follow();
+    std::mt19937_64 random(1);
+    uint64_t next = 100;
+    const ObjectId large = story.object(10);
+    story.birth(large, "large", S_IFREG | 0644);
+    if (kind == 2) story.write(large, (64 << 20) - 1, "x");
+    story.follow();
+    Cost cost;
+    for (int portion = 0; portion < 16; ++portion) {
+        if (kind == 0) {
+            for (int i = 0; i < 500; ++i) {
+                const ObjectId object = story.object(next++);
+                story.birth(object, "n" + std::to_string(next), S_IFREG | 0644);
+                story.write(object, 0, std::string(4096, 'a'));
+            }
+        }
+        if (kind == 1) for (int i = 0; i < 64; ++i) story.write(large, static_cast<uint64_t>(portion * 64 + i) << 16, std::string(1 << 16, static_cast<char>('a' + i % 26)));
+        if (kind == 2) for (int i = 0; i < 1'000; ++i) story.write(large, random() % (64 << 8) << 12, std::string(4096, static_cast<char>('a' + i % 26)));
+        const auto began = std::chrono::steady_clock::now();
+        story.apply();
+        const auto applied = std::chrono::steady_clock::now();
+        story.store().advance_standby();
+        cost.applying_s += std::chrono::duration<double>(applied - began).count();
+        cost.following_s += std::chrono::duration<double>(std::chrono::steady_clock::now() - applied).count();
+    }
+    CHECK(story.difference() == "");
+    return cost;
+}
+
+TEST_CASE("standby bench: what following costs, compared with applying", "[.][bench]") {
+    const char* names[] = {"8,000 files of 4 KiB", "64 MiB in sequence", "16,000 random writes of 4 KiB"};
+    for (int kind = 0; kind < 3; ++kind) {
+        std::vector<double> ratios;
+        for (int round = 0; round < 5; ++round) {
+            const Cost cost = cost_of(kind);
+            ratios.push_back(cost.following_s / cost.applying_s);
+        }
+        std::sort(ratios.begin(), ratios.end());
+        std::printf("%s: following takes %.2f of applying (%.2f to %.2f)\n", names[kind], ratios[2], ratios.front(), ratios.back());
+    }
 }
 
 }  // namespace
