@@ -59,11 +59,7 @@ Status Applier::change_attributes(Changes& changes) {
 }
 
 Status Applier::publish() {
-    const auto changes = files_.changes();
-    if (changes.empty()) return ok();
-    HF_TRY(index_.insert({}, changes));
-    files_.changes_taken();
-    return ok();
+    return files_.tell_all();
 }
 
 Status Applier::forget_places() {

@@ -27,9 +27,7 @@ Status NameChanger::run() {
     HF_TRY(index_names());
     HF_TRY(vacate());
     HF_TRY(make_births());
-    // Who carries no id is known before it is anywhere but in the graveyard.
-    if (!files_.image().carries_ids()) directories_.insert(directories_.end(), born_.begin(), born_.end());
-    HF_TRY(files_.tell_places(directories_));
+    HF_TRY(files_.tell_places(untold_));
     HF_TRY(place());
     return count_links();
 }
@@ -110,8 +108,8 @@ Status NameChanger::make(const ObjectId& object, ObjectChange& change) {
     }
     const int directory = home ? HF_TRY(files_.fd(home->directory)) : files_.image().graveyard_fd();
     MadeObject made = HF_TRY(make_object(files_.image(), directory, home ? std::string(home->name) : Image::grave_name(object), made_of));
-    if (S_ISDIR(made.location.mode)) directories_.push_back(object);
-    born_.push_back(object);
+    // Who carries no id is known before it is anywhere but in the graveyard.
+    if (S_ISDIR(made.location.mode) || !files_.image().carries_ids()) untold_.push_back(object);
     if (home) home->current = object;
     if (!home) {
         made.location.links = 0;

@@ -46,8 +46,7 @@ private:
     std::unordered_map<ObjectId, std::vector<size_t>> stale_;    // names that lead to it and shall not
     std::unordered_set<ObjectId> graves_;                        // touched objects in the graveyard
     std::unordered_set<ObjectId> recount_;                       // whose number of names may have changed
-    std::vector<ObjectId> directories_;                          // made or found here, which the places may not know
-    std::vector<ObjectId> born_;
+    std::vector<ObjectId> untold_;                               // made or found here, of which the places must know before names are given
     std::unordered_set<ObjectId> located_;                       // discover(): their location was verified
 };
 

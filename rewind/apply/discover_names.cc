@@ -33,7 +33,7 @@ Status NameChanger::discover() {
             scanned[position] = progress = true;
         }
     }
-    HF_TRY(files_.tell_places(directories_));
+    HF_TRY(files_.tell_places(untold_));
     for (const ObjectId& object : touched) {
         const bool is_there = HF_TRY(locate(object));
         const ObjectChange* change = changes_.find(object);
@@ -68,7 +68,7 @@ Status NameChanger::find_in_graveyard(const ObjectId& object) {
     }
     MadeObject found = HF_TRY(open_named(graveyard, grave));
     found.location.links = 0;
-    if (S_ISDIR(found.location.mode)) directories_.push_back(object);
+    if (S_ISDIR(found.location.mode)) untold_.push_back(object);
     files_.add(object, std::move(found.location), std::move(found.fd));
     located_.insert(object);
     graves_.insert(object);
@@ -97,7 +97,7 @@ Result<bool> NameChanger::scan(NameChange& name) {
     if (!occupant && occupant.error().code == ErrorCode::not_found) return true;
     if (!occupant) return Error(occupant.error());
     MadeObject found = HF_TRY(open_named(directory, text));
-    if (S_ISDIR(found.location.mode)) directories_.push_back(*occupant);
+    if (S_ISDIR(found.location.mode)) untold_.push_back(*occupant);
     files_.add(*occupant, std::move(found.location), std::move(found.fd));
     located_.insert(*occupant);
     name.current = *occupant;

@@ -102,6 +102,13 @@ Status ObjectFiles::tell_places(const std::vector<ObjectId>& objects) {
     return told.empty() ? ok() : places_.take_in(told);
 }
 
+Status ObjectFiles::tell_all() {
+    if (changed_.empty()) return ok();
+    HF_TRY(places_.take_in(changes()));
+    changes_taken();
+    return ok();
+}
+
 void ObjectFiles::clear() {
     entries_.clear();
     used_.clear();

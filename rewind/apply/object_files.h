@@ -41,6 +41,8 @@ public:
     void changes_taken() { changed_.clear(); }
     // The places learn now where OBJECTS lie. So they know of a new directory before what lies in it must be found by its name there.
     Status tell_places(const std::vector<ObjectId>& objects);
+    // And everything that they do not know yet.
+    Status tell_all();
     // Forgets everything, changes as well.
     void clear();
 

@@ -1,9 +1,6 @@
 #include "rewind/standby/standby_directory.h"
 
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 
 #include <filesystem>
 
@@ -40,13 +37,7 @@ Status check_place(const Volume& volume, const std::string& directory) {
 
 Result<UniqueFd> open_or_make(const std::string& directory) {
     if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(errno, "make the standby directory " + quoted(directory));
-    UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return errno_error(errno, "open the standby directory " + quoted(directory));
-    struct statfs where;
-    if (::fstatfs(fd.get(), &where) != 0) return errno_error(errno, "look at the standby directory " + quoted(directory));
-    if (where.f_type == FUSE_SUPER_MAGIC)
-        return Error{ErrorCode::busy, quoted(directory) + " cannot become a standby directory while a FUSE file system is mounted there; unmount it"};
-    return fd;
+    return open_standby_directory(directory);
 }
 
 // Of nobody but this volume: it is empty, or was its standby directory before. A file system of its own has a directory for what it finds when it is checked.

@@ -21,16 +21,6 @@ namespace {
 constexpr uint64_t retry_first_ns = 2'000'000'000;
 constexpr uint64_t retry_longest_ns = 60'000'000'000;
 
-Result<UniqueFd> open_directory(const std::string& directory) {
-    UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return errno_error(errno, "open the standby directory " + quoted(directory));
-    struct statfs where;
-    if (::fstatfs(fd.get(), &where) != 0) return errno_error(errno, "look at the standby directory " + quoted(directory));
-    if (where.f_type == FUSE_SUPER_MAGIC)
-        return Error{ErrorCode::busy, "something is mounted over the standby directory " + quoted(directory) + "; unmount it, and only then it can follow"};
-    return fd;
-}
-
 Result<UniqueFd> open_graveyard(int root, const std::string& name) {
     if (::mkdirat(root, name.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(errno, "make " + quoted(name) + " in the standby directory");
     UniqueFd fd(::openat(root, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -39,6 +29,16 @@ Result<UniqueFd> open_graveyard(int root, const std::string& name) {
 }
 
 }  // namespace
+
+Result<UniqueFd> open_standby_directory(const std::string& directory) {
+    UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return errno_error(errno, "open the standby directory " + quoted(directory));
+    struct statfs where;
+    if (::fstatfs(fd.get(), &where) != 0) return errno_error(errno, "look at the standby directory " + quoted(directory));
+    if (where.f_type == FUSE_SUPER_MAGIC)
+        return Error{ErrorCode::busy, "something is mounted over the standby directory " + quoted(directory) + "; unmount it, and only then it can follow"};
+    return fd;
+}
 
 std::string kept_name(const journal::VolumeId& volume) {
     return ".holdfast-standby-" + journal::to_string(volume);
@@ -85,7 +85,7 @@ Result<bool> StandbyTree::take_step(const Original& original) {
 
 Status StandbyTree::reach(const Original& original) {
     if (files_) return ok();
-    UniqueFd root = HF_TRY(open_directory(directory_));
+    UniqueFd root = HF_TRY(open_standby_directory(directory_));
     UniqueFd graveyard = HF_TRY(open_graveyard(root.get(), kept_name_));
     const FileHandle top = HF_TRY(file_handle_at(root.get(), "")), grave = HF_TRY(file_handle_at(graveyard.get(), ""));
     if (top.identity().inode == 0)
@@ -162,9 +162,7 @@ Status StandbyTree::empty_graveyard() {
         HF_TRY(remove_tree(tree_->graveyard_fd(), name));
         if (const auto object = parse_object_id(name)) HF_TRY(files_->remove(*object));
     }
-    HF_TRY(places_->take_in(files_->changes()));
-    files_->changes_taken();
-    return ok();
+    return files_->tell_all();
 }
 
 Status StandbyTree::go_back(const Original& original) {

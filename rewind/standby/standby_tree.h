@@ -25,6 +25,8 @@ namespace holdfast::rewind {
 
 // The name in a standby directory's top that is the product's own. It says whose it is.
 std::string kept_name(const journal::VolumeId& volume);
+// Errors: busy when something is mounted over it that would be in between.
+Result<UniqueFd> open_standby_directory(const std::string& directory);
 
 class StandbyTree {
 public:

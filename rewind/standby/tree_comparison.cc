@@ -11,10 +11,8 @@
 #include "base/text.h"
 #include "rewind/apply/change_data.h"
 #include "rewind/apply/make_object.h"
-#include "rewind/apply/set_attributes.h"
 #include "rewind/copy_file.h"
 #include "rewind/read_directory.h"
-#include "rewind/reconcile/repair_ledger.h"
 #include "rewind/xattrs.h"
 
 namespace holdfast::rewind {
@@ -51,7 +49,12 @@ bool is_same_object(const struct stat& one, const struct stat& other) {
            one.st_mtim.tv_nsec == other.st_mtim.tv_nsec && one.st_rdev == other.st_rdev;
 }
 
-// Where data begins at or after FROM, in either file; SIZE: nowhere.
+// The bytes of files are compared by themselves.
+Status no_bytes(const ObjectId&, TreeUpdate::Age) {
+    return ok();
+}
+
+// Where data begins at or after FROM; SIZE: nowhere.
 Result<uint64_t> next_data(int fd, uint64_t from, uint64_t size) {
     const off_t found = ::lseek(fd, static_cast<off_t>(from), SEEK_DATA);
     if (found >= 0) return std::min(size, static_cast<uint64_t>(found));
@@ -89,19 +92,19 @@ Status TreeComparison::visit(const Original& original, const ObjectId& directory
     const auto source = HF_TRY(open_original(original, directory));
     // Moved or removed meanwhile: what was touched is followed in the end.
     if (!source || !HF_TRY(files_.is_there(directory))) return ok();
-    const int tree = HF_TRY(files_.fd(directory));
     const bool is_top = directory == journal::root_object;
     const auto wanted = HF_TRY(list(original.image, source->get(), {}));
     if (is_top && wanted.count(kept_))
         return Error{ErrorCode::exists, "the volume has an entry " + quoted(kept_) + ", which is the name that the standby directory's own entry has"};
+    const int tree = HF_TRY(files_.fd(directory));
     const auto present = HF_TRY(list(files_.image(), tree, is_top ? kept_ : std::string()));
 
     TreeUpdate update(original, files_, places_);
     for (const auto& [name, object] : wanted) {
         ++figures_.objects;
         const auto found = present.find(name);
-        HF_TRY(meet(original, update, directory, source->get(), tree, name, found == present.end() ? nullptr : &found->second));
         const auto status = HF_TRY(look_at(source->get(), name));
+        HF_TRY(meet(original, update, {directory, name, object, status}, found == present.end() ? nullptr : &found->second));
         if (S_ISDIR(status.st_mode)) directories_.push_back(object);
         if (S_ISREG(status.st_mode)) work_.push_back({object});
     }
@@ -112,44 +115,46 @@ Status TreeComparison::visit(const Original& original, const ObjectId& directory
     }
     // Its entries may change now; its own attributes come with them.
     HF_TRY(update.take_object(directory));
-    return update.run(false, [](const ObjectId&, TreeUpdate::Age) { return ok(); });
+    return update.run(false, no_bytes);
 }
 
-// NAME shall lead to the same object on both sides. THERE: to which it leads in the tree.
-Status TreeComparison::meet(const Original& original, TreeUpdate& update, const ObjectId& directory, int original_fd, int tree_fd, const std::string& name, const ObjectId* there) {
-    const ObjectId object = HF_TRY(original.image.object_of(original_fd, name));
-    const bool has_name = there && (*there == object || HF_TRY(adopt(object, original_fd, tree_fd, name, *there)));
+// The name shall lead to the same object on both sides. THERE: to which it leads in the tree.
+Status TreeComparison::meet(const Original& original, TreeUpdate& update, const Entry& entry, const ObjectId* there) {
+    const bool has_name = there && (*there == entry.object || HF_TRY(adopt(entry, *there)));
     if (!has_name) {
         ++figures_.differences;
-        return update.take_name(directory, name);
+        return update.take_name(entry.directory, entry.name);
     }
-    if (HF_TRY(is_equal(original, object, original_fd, name))) return ok();
+    if (HF_TRY(is_equal(original, entry))) return ok();
     ++figures_.differences;
-    return update.take_object(object);
+    return update.take_object(entry.object);
 }
 
-// True: what has NAME in the tree is OBJECT from here on.
-Result<bool> TreeComparison::adopt(const ObjectId& object, int original_fd, int tree_fd, const std::string& name, const ObjectId& there) {
+// True: what has the name in the tree is the object from here on.
+Result<bool> TreeComparison::adopt(const Entry& entry, const ObjectId& there) {
     if (!places_.is_own(there)) return false;
-    const auto wanted = HF_TRY(look_at(original_fd, name)), present = HF_TRY(look_at(tree_fd, name));
+    const struct stat& wanted = entry.status;
+    // Asked for again for each entry: it is borrowed until many others were used.
+    int tree = HF_TRY(files_.fd(entry.directory));
+    const auto present = HF_TRY(look_at(tree, entry.name));
     if ((wanted.st_mode & S_IFMT) != (present.st_mode & S_IFMT) || wanted.st_rdev != present.st_rdev) return false;
     if (S_ISLNK(wanted.st_mode)) return false;  // its target cannot be changed
     // Linked otherwise than in the volume, it is made anew: nobody knows which of its names are right.
     if (!S_ISDIR(present.st_mode) && present.st_nlink != wanted.st_nlink) return false;
-    if (HF_TRY(files_.is_there(object))) return false;
-    MadeObject found = HF_TRY(open_named(tree_fd, name));
-    files_.add(object, std::move(found.location), std::move(found.fd));
-    HF_TRY(places_.take_in(files_.changes()));
-    files_.changes_taken();
+    if (HF_TRY(files_.is_there(entry.object))) return false;
+    tree = HF_TRY(files_.fd(entry.directory));
+    MadeObject found = HF_TRY(open_named(tree, entry.name));
+    files_.add(entry.object, std::move(found.location), std::move(found.fd));
+    HF_TRY(files_.tell_all());
     return true;
 }
 
-Result<bool> TreeComparison::is_equal(const Original& original, const ObjectId& object, int original_fd, const std::string& name) {
-    const int fd = HF_TRY(files_.fd(object));
-    if (!is_same_object(HF_TRY(look_at(original_fd, name)), HF_TRY(look_at(fd, "")))) return false;
-    const auto source = HF_TRY(open_original(original, object));
+Result<bool> TreeComparison::is_equal(const Original& original, const Entry& entry) {
+    const int fd = HF_TRY(files_.fd(entry.object));
+    if (!is_same_object(entry.status, HF_TRY(look_at(fd, "")))) return false;
+    const auto source = HF_TRY(open_original(original, entry.object));
     if (!source) return true;
-    return HF_TRY(xattrs_of_object(original.image, object, source->get())) == HF_TRY(xattrs_of_object(files_.image(), object, fd));
+    return HF_TRY(xattrs_of_object(original.image, entry.object, source->get())) == HF_TRY(xattrs_of_object(files_.image(), entry.object, fd));
 }
 
 // True: the file is done.
@@ -186,18 +191,13 @@ Result<bool> TreeComparison::compare_some(const Original& original, FileWork& wo
         figures_.bytes_compared += length;
         work.offset += length;
     }
-    if (has_changed) HF_TRY(finish(original, work.object, source->get()));
-    return work.offset >= size;
-}
-
-// What writing changed: the times, and what a change of bytes takes from a file.
-Status TreeComparison::finish(const Original& original, const ObjectId& object, int source) {
-    ObjectChange change;
-    change.attributes = record_attributes(HF_TRY(original.image.attributes_of(source)), HF_ATTR_ALL & ~HF_ATTR_CTIME);
-    change.valid = change.attributes.valid;
-    const auto xattrs = HF_TRY(xattrs_of_object(original.image, object, source));
-    for (const auto& [name, value] : xattrs) change.xattrs[name] = value;
-    return set_attributes(files_.image(), object, HF_TRY(files_.fd(object)), change, true);
+    const bool is_done = work.offset >= size;
+    if (!has_changed) return is_done;
+    // What writing changed: the times, and what a change of bytes takes from a file.
+    TreeUpdate update(original, files_, places_);
+    HF_TRY(update.take_object(work.object));
+    HF_TRY(update.run(false, no_bytes));
+    return is_done;
 }
 
 }  // namespace holdfast::rewind

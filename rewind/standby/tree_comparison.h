@@ -11,6 +11,8 @@
 // Thread rule: the store's thread. A comparison that an error ended is begun anew.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <deque>
 #include <vector>
 
@@ -43,14 +45,18 @@ private:
         ObjectId object;
         uint64_t offset = 0;
     };
-    struct Entry;
+    struct Entry {
+        ObjectId directory;
+        std::string name;
+        ObjectId object;     // that NAME leads to in the image
+        struct stat status;  // of that
+    };
 
     Status visit(const Original& original, const ObjectId& directory);
-    Status meet(const Original& original, TreeUpdate& update, const ObjectId& directory, int original_fd, int tree_fd, const std::string& name, const ObjectId* there);
-    Result<bool> adopt(const ObjectId& object, int original_fd, int tree_fd, const std::string& name, const ObjectId& there);
-    Result<bool> is_equal(const Original& original, const ObjectId& object, int original_fd, const std::string& name);
+    Status meet(const Original& original, TreeUpdate& update, const Entry& entry, const ObjectId* there);
+    Result<bool> adopt(const Entry& entry, const ObjectId& there);
+    Result<bool> is_equal(const Original& original, const Entry& entry);
     Result<bool> compare_some(const Original& original, FileWork& work);
-    Status finish(const Original& original, const ObjectId& object, int source);
 
     ObjectFiles& files_;
     TreePlaces& places_;

@@ -146,9 +146,7 @@ Status TreeUpdate::run(bool is_whole, const Bytes& bytes) {
         auto set = set_attributes(files_.image(), object, HF_TRY(files_.fd(object)), change, true);
         if (!set) return std::move(set).error().within("object " + journal::to_string(object) + " of the standby directory");
     }
-    HF_TRY(places_.take_in(files_.changes()));
-    files_.changes_taken();
-    return ok();
+    return files_.tell_all();
 }
 
 // The first undo since then tells that a range was touched. What an append wrote has none, so everything beyond the size of then counts.

@@ -183,6 +183,18 @@ TEST_CASE("standby: a copy that is there becomes it without being copied again",
     fs::create_hard_link(story.at("dir/file"), story.at("again"));
     put(story.at("dir/sub/deep"), "other");
     put(story.at("too much"), "x");
+    // More than are kept open at a time.
+    std::map<std::string, ino_t> many;
+    story.birth(story.object(20), "many", S_IFDIR | 0755);
+    fs::create_directory(story.at("many"));
+    for (uint64_t number = 1'000; number < 2'000; ++number) {
+        const std::string name = "n" + std::to_string(number);
+        story.birth(story.object(number), name, S_IFREG | 0644, story.object(20));
+        put(story.at("many/" + name), "");
+        struct stat one;
+        ::stat(story.at("many/" + name).c_str(), &one);
+        many[name] = one.st_ino;
+    }
     struct stat file, deep, now;
     ::stat(story.at("dir/file").c_str(), &file);
     ::stat(story.at("dir/sub/deep").c_str(), &deep);
@@ -192,6 +204,10 @@ TEST_CASE("standby: a copy that is there becomes it without being copied again",
     CHECK(now.st_ino == file.st_ino);
     ::stat(story.at("dir/sub/deep").c_str(), &now);
     CHECK(now.st_ino == deep.st_ino);
+    for (const auto& [name, inode] : many) {
+        ::stat(story.at("many/" + name).c_str(), &now);
+        CHECK(now.st_ino == inode);
+    }
 }
 
 TEST_CASE("standby: what changes while it is compared is not missed", "[system]") {
